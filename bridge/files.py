@@ -1,0 +1,135 @@
+"""Outputs that appear whole or not at all, and paths that stay inside their folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.errors import BridgeError
+
+
+def existing_file(path: str | Path, what: str) -> Path:
+    """The path of a readable, regular file. `what` names it in the error: "the model", say."""
+    path = Path(path)
+    if not path.exists():
+        raise BridgeError(f"{path}: no such file ({what}).")
+    if not path.is_file():
+        raise BridgeError(f"{path}: {what} must be a file, this is a folder or a device.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise BridgeError(f"{path}: {what} can't be read: {error.strerror}.") from None
+    return path
+
+
+def inside(folder: Path, name: str, file: Path) -> Path:
+    """`folder / name`, refused when it leads out of `folder` (absolute, "..", or through a link)."""
+    target = folder / name
+    if os.path.isabs(name) or not target.resolve().is_relative_to(folder.resolve()):
+        raise BridgeError(
+            f"{file}: it refers to {name!r}, which lies outside its own folder. Nothing was read from there."
+        )
+    return target
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raises BridgeError if `path` is taken and `force` is not given, or if its parent folder is missing."""
+    if not path.parent.is_dir():
+        raise BridgeError(f"{path}: the folder {path.parent} does not exist. Create it first or choose another output.")
+    if not force and os.path.lexists(path):
+        raise BridgeError(f"{path}: exists already. Choose another output or pass --force to replace it.")
+
+
+def refuse_input_as_output(output: Path, *inputs: str | Path | None) -> None:
+    """Raises BridgeError if writing `output` would change one of `inputs` or a folder that holds it."""
+    out = output.resolve()
+    for path in inputs:
+        if path is None:
+            continue
+        given = Path(path).resolve()
+        if given == out or given.is_relative_to(out):
+            raise BridgeError(f"{output}: this output would replace the input {path}. Choose another output.")
+
+
+@contextmanager
+def whole_file(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well, else it vanishes.
+
+    The temporary name keeps the suffix of `path`, because some writers choose the format by it.
+    """
+    path = Path(path)
+    refuse_existing(path, force)
+    if path.is_dir():
+        raise BridgeError(f"{path}: is a folder, the output must be a file.")
+    part = path.with_name(f".{secrets.token_hex(4)}.part.{path.name}")
+    try:
+        yield part
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+        _move_file(part, path, force)
+    except OSError as error:
+        raise BridgeError(f"{path}: could not be written: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _move_file(part: Path, path: Path, force: bool) -> None:
+    if force:
+        os.replace(part, path)
+        return
+    try:
+        os.link(part, path)  # unlike os.replace, fails when the name was taken meanwhile
+    except FileExistsError:
+        raise BridgeError(f"{path}: exists already. Choose another output or pass --force to replace it.") from None
+    except OSError:  # a file system without hard links
+        refuse_existing(path, force)
+        os.rename(part, path)
+
+
+@contextmanager
+def whole_folder(path: str | Path, force: bool = False, marker: str = "map.json") -> Iterator[Path]:
+    """A new folder beside `path` to fill; it becomes `path` when the block ends well, else it vanishes.
+
+    With `force` an older result is replaced, but only a folder that has `marker` (one that bridge wrote), and
+    files in it that the new result does not have stay.
+    """
+    path = Path(path)
+    refuse_existing(path, force)
+    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or (path / marker).is_file())):
+        raise BridgeError(
+            f"{path}: is not a folder that bridge wrote (it has no {marker}), so --force does not replace it."
+        )
+    token = secrets.token_hex(4)
+    part, old = path.with_name(f".{token}.part.{path.name}"), path.with_name(f".{token}.old.{path.name}")
+    try:
+        part.mkdir()
+        yield part
+        if os.path.lexists(path):
+            if not force:
+                raise BridgeError(f"{path}: exists already. Choose another output or pass --force to replace it.")
+            for kept in path.iterdir():
+                if not os.path.lexists(part / kept.name):
+                    _copy(kept, part / kept.name)
+            os.rename(path, old)
+        try:
+            os.rename(part, path)
+        except OSError:
+            if old.exists():
+                os.rename(old, path)
+            raise
+    except OSError as error:
+        raise BridgeError(f"{path}: could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)

@@ -1,0 +1,194 @@
+"""Worker processes: one framework each, many jobs, their chatter held back.
+
+TensorFlow and torch must not share a process: TensorFlow's wheels load their LLVM with RTLD_GLOBAL and triton, which
+torch loads on demand, then crashes on it with no traceback. So each side runs in a worker of its own, started here.
+A job is a function of `bridge.<side>.jobs.JOBS`; arguments and result are JSON values with numpy arrays among them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from bridge.errors import BridgeError, CheckFailed
+
+RIVAL = {"keras_side": "torch", "torch_side": "tensorflow"}
+_ERRORS = {kind.__name__: kind for kind in (BridgeError, CheckFailed)}
+_workers: dict[str, Worker] = {}
+
+
+class WorkerCrashed(RuntimeError):
+    """A worker process died or met a bug; the message holds its traceback or the end of its stderr."""
+
+
+def claim(side: str) -> None:
+    """Declares that this process is about to import the framework of `side`; refused if the other one is loaded."""
+    rival = RIVAL.get(side)
+    if rival in sys.modules:
+        mine = "TensorFlow" if side == "keras_side" else "torch"
+        raise BridgeError(
+            f"{rival} is already imported in this process, and {mine} must not share a process with it (it can crash "
+            "without a traceback).\nUse bridge from a process that has not imported it, or the command line."
+        )
+
+
+def worker(side: str) -> Worker:
+    """The worker of `side`, started at its first use and kept for this process's life."""
+    if side not in _workers or not _workers[side].alive:
+        _workers[side] = Worker(side)
+    return _workers[side]
+
+
+class Worker:
+    """A process that runs the jobs of one side: "keras_side", "torch_side" or "runtime"."""
+
+    def __init__(self, side: str):
+        self.side = side
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+        # -P: a file called torch.py in the user's folder must not be imported in the real one's place
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bridge.process", side],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=environment,
+        )
+        atexit.register(self.stop)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def call(self, job: str, on_event: Callable[[Any], None] | None = None, **arguments: Any) -> Any:
+        """Runs one job and returns its result. `on_event` receives what the job emits on the way.
+
+        Raises what the job raised, if it is the user's to fix, and WorkerCrashed for anything else.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            _send(self._process.stdin, {"job": job, "arguments": arguments})
+            while True:
+                kind, value = _receive(self._process.stdout)
+                if kind == "event":
+                    if on_event is not None:
+                        on_event(value)
+                elif kind == "result":
+                    return value
+                elif kind in _ERRORS:
+                    raise _ERRORS[kind](value)
+                else:
+                    raise WorkerCrashed(f"The job {job!r} failed in the {self.side} process:\n{value}")
+        except (EOFError, BrokenPipeError):
+            code = self._process.wait()
+            self._stderr.seek(0)
+            said = self._stderr.read()[-4000:].decode(errors="replace")
+            raise WorkerCrashed(
+                f"The {self.side} process ended with exit code {code} in the job {job!r}.\n{said}"
+            ) from None
+        except KeyboardInterrupt:
+            self.stop()  # its answer would be taken for the next job's
+            raise
+
+    def stop(self) -> None:
+        """Ends the process; a later `worker(side)` starts a new one."""
+        if self.alive:
+            with contextlib.suppress(OSError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+            try:
+                self._process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        atexit.unregister(self.stop)
+
+
+def _send(stream: BinaryIO, message: Any) -> None:
+    arrays: list[np.ndarray] = []
+
+    def pack(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            arrays.append(np.ascontiguousarray(value).reshape(value.shape))
+            return {"__array__": len(arrays) - 1, "dtype": value.dtype.name, "shape": value.shape}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, dict):
+            return {key: pack(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [pack(item) for item in value]
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        return value
+
+    header = json.dumps(pack(message)).encode()
+    stream.write(struct.pack("<QQ", len(header), len(arrays)) + header)
+    for array in arrays:
+        stream.write(struct.pack("<Q", array.nbytes))
+        stream.write(array.tobytes())
+    stream.flush()
+
+
+def _receive(stream: BinaryIO) -> Any:
+    length, count = struct.unpack("<QQ", _exactly(stream, 16))
+    header = json.loads(_exactly(stream, length))
+    blobs = [_exactly(stream, struct.unpack("<Q", _exactly(stream, 8))[0]) for _ in range(count)]
+
+    def unpack(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "__array__" in value:
+                return np.frombuffer(bytearray(blobs[value["__array__"]]), value["dtype"]).reshape(value["shape"])
+            return {key: unpack(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [unpack(item) for item in value]
+        return value
+
+    return unpack(header)
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def _serve(side: str) -> None:
+    # The pipe keeps the real stdout; whatever a library prints goes to stderr, which the parent holds back.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    questions = sys.stdin.buffer
+    claim(side)
+    jobs = None
+    while True:
+        try:
+            message = _receive(questions)
+        except EOFError:
+            return
+        try:
+            jobs = jobs or importlib.import_module(f"bridge.{side}.jobs")
+            jobs.emit = lambda value: _send(answers, ("event", value))
+            result = jobs.JOBS[message["job"]](**message["arguments"])
+            _send(answers, ("result", result))
+        except (BridgeError, CheckFailed) as error:
+            kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS)
+            _send(answers, (kind, str(error)))
+        except Exception:  # a bug: its traceback crosses to the parent, which raises it there
+            _send(answers, ("bug", traceback.format_exc()))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
