@@ -1,0 +1,95 @@
+"""Arrays as a model wants them: its input names, its shapes, float32."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bridge.data.dataset import Array, Data
+from bridge.errors import BridgeError
+
+Shape = tuple[int | None, ...]
+
+_CHUNK = 2**22  # values that are looked at in one go
+
+
+def fit_to(data: Data, inputs: dict[str, Shape], scale: float | None = None) -> dict[str, Array]:
+    """{model input: (rows, *shape) float32, C-contiguous}, each value divided by `scale` where it is given.
+
+    inputs: model input name -> shape without the batch axis, None where any size fits.
+    The only input of the data goes to the only input of the model whatever their names; several go by name. A row is
+    reshaped only where its values keep their order beyond doubt: to or from one axis, or by axes of length 1.
+    Raises BridgeError if names, shapes or `scale` don't fit, or a value is NaN, infinite or beyond float32.
+    """
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise BridgeError(f"the scale is {scale}; it must be a positive number, such as 255.")
+    return {
+        name: _as_float32(data.inputs[source], _shape(data, source, name, shape), scale, f"{data.origin}: {source}")
+        for source, (name, shape) in zip(_sources(data, inputs), inputs.items(), strict=True)
+    }
+
+
+def _sources(data: Data, inputs: dict[str, Shape]) -> list[str]:
+    """The name in `data` for each model input."""
+    if len(data.inputs) == len(inputs) == 1:
+        return list(data.inputs)
+    if set(data.inputs) != set(inputs):
+        raise BridgeError(
+            f"{data.origin}: the model's inputs are {', '.join(inputs)}; the data has {', '.join(data.inputs)}.\n"
+            "Save the arrays of an .npz under the names of the model's inputs, and no others beside the targets."
+        )
+    return list(inputs)
+
+
+def _shape(data: Data, source: str, name: str, shape: Shape) -> tuple[int, ...]:
+    """The full shape, batch axis included, that the array takes."""
+    array = data.inputs[source]
+    row = array.shape[1:]
+    for fitting in (row, (*row, 1), row[:-1] if row[-1:] == (1,) else row):
+        if len(fitting) == len(shape) and all(want in (None, got) for want, got in zip(shape, fitting, strict=True)):
+            return (len(array), *fitting)
+    known = [size for size in shape if size is not None]
+    if len(known) == len(shape) and math.prod(known) == math.prod(row):
+        wide = [[size for size in axes if size != 1] for axes in (known, row)]
+        if wide[0] == wide[1] or min(len(axes) for axes in wide) < 2:
+            return (len(array), *known)
+        reason = "The counts agree, the axes don't: transpose the data first."
+    else:
+        reason = "Give the data that the model was made for, or a model for this data."
+    raise BridgeError(
+        f"{data.origin}: a row of {source} is {_values(row)}; "
+        f"the model's input {name} wants {_values(shape)}.\n{reason}"
+    )
+
+
+def _values(shape: Shape) -> str:
+    text = " x ".join("any" if size is None else str(size) for size in shape) or "1 value"
+    return f"{text} values" if len(shape) == 1 else text
+
+
+def _as_float32(array: Array, shape: tuple[int, ...], scale: float | None, where: str) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):  # what doesn't fit becomes inf and is refused below
+        if scale is None:
+            fitted = np.ascontiguousarray(array, np.float32)
+        else:
+            fitted = np.empty(array.shape, np.float32)
+            np.divide(array, np.float32(scale), out=fitted, dtype=np.float32, casting="same_kind")
+    if array.dtype.kind == "f":
+        refuse_not_finite(fitted, where)
+    return fitted.reshape(shape)
+
+
+def refuse_not_finite(array: Array, where: str) -> None:
+    """Raises BridgeError with row and position of the first NaN or infinity in `array` (rows, ...)."""
+    rows = max(1, _CHUNK // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            first = tuple(int(axis) for axis in np.argwhere(~finite)[0])
+            value, row = array[start : start + rows][first], start + first[0]
+            place = f", position {', '.join(map(str, first[1:]))}" if len(first) > 1 else ""
+            raise BridgeError(
+                f"{where} is {value} in row {row}{place} (counted from 0), expected finite float32 numbers.\n"
+                "Fill such values or leave those rows out."
+            )
