@@ -1,0 +1,38 @@
+"""The jobs of the runtime's worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.runtime.session import open_session
+
+emit: Callable[[Any], None] = lambda value: None  # noqa: E731 (the worker puts its own in this place)
+
+
+def run(
+    model: str | np.ndarray,
+    inputs: dict[str, np.ndarray],
+    outputs: list[str] | None = None,
+    provider: str = "cpu",
+) -> dict[str, Any]:
+    """Runs an .onnx file, or its bytes as a uint8 array, once; returns its outputs by name and the provider used.
+
+    inputs: by the model's names, each cast to the type that the model asks for.
+    """
+    session = open_session(model.tobytes() if isinstance(model, np.ndarray) else model, provider)
+    wanted, given = {v.name for v in session.inputs}, set(inputs)
+    if wanted != given:
+        raise BridgeError(f"{session.name}: its inputs are {sorted(wanted)}, it was given {sorted(given)}.")
+    names = [v.name for v in session.outputs] if outputs is None else list(outputs)
+    unknown = set(names) - {v.name for v in session.outputs}
+    if unknown:
+        raise BridgeError(f"{session.name}: has no output {', '.join(sorted(unknown))}.")
+    feeds = {v.name: np.ascontiguousarray(inputs[v.name], v.dtype) for v in session.inputs}
+    return {"outputs": dict(zip(names, session.run(feeds, names), strict=True)), "provider": session.provider}
+
+
+JOBS = {"run": run}

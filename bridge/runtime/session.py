@@ -1,0 +1,153 @@
+"""ONNX Runtime sessions that say which provider they really run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.graph.files import read_proto
+from bridge.runtime import cuda, providers
+from bridge.runtime.final import final_activation
+from bridge.runtime.library import SILENT, errors, held_output, library, logged
+
+# ONNX Runtime 1.31 merges a Pad with zeros into the MaxPool that follows, which pads with -inf: wrong wherever
+# all that a window covers is negative (ResNet50V2 was off by 0.16).
+DISABLED_OPTIMIZERS = ["Pad_Fusion"]
+TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16} | {
+    f"tensor({name})": np.dtype(name)
+    for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a session: `shape` with the batch axis, None where a size is open."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype
+
+
+class Session:
+    """A model that is open in ONNX Runtime.
+
+    provider: what the user would type for the provider that the session really runs on: "cpu", "cuda".
+    fell_back: why it is not the provider that was asked for; None when it is.
+    final: what each output ends in, as final_activation says; empty for a model that was given as bytes.
+    """
+
+    def __init__(self, raw: Any, name: str, fell_back: str | None, final: dict[str, str]):
+        self._raw = raw
+        self._errors = errors()
+        self.name = name
+        self.provider = providers.short(raw.get_providers()[0])
+        self.fell_back = fell_back
+        self.final = final
+        self.inputs = [_value(v, name) for v in raw.get_inputs()]
+        self.outputs = [_value(v, name) for v in raw.get_outputs()]
+        self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
+
+    def run(self, feeds: dict[str, np.ndarray], outputs: list[str] | None = None) -> list[np.ndarray]:
+        """The outputs (all, or those named) for one batch. Raises BridgeError when ONNX Runtime refuses it."""
+        try:
+            values: list[np.ndarray] = self._raw.run(outputs, feeds)
+        except self._errors as error:
+            shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in feeds.items())
+            raise BridgeError(
+                f"{self.name}: ONNX Runtime ({self.provider}) could not run it on {shapes}.\n{logged(str(error))}"
+            ) from error
+        return values
+
+
+def open_session(
+    model: str | Path | bytes,
+    provider: str = "cpu",
+    fallback: str | None = None,
+    threads: int | None = None,
+    tf32: bool = False,
+) -> Session:
+    """Opens an .onnx file, or its bytes, on `provider`, or on `fallback` where no session can use `provider`.
+
+    threads: how many an operator uses on the CPU; by default ONNX Runtime's choice, one for each core.
+    tf32: lets CUDA round the factors of float32 products to 10 bits of mantissa.
+    Raises BridgeError if the model is invalid or has operators that ONNX Runtime lacks, and if the session that was
+    made does not use `provider` and there is no `fallback`.
+    """
+    if threads is not None and threads < 1:
+        raise BridgeError(f"--threads {threads}: must be 1 or more.")
+    source: str | bytes
+    if isinstance(model, bytes):
+        name, source, final = "the model", model, {}
+    else:
+        proto = read_proto(model)  # refuses sizes and links that lie, before ONNX Runtime's parser sees the file
+        name = source = str(model)
+        final = {output.name: final_activation(proto, output.name) for output in proto.graph.output}
+        del proto
+    wanted = providers.resolve(provider)
+    second = None if fallback is None else providers.resolve(fallback)
+    raw, said = _create(source, name, wanted, threads, tf32)
+    if raw is not None:
+        return Session(raw, name, None, final)
+    fault = providers.unusable(wanted, said)
+    if second is None:
+        raise fault
+    raw, said = _create(source, name, second, threads, tf32)
+    if raw is None:
+        raise providers.unusable(second, said)
+    reason = str(fault).splitlines()[0].removesuffix(".")
+    return Session(raw, name, reason, final)
+
+
+def _create(source: str | bytes, name: str, provider: str, threads: int | None, tf32: bool) -> tuple[Any | None, str]:
+    """A session on `provider`, or None and what ONNX Runtime said, when the provider can't be used."""
+    ort = library()
+    if provider not in ort.get_available_providers():
+        return None, ""
+    settings = ort.SessionOptions()
+    settings.log_severity_level = SILENT
+    if threads is not None:
+        settings.intra_op_num_threads = threads
+    if provider == providers.CPU:
+        try:
+            return _session(source, settings, [provider]), ""
+        except errors() as error:
+            raise _refused(name, error) from error
+    if provider == "CUDAExecutionProvider":
+        cuda.preload()
+    failure, raw = "", None
+    with held_output() as held:  # the default logger writes there why a provider failed, whatever the session's level
+        try:
+            raw = _session(source, settings, [(provider, providers.options(provider, tf32)), providers.CPU])
+        except errors() as error:
+            failure = f"EP Error {error}"
+    # The list of available providers promises more than a session can hold: what counts is the session's own.
+    if raw is not None and raw.get_providers()[0] == provider:
+        return raw, ""
+    if raw is None:  # the model's fault or the provider's? The CPU alone tells.
+        _create(source, name, providers.CPU, threads, tf32)
+    return None, f"{held.text}\n{failure}"
+
+
+def _session(source: str | bytes, settings: Any, chosen: list[Any]) -> Any:
+    # Without enable_fallback=0 ONNX Runtime prints a notice, goes to the CPU by itself, and in a later run too.
+    return library().InferenceSession(
+        source, settings, providers=chosen, disabled_optimizers=DISABLED_OPTIMIZERS, enable_fallback=0
+    )
+
+
+def _refused(name: str, error: Exception) -> BridgeError:
+    reason = logged(str(error))
+    if "NOT_IMPLEMENTED" in str(error) or "is not a registered function/op" in str(error):
+        return BridgeError(f"{name}: ONNX Runtime {library().__version__} lacks an operator of this model.\n{reason}")
+    return BridgeError(f"{name}: ONNX Runtime can't open this model.\n{reason}")
+
+
+def _value(info: Any, name: str) -> Value:
+    if info.type not in TYPES:
+        raise BridgeError(f"{name}: {info.name} is {info.type}; only tensors of numbers can be evaluated.")
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in info.shape)
+    return Value(info.name, shape, np.dtype(TYPES[info.type]))
