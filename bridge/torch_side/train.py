@@ -1,0 +1,297 @@
+"""Fine-tuning: Keras's training loop on a torch module, batch by batch the same numbers, without its overhead."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bridge.errors import BridgeError
+from bridge.torch_side import checkpoint as checkpoints
+from bridge.torch_side.feed import Rows, columns, device_for, order
+from bridge.torch_side.freeze import train_mode
+from bridge.torch_side.history import History
+from bridge.torch_side.metrics import Running
+from bridge.torch_side.objective import Loss, Objective, Targets
+from bridge.torch_side.optimizers import KerasOptimizer
+from bridge.torch_side.optimizers import optimizer as make_optimizer
+
+Inputs = np.ndarray | Mapping[str, np.ndarray]
+ONE_THREAD_BELOW = 1_000_000  # multiplications a row; smaller networks lose more to waking threads than they win
+
+
+def fit(
+    module: nn.Module,
+    x: Inputs,
+    y: Targets,
+    *,
+    validation: tuple[Inputs, Targets] | None = None,
+    optimizer: str | dict[str, Any] = "adam",
+    learning_rate: float | None = None,
+    loss: Loss = None,
+    epochs: int = 10,
+    batch: int = 32,
+    seed: int = 0,
+    shuffle: bool = True,
+    device: str = "auto",
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+) -> History:
+    """Trains the parameters of `module` that require gradients; it ends with the best epoch's weights, on its device.
+
+    x: (rows, ...) or {input name: (rows, ...)}, float32 as the network takes it. y: targets by row, by output name
+    where there are several. loss: a Keras name, None to choose by the final activation and the targets.
+    optimizer: "adam" or {"name": "adam", "beta_1": 0.8}. on_epoch: called with each epoch's row of the history.
+    on_step: called every few steps with (steps done in this epoch, steps of an epoch).
+    checkpoint: folder that gets the run's state after each epoch; with `resume` a run found there goes on, and ends
+    bit for bit where the uninterrupted one would have.
+    Raises BridgeError for data, options or a checkpoint that don't fit, and when the loss is no longer finite.
+    """
+    if epochs < 1 or batch < 1:
+        raise BridgeError(f"epochs and batch must be at least 1, found {epochs} and {batch}.")
+    target_device, home = device_for(device), next(module.parameters(), torch.empty(0)).device
+    module.to(target_device)
+    inputs = columns(module, x)
+    objective = Objective(module, [column[:2].to(target_device) for column in inputs], y, loss)
+    data = Rows(inputs, objective.targets(y))
+    held_out = validation and Rows(
+        columns(module, validation[0]), objective.targets(validation[1], "the validation targets")
+    )
+    stepper = make_optimizer(optimizer, _trainable(module), learning_rate)
+    history = History(settings=_settings(stepper, objective, data, batch, seed, shuffle, module))
+    keeper = _Best("val_loss" if held_out else "loss")
+    with _quiet_machine(module, inputs, target_device), torch.random.fork_rng(_forked(target_device)):
+        torch.manual_seed(seed)
+        if resume and checkpoint is not None and (saved := checkpoints.read(checkpoint)) is not None:
+            checkpoints.check_same(checkpoint, saved.facts["settings"], history.settings)
+            _restore(saved, module, stepper, history, keeper)
+        stepper.flatten()
+        try:
+            for epoch in range(len(history.rows) + 1, epochs + 1):
+                started = time.perf_counter()
+                row: dict[str, float] = {"epoch": epoch}
+                running = _train_epoch(
+                    module, objective, stepper, data, batch, epoch, seed if shuffle else None, on_step
+                )
+                row |= _named(objective, running)
+                if held_out:
+                    row |= {
+                        f"val_{name}": value for name, value in evaluate(module, objective, held_out, batch).items()
+                    }
+                history.losses += running.losses
+                history.rows.append(row)
+                history.seconds.append(time.perf_counter() - started)
+                history.best = keeper.see(module, row)
+                if checkpoint is not None:
+                    _saved(module, stepper, history, keeper, target_device).write(checkpoint)
+                if on_epoch is not None:
+                    on_epoch(row)
+        finally:
+            stepper.unflatten()
+    if keeper.state:
+        module.load_state_dict(keeper.state)
+    module.to(home)
+    module.eval()
+    return history
+
+
+def train_steps(
+    module: nn.Module,
+    optimizer: str | dict[str, Any],
+    loss: Loss,
+    x: Inputs,
+    y: Targets,
+    batch: int = 32,
+    steps: int | None = None,
+    epochs: int = 1,
+) -> dict[str, Any]:
+    """Trains `module` on the CPU on the rows in their order; the counterpart of bridge.keras_side.train.train_steps.
+
+    Returns {"weights": {state_dict key: array}, "losses": (steps,) the loss of each batch before its step}.
+    """
+    inputs = columns(module, x)
+    objective = Objective(module, [column[:2] for column in inputs], y, loss)
+    data = Rows(inputs, objective.targets(y))
+    stepper = make_optimizer(optimizer, _trainable(module))
+    left = steps if steps is not None else epochs * -(-len(data) // batch)
+    losses: list[float] = []
+    with _quiet_machine(module, inputs, torch.device("cpu")):
+        stepper.flatten()
+        try:
+            while left > 0:
+                part = Rows([c[: left * batch] for c in data.inputs], [c[: left * batch] for c in data.targets])
+                losses += _train_epoch(module, objective, stepper, part, batch, 1, None, None).losses
+                left = (steps or 0) - len(losses) if steps is not None else left - len(losses)
+        finally:
+            stepper.unflatten()
+    weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
+    return {"weights": weights, "losses": np.array(losses)}
+
+
+def evaluate(module: nn.Module, objective: Objective, data: Rows, batch: int) -> dict[str, float]:
+    """Loss and accuracy of `module` in inference mode, every row with the same weight."""
+    module.eval()
+    running = Running(objective.accuracy)
+    device = next(module.parameters(), torch.empty(0)).device
+    with torch.inference_mode():
+        for inputs, targets in data.batches(max(batch, 256), device):
+            value, prediction = objective(inputs, targets)
+            running.add(value, prediction, targets[0])
+    return _named(objective, running)
+
+
+def _train_epoch(
+    module: nn.Module,
+    objective: Objective,
+    stepper: KerasOptimizer,
+    data: Rows,
+    batch: int,
+    epoch: int,
+    seed: int | None,
+    on_step: Callable[[int, int], None] | None,
+) -> Running:
+    train_mode(module)
+    running = Running(objective.accuracy)
+    constrain = getattr(module, "constrain", None)
+    step, clear, add, steps = stepper.step, stepper.zero_grad, running.add, -(-len(data) // batch)
+    device = next(module.parameters()).device
+    shuffled = None if seed is None else order(len(data), seed, epoch)
+    for inputs, targets in data.batches(batch, device, shuffled):
+        value, prediction = objective(inputs, targets)
+        value.backward()
+        step()
+        clear()
+        if constrain is not None:
+            with torch.no_grad():
+                constrain()
+        if add(value, prediction, targets[0]):
+            _check_finite(running, epoch, stepper)
+            if on_step is not None:
+                on_step(len(running.losses), steps)
+    running.compute()
+    _check_finite(running, epoch, stepper)
+    assert stepper.holds_values(), "a parameter's .data was replaced during training"
+    return running
+
+
+def _check_finite(running: Running, epoch: int, stepper: KerasOptimizer) -> None:
+    recent = running.losses[-running.chunk :]
+    if np.isfinite(recent).all():
+        return
+    bad = len(running.losses) - len(recent) + int(np.flatnonzero(~np.isfinite(recent))[0]) + 1
+    rate = stepper.param_groups[0]["lr"]
+    raise BridgeError(
+        f"the loss became {running.losses[bad - 1]} at step {bad} of epoch {epoch}.\n"
+        f"Try a smaller --learning-rate (now {rate:g}), scaled inputs (--scale 255), or clipnorm in the optimizer."
+    )
+
+
+def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    params = [p for p in module.parameters() if p.requires_grad]
+    if not params:
+        raise BridgeError("the network has no trainable parameter: all of them are frozen. Freeze fewer.")
+    return params
+
+
+def _named(objective: Objective, running: Running) -> dict[str, float]:
+    loss, accuracy = running.means()
+    return {"loss": loss} if accuracy is None else {"loss": loss, str(objective.accuracy_name): accuracy}
+
+
+class _Best:
+    """The weights of the epoch with the lowest `key` so far."""
+
+    def __init__(self, key: str):
+        self.key, self.value, self.epoch = key, float("inf"), 0
+        self.state: dict[str, torch.Tensor] = {}
+
+    def see(self, module: nn.Module, row: dict[str, float]) -> int:
+        if row[self.key] < self.value or not self.state:
+            self.value, self.epoch = row[self.key], int(row["epoch"])
+            self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        return self.epoch
+
+
+def _settings(
+    stepper: KerasOptimizer, objective: Objective, data: Rows, batch: int, seed: int, shuffle: bool, module: nn.Module
+) -> dict[str, Any]:
+    options = {key: value for key, value in stepper.param_groups[0].items() if key in {**stepper.defaults, "lr": 0}}
+    options.pop("iterations")
+    sample = zlib.crc32(b"".join(column[:256].numpy().tobytes() for column in (*data.inputs, *data.targets)))
+    return {
+        "optimizer": {"name": type(stepper).__name__, **options},
+        "loss": objective.loss_name,
+        "batch": batch,
+        "seed": seed,
+        "shuffle": shuffle,
+        "rows": len(data),
+        "data (checksum of its first rows)": sample,
+        "trained parameters": {n: list(p.shape) for n, p in module.named_parameters() if p.requires_grad},
+    }
+
+
+def _saved(
+    module: nn.Module, stepper: KerasOptimizer, history: History, keeper: _Best, device: torch.device
+) -> checkpoints.Checkpoint:
+    random = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(device)
+    group = stepper.param_groups[0]
+    return checkpoints.Checkpoint(
+        module=module.state_dict(),
+        best=keeper.state,
+        optimizer={f"{i}.{s}": t for i, p in enumerate(group["params"]) for s, t in stepper.state[p].items()},
+        random=random,
+        facts={
+            "settings": history.settings,
+            "rows": history.rows,
+            "best": history.best,
+            "iterations": group["iterations"],
+        },
+    )
+
+
+def _restore(
+    saved: checkpoints.Checkpoint, module: nn.Module, stepper: KerasOptimizer, history: History, keeper: _Best
+) -> None:
+    module.load_state_dict(saved.module)
+    group = stepper.param_groups[0]
+    group["iterations"] = saved.facts["iterations"]
+    for key, value in saved.optimizer.items():
+        index, _, slot = key.partition(".")
+        param = group["params"][int(index)]
+        stepper.state[param][slot] = torch.empty_like(param, memory_format=torch.preserve_format).copy_(value)
+    history.rows, history.best = saved.facts["rows"], saved.facts["best"]
+    keeper.state, keeper.epoch = saved.best, history.best
+    keeper.value = history.rows[history.best - 1][keeper.key]
+    torch.set_rng_state(saved.random["cpu"])
+    if "cuda" in saved.random and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved.random["cuda"], group["params"][0].device)
+
+
+def _forked(device: torch.device) -> list[int]:
+    return [device.index or 0] if device.type == "cuda" else []
+
+
+@contextmanager
+def _quiet_machine(module: nn.Module, inputs: list[torch.Tensor], device: torch.device) -> Iterator[None]:
+    """One thread for a small network, and no denormal numbers: TensorFlow has none, and they are slow."""
+    threads, flushed = torch.get_num_threads(), float(torch.tensor([1e-40]) * 1.0) == 0.0
+    small = sum(p.numel() for p in module.parameters()) < ONE_THREAD_BELOW and all(c.dim() == 2 for c in inputs)
+    if device.type == "cpu" and small:
+        torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(threads)
