@@ -1,0 +1,239 @@
+"""Model configs (the JSON in a file) made safe for Keras: built-in classes only, named by us, nothing that runs.
+
+Keras imports modules and resolves classes by names that it finds in a config. `prepare` returns a copy in which every
+such name was looked up here and written anew, so that a file cannot choose what is imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from bridge.errors import BridgeError
+from bridge.keras_side import keras2
+
+DEPTH_LIMIT = 100
+PASS_ARCH = "Pass the code that defines it: --arch FILE.py:function"
+_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
+_FILES = {
+    "StringLookup",
+    "IntegerLookup",
+    "TextVectorization",
+    "IndexLookup",
+}  # they read the vocabulary file they name
+_MODELS = {
+    "Functional": "keras.src.models.functional",
+    "Model": "keras.src.models.functional",
+    "Sequential": "keras.models",
+}
+_DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
+_KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "random")
+_OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
+
+
+def parse(text: bytes | str, origin: str) -> dict[str, Any]:
+    """JSON that holds a model's config. Raises BridgeError if it is no JSON or no config."""
+    try:
+        config = json.loads(text)
+    except RecursionError:
+        raise BridgeError(f"{origin}: is nested too deeply to be a model's config.") from None
+    except ValueError as error:
+        raise BridgeError(f"{origin}: is not valid JSON ({error}).") from None
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
+        raise BridgeError(
+            f"{origin}: is not a model's config (no class_name and config). Write it with model.to_json()."
+        )
+    return config
+
+
+def parse_metadata(text: bytes, origin: str) -> dict[str, Any]:
+    """The JSON object that stands beside a config."""
+    try:
+        metadata = json.loads(text)
+    except (RecursionError, ValueError):
+        raise BridgeError(f"{origin}: is not valid JSON.") from None
+    if not isinstance(metadata, dict):
+        raise BridgeError(f"{origin}: is not a JSON object.")
+    return metadata
+
+
+def version_of(config: dict[str, Any], stated: str | None = None) -> str:
+    """The Keras version that wrote a config: as stated, else as told by its dialect."""
+    version = stated or config.get("keras_version")
+    if isinstance(version, str):
+        return version
+    return "3" if "module" in config else "2"
+
+
+def prepare(config: dict[str, Any], origin: str, version: str, unsafe: bool = False) -> dict[str, Any]:
+    """The config as Keras may read it. Raises BridgeError with the first thing that can't be read, by layer name."""
+    prepared, problems = examine(config, origin, version, unsafe)
+    if problems:
+        raise BridgeError(problems[0])
+    return prepared
+
+
+def examine(
+    config: dict[str, Any], origin: str, version: str, unsafe: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """The config as Keras may read it, and everything in it that is refused (then the config is not to be used)."""
+    major = version.split(".")[0]
+    if major not in ("2", "3"):
+        return config, [
+            f"{origin}: was written by Keras {version}. Files of Keras 1 come with a later version of bridge."
+        ]
+    reader = _Reader(origin, keras2_dialect=major == "2", unsafe=unsafe)
+    prepared = reader.node(config, "layers", "the model", 0)
+    return prepared, reader.problems
+
+
+@dataclass
+class _Reader:
+    origin: str
+    keras2_dialect: bool
+    unsafe: bool
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, text: str) -> None:
+        if f"{self.origin}: {text}" not in self.problems:
+            self.problems.append(f"{self.origin}: {text}")
+
+    def value(self, value: Any, key: str, layer: str, depth: int) -> Any:
+        """Any part of a config. `key` is what it is called by, `layer` the layer it belongs to."""
+        if depth > DEPTH_LIMIT:
+            raise BridgeError(f"{self.origin}: is nested too deeply to be a model's config.")
+        if isinstance(value, list):
+            return [self.value(item, key, layer, depth + 1) for item in value]
+        if isinstance(value, dict):
+            if "class_name" in value:
+                return self.node(value, key, layer, depth)
+            return {name: self.value(item, name, layer, depth + 1) for name, item in value.items()}
+        if isinstance(value, str) and key.endswith("activation") and value not in activations():
+            self.problem(f"{layer} has the custom activation {value!r}.\n{PASS_ARCH}")
+        return value
+
+    def node(self, node: dict[str, Any], key: str, layer: str, depth: int) -> Any:
+        """A dict with a class_name: some object that Keras is to build."""
+        name, config = node["class_name"], node.get("config")
+        if name in ("__tuple__", "TensorShape"):
+            return self.value(node.get("items", []), key, layer, depth + 1)
+        if name in _DATA:
+            return {"class_name": name, "config": self.value(config, key, layer, depth + 1)}
+        if name in ("Lambda", "__lambda__"):
+            return self.code(node, layer, depth)
+        if name == "function":
+            return self.function(node, key, layer)
+        kind = _kind(node, key)
+        module = _module(name, kind, node)
+        if module is None:
+            self.unknown(name, node, layer)
+            return node
+        if kind == "layers":
+            layer = f"layer {_name(node)!r}" if depth else layer
+            if name in _CODE:
+                return self.code(node, layer, depth)
+            if name in _FILES:
+                self.problem(f"{layer} ({name}) reads vocabulary files: it comes with a later version of bridge.")
+            if self.keras2_dialect:
+                config = keras2.modernise(name, config, lambda text: self.problem(f"{layer} ({name}) {text}"))
+        if name == "Policy":
+            name = "DTypePolicy"
+        kept = {"name", "inbound_nodes", "build_config", "shared_object_id"}
+        return {
+            "module": module,
+            "class_name": "Functional" if name == "Model" else name,
+            "config": self.value(config or {}, "config", layer, depth + 1),
+            "registered_name": name if kind == "operations" else None,
+            **{k: self.value(v, k, layer, depth + 1) for k, v in node.items() if k in kept},
+        }
+
+    def code(self, node: dict[str, Any], layer: str, depth: int) -> Any:
+        where = f"layer {_name(node)!r}" if depth and node["class_name"] != "__lambda__" else layer
+        if not self.unsafe or node["class_name"] not in ("Lambda", "__lambda__"):
+            self.problem(
+                f"{where} ({node['class_name'].strip('_')}) carries code, which is not run.\n{PASS_ARCH}"
+                + (", or trust the file with --unsafe" if node["class_name"] in ("Lambda", "__lambda__") else "")
+            )
+            return node
+        module = {"module": "keras.layers"} if node["class_name"] == "Lambda" else {}
+        return {k: v for k, v in node.items() if k != "compile_config"} | module
+
+    def function(self, node: dict[str, Any], key: str, layer: str) -> Any:
+        name = node.get("config")
+        if key.endswith("activation") and name in activations():
+            return name
+        self.problem(f"{layer} has the custom function {name!r}.\n{PASS_ARCH}")
+        return node
+
+    def unknown(self, name: Any, node: dict[str, Any], layer: str) -> None:
+        where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
+        if self.keras2_dialect and name in keras2.OPERATIONS:
+            self.problem(f"{where} is an operation as Keras 2 wrote it ({name}): that comes with a later version.")
+        else:
+            self.problem(f"{where} has the custom class {name!r}.\n{PASS_ARCH}")
+
+
+@functools.cache
+def activations() -> frozenset[str]:
+    """Names of all of Keras's activation functions."""
+    functions = {name for name, item in vars(keras.activations).items() if inspect.isfunction(item)}
+    return frozenset(functions - {"get", "serialize", "deserialize"})
+
+
+@functools.cache
+def _classes(kind: str) -> dict[str, str]:
+    """Built-in classes of one kind: class name -> module that Keras is told to take it from."""
+    if kind == "models":
+        return _MODELS
+    if kind == "operations":
+        found = {}
+        for part in _OPERATIONS:
+            module = inspect.getmodule(getattr(__import__("keras.src.ops", fromlist=[part]), part))
+            for name, item in vars(module).items():
+                if inspect.isclass(item) and issubclass(item, keras.Operation) and item.__module__ == module.__name__:
+                    found[name] = module.__name__
+        return found
+    return {name: f"keras.{kind}" for name, item in vars(getattr(keras, kind)).items() if inspect.isclass(item)}
+
+
+def _kind(node: dict[str, Any], key: str) -> str:
+    for ending, kind in (
+        ("initializer", "initializers"),
+        ("regularizer", "regularizers"),
+        ("constraint", "constraints"),
+    ):
+        if key.endswith(ending):
+            return kind
+    if key in ("dtype", "dtype_policy") or node["class_name"] in ("DTypePolicy", "Policy"):
+        return "dtype_policies"
+    module, config = node.get("module"), node.get("config")
+    if isinstance(module, str) and module.startswith("keras.src.ops."):
+        return "operations"
+    # Keras 3 writes x + y into legacy HDF5 files as an Add with nothing but a name, and then takes it for the layer
+    if "inbound_nodes" in node and "module" not in node and isinstance(config, dict) and set(config) == {"name"}:
+        return "operations"
+    return "random" if node["class_name"] == "SeedGenerator" else "layers"
+
+
+def _module(name: Any, kind: str, node: dict[str, Any]) -> str | None:
+    """The module of a built-in class, None for a custom one."""
+    if not isinstance(name, str):
+        return None
+    stated, registered = node.get("module", "keras"), node.get("registered_name")
+    if not isinstance(stated, str) or stated.split(".")[0] != "keras" or registered not in (None, name):
+        return None
+    if name == "Policy" and kind == "dtype_policies":
+        name = "DTypePolicy"
+    if kind == "layers" and name in _MODELS:
+        return _MODELS[name]
+    return _classes(kind).get(name)
+
+
+def _name(node: dict[str, Any]) -> Any:
+    config = node.get("config")
+    return node.get("name") or (config.get("name") if isinstance(config, dict) else None)

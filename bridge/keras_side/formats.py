@@ -1,0 +1,71 @@
+"""Which kind of Keras file is this? Told by its first bytes, never by its name alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.errors import BridgeError
+from bridge.files import existing_file
+
+KERAS, HDF5 = "keras", "hdf5"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".keras.h5")
+
+
+def kind(path: str | Path) -> str:
+    """KERAS (a .keras archive) or HDF5 for a file that is what its name says; raises BridgeError for all else."""
+    path = Path(path)
+    if path.is_dir():
+        raise BridgeError(_folder(path))
+    path = existing_file(path, "the Keras model")
+    suffix, found = path.suffix.lower(), _content(path)
+    if suffix == ".keras":
+        if found == KERAS:
+            return KERAS
+        if found == HDF5:
+            raise BridgeError(f"{path}: is an HDF5 file, not a .keras archive.\nIf it is the right file, name it .h5.")
+        raise BridgeError(f"{path}: is not a .keras archive (a zip file), {_looks(path)}.")
+    if suffix in _HDF5_SUFFIXES:
+        if found == HDF5:
+            return HDF5
+        if found == KERAS:
+            raise BridgeError(f"{path}: is a zip archive, not an HDF5 file.\nIf it is the right file, name it .keras.")
+        raise BridgeError(f"{path}: is not an HDF5 file, {_looks(path)}.")
+    raise BridgeError(
+        f"{path}: bridge reads Keras models from .keras, .h5, .hdf5 and .weights.h5 files, not from {suffix or 'this'}."
+    )
+
+
+def _content(path: Path) -> str | None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) in (b"PK\x03\x04", b"PK\x05\x06"):
+            return KERAS
+        offset = 0  # an HDF5 file may begin with a user block of 512, 1024, 2048, ... bytes
+        while offset + len(_SIGNATURE) <= size:
+            file.seek(offset)
+            if file.read(len(_SIGNATURE)) == _SIGNATURE:
+                return HDF5
+            offset = offset * 2 or 512
+    return None
+
+
+def _looks(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        return "it is empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer: run git lfs pull"
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
+        return f"it is text that begins with {start[:20].decode('ascii')!r}"
+    return "it begins with other bytes"
+
+
+def _folder(path: Path) -> str:
+    if any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        return (
+            f"{path}: SavedModel folders come with a later version of bridge.\n"
+            'Load it with the TensorFlow that wrote it and export it: model.save("model.keras").'
+        )
+    return f"{path}: is a folder, and not one that bridge knows. Pass a .keras, .h5, .hdf5 or .weights.h5 file."
