@@ -40,6 +40,9 @@ def _read(path: Path, lines: Iterator[list[str]], label: str | None) -> Data:
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise BridgeError(f"{path}: two columns are called {twice!r} in its first line, the header.")
+    for name in columns:
+        if not name.isprintable():
+            raise BridgeError(f"{path}: the column {name[:40]!r} has characters that can't be printed.")
     at = None if label is None else _label_column(path, columns, label)
     features = [name for i, name in enumerate(columns) if i != at]
     if not features:
@@ -97,15 +100,19 @@ def _refuse_not_finite(path: Path, x: Array, features: list[str]) -> None:
 
 def _labels(path: Path, texts: list[str], label: str) -> tuple[Array, tuple[str, ...] | None]:
     numbers = [_number(text) for text in texts]
-    if all(number is None for number in numbers) and all(texts):
-        names, numbered = np.unique(np.array(texts), return_inverse=True)
-        return numbered.astype(np.int64), tuple(str(name) for name in names)
+    text_only = all(number is None for number in numbers)
     for row, (number, text) in enumerate(zip(numbers, texts, strict=True), 1):
-        if number is None or not math.isfinite(number):
+        # names are printed later, so that terminal escapes have no place in them
+        good = text and text.isprintable() if text_only else number is not None and math.isfinite(number)
+        if not good:
             found = repr(text[:40]) if text else "empty"
             raise BridgeError(
-                f"{path}: row {row}, column {label!r} is {found}; labels must be all finite numbers or all text."
+                f"{path}: row {row}, column {label!r} is {found}; "
+                "labels must be all finite numbers or all printable text."
             )
+    if text_only:
+        names, numbered = np.unique(np.array(texts), return_inverse=True)
+        return numbered.astype(np.int64), tuple(str(name) for name in names)
     y = np.array(numbers, np.float64)
     return (y.astype(np.int64) if np.all((y == np.rint(y)) & (np.abs(y) < 2**53)) else y), None
 
