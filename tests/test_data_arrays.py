@@ -257,6 +257,11 @@ def test_names_with_paths_in_a_zip_lead_nowhere(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["d.npz"]
 
 
+def test_a_name_that_can_not_be_printed_is_refused(tmp_path):
+    with pytest.raises(BridgeError, match=r"the array name 'x\\x1b\[2J' has characters that can't be printed"):
+        read(zipped(tmp_path / "d.npz", {"x\x1b[2J.npy": npy(np.ones(3))}))
+
+
 def test_a_stream_that_ends_early_is_refused(tmp_path):
     whole = npy(np.ones(3000))
     squeezed = zlib.compressobj(wbits=-15)

@@ -65,6 +65,8 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
         if not info.filename.endswith(".npy"):
             continue
         name = info.filename.removesuffix(".npy")
+        if not name.isprintable():
+            raise BridgeError(f"{path}: the array name {name[:40]!r} has characters that can't be printed.")
         if name in members:
             raise BridgeError(f"{path}: two arrays are called {name!r}. Save it again with one of each name.")
         if info.flag_bits & 1:
