@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -25,6 +27,12 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
         with h5py.File(path, "w") as file:
             legacy_h5_format.save_weights_to_hdf5_group(file, model)
     elif name.endswith((".h5", ".hdf5")):
+        operation = next((item for item in _operations(model) if not isinstance(item, keras.Layer)), None)
+        if operation is not None:
+            raise BridgeError(
+                f"{path}: {operation.name} is an operation between layers ({type(operation).__name__}), which Keras "
+                "itself can't read back from a full .h5 file.\nWrite a .keras file, or the weights alone."
+            )
         try:
             model.save(path, overwrite=True, include_optimizer=False)
         except NotImplementedError as error:
@@ -37,3 +45,10 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
     else:
         wanted = ".h5, .hdf5 or .weights.h5" if weights_only else ".keras, .h5, .hdf5 or .weights.h5"
         raise BridgeError(f"{path}: a Keras file is written to a name that ends in {wanted}.")
+
+
+def _operations(model: keras.Model) -> Iterator[Any]:
+    for item in getattr(model, "operations", model.layers):
+        yield item
+        if isinstance(item, keras.Model):
+            yield from _operations(item)

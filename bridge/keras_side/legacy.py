@@ -27,7 +27,13 @@ class Group:
     weights: dict[str, str]
 
     def short(self, weight: str) -> str:
+        """`kernel` of `dense/kernel:0`."""
         return _words(weight)[-1]
+
+    def inner(self, weight: str) -> str:
+        """A weight's name below the layer: `kernel`, or `dense_1/kernel` in a nested model."""
+        words = _words(weight)
+        return "/".join(words[words.index(self.name) + 1 :] if self.name in words[:-1] else words)
 
 
 def root(file: Weights) -> str | None:

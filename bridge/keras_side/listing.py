@@ -25,6 +25,7 @@ class Held:
 
     layer: str
     kind: str
+    place: str  # the group in the Keras 3 layout, "" in the legacy one
     weights: tuple[tuple[str, tuple[int, ...], str], ...]
 
 
@@ -36,8 +37,9 @@ def held(file: Weights) -> list[Held]:
             Held(
                 group.name,
                 "",
+                "",
                 tuple(
-                    (group.short(weight), file.shape(path), file.dtype(path)) for weight, path in group.weights.items()
+                    (group.inner(weight), file.shape(path), file.dtype(path)) for weight, path in group.weights.items()
                 ),
             )
             for group in legacy.groups(file, base)
@@ -52,7 +54,7 @@ def held(file: Weights) -> list[Held]:
         for index, (key, path) in enumerate(sorted(keys.items(), key=lambda entry: _natural(entry[0]))):
             name = names[index] if len(keys) <= len(names) else key
             weights.append((name, file.shape(path), file.dtype(path)))
-        found.append(Held(layer_path(file, place), kind, tuple(weights)))
+        found.append(Held(layer_path(file, place), kind, place, tuple(weights)))
     return found
 
 

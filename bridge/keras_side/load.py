@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,15 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | N
 
 def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:
     stack = listing.dense_stack(file) or []
+    sizes = [spec.features, *(units for units, _ in spec.layers)]
+    if len(stack) == len(spec.layers):
+        for number, ((held, _), wanted) in enumerate(zip(stack, pairwise(sizes), strict=True)):
+            if held != wanted:
+                name = f"dense_{number}" if number else "dense"
+                raise BridgeError(
+                    f"{name} (Dense): kernel is {held} in {file.name}, --mlp wants {wanted}.\n"
+                    f"These weights allow --mlp {listing.proposal(file)} with an activation for each {mlp.BLANK}."
+                )
     biases = [bias for _, bias in stack] if len(stack) == len(spec.layers) else [True] * len(spec.layers)
     with _bounded(file):
         layers = [
