@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from types import ModuleType
-from typing import IO, Any
 
 from bridge.errors import BridgeError
 
@@ -49,42 +49,42 @@ def held_output() -> Iterator[Held]:
     """Keeps everything written to this process's stdout and stderr, by native code too, from the terminal.
 
     Native code writes to descriptors 1 and 2, so these are turned to a file for the time: other threads' output too.
+    Python's streams are turned on their own, because in a notebook they don't lead to the descriptors.
     """
-    held = Held()
-    streams: tuple[IO[Any] | None, ...] = (sys.stdout, sys.stderr)
-    with tempfile.TemporaryFile() as file, contextlib.ExitStack() as back:
-        _flush(streams)
-        for number in (1, 2):
-            try:
-                saved = os.dup(number)
-            except OSError:  # closed: nothing written there can reach a terminal
-                continue
-            back.callback(os.close, saved)
-            back.callback(os.dup2, saved, number)
-            os.dup2(file.fileno(), number)
-        back.callback(_flush, streams)
-        try:
-            yield held
-        finally:
-            back.close()
-            file.seek(0)
-            held.text = file.read().decode(errors="replace")
-
-
-def _flush(streams: tuple[IO[Any] | None, ...]) -> None:
-    for stream in streams:
+    held, python = Held(), io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
         if stream is not None and not stream.closed:
-            stream.flush()
+            stream.flush()  # what was said before must not land in the file
+    with tempfile.TemporaryFile() as file:
+        try:
+            with contextlib.ExitStack() as turned:
+                for number in (1, 2):
+                    with contextlib.suppress(OSError):  # closed: nothing written there can reach a terminal
+                        saved = os.dup(number)
+                        turned.callback(os.close, saved)
+                        turned.callback(os.dup2, saved, number)
+                        os.dup2(file.fileno(), number)
+                with contextlib.redirect_stdout(python), contextlib.redirect_stderr(python):
+                    yield held
+        finally:
+            file.seek(0)
+            held.text = file.read().decode(errors="replace") + python.getvalue()
 
 
 def logged(said: str) -> str:
     """The last thing that ONNX Runtime reported in `said`, in one line without colours, time and source line."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
-    errors = [line for line in lines if "[E:" in line or "EP Error" in line] or lines
-    if not errors:
-        return ""
-    line = re.sub(r"^\S+ \S+ \[\w:[^\]]*\] ", "", errors[-1])
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines() if line.strip()]
+    reported = [line for line in lines if "[E:" in line or line.startswith("EP Error")] or lines
+    return _plain(reported[-1]) if reported else ""
+
+
+def message(error: Exception) -> str:
+    """What an exception of ONNX Runtime says, in one line without code and source line."""
+    return _plain(" ".join(str(error).split()))
+
+
+def _plain(line: str) -> str:
+    line = re.sub(r"^\S+ \S+ \[\w:[^\]]*\] ", "", line)
     line = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     line = re.sub(r"^(EP Error )?(/\S+:\d+ .*\) (?=[A-Z]))?", "", line)
     return line[:300].rstrip(" .")

@@ -12,7 +12,7 @@ from bridge.errors import BridgeError
 from bridge.graph.files import read_proto
 from bridge.runtime import cuda, providers
 from bridge.runtime.final import final_activation
-from bridge.runtime.library import SILENT, errors, held_output, library, logged
+from bridge.runtime.library import SILENT, errors, held_output, library, message
 
 # ONNX Runtime 1.31 merges a Pad with zeros into the MaxPool that follows, which pads with -inf: wrong wherever
 # all that a window covers is negative (ResNet50V2 was off by 0.16).
@@ -58,7 +58,7 @@ class Session:
         except self._errors as error:
             shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in feeds.items())
             raise BridgeError(
-                f"{self.name}: ONNX Runtime ({self.provider}) could not run it on {shapes}.\n{logged(str(error))}"
+                f"{self.name}: ONNX Runtime ({self.provider}) could not run it on {shapes}.\n{message(error)}"
             ) from error
         return values
 
@@ -140,7 +140,7 @@ def _session(source: str | bytes, settings: Any, chosen: list[Any]) -> Any:
 
 
 def _refused(name: str, error: Exception) -> BridgeError:
-    reason = logged(str(error))
+    reason = message(error)
     if "NOT_IMPLEMENTED" in str(error) or "is not a registered function/op" in str(error):
         return BridgeError(f"{name}: ONNX Runtime {library().__version__} lacks an operator of this model.\n{reason}")
     return BridgeError(f"{name}: ONNX Runtime can't open this model.\n{reason}")
