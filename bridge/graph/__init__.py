@@ -1,0 +1,24 @@
+"""The layered model: ONNX and numpy only."""
+
+from bridge.graph import activations, layers  # noqa: F401 (they register the bodies)
+from bridge.graph.body import BODIES, Refused, body
+from bridge.graph.files import inlined, read_proto, write_proto
+from bridge.graph.layer import Graph, Layer, Node, Value, Weight
+from bridge.graph.proto import from_proto, is_layered, to_proto
+
+__all__ = [
+    "BODIES",
+    "Graph",
+    "Layer",
+    "Node",
+    "Refused",
+    "Value",
+    "Weight",
+    "body",
+    "from_proto",
+    "inlined",
+    "is_layered",
+    "read_proto",
+    "to_proto",
+    "write_proto",
+]

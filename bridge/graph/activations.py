@@ -1,0 +1,133 @@
+"""Every function of keras.activations in standard ONNX operators, and the layers that are one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.graph.body import Refused, body, integers, number
+from bridge.graph.layer import Layer, Shape
+
+# name -> lines that compute y from x, with Keras's default arguments; numbers() of them go before
+_PLAIN = {
+    "linear": "y = Identity(x)",
+    "relu": "y = Relu(x)",
+    "relu6": "y = Min(r, six)",
+    "leaky_relu": "y = LeakyRelu <alpha = 0.2> (x)",
+    "elu": "y = Elu <alpha = 1.0> (x)",
+    "celu": "y = Celu <alpha = 1.0> (x)",
+    "selu": "y = Selu <alpha = 1.6732632423543772, gamma = 1.0507009873554805> (x)",
+    "sigmoid": "y = Sigmoid(x)",
+    "tanh": "y = Tanh(x)",
+    "exponential": "y = Exp(x)",
+    "softplus": "y = Softplus(x)",
+    "softsign": "y = Softsign(x)",
+    "softmax": "y = Softmax <axis = -1> (x)",
+    "log_softmax": "y = LogSoftmax <axis = -1> (x)",
+    "silu": "s = Sigmoid(x)\ny = Mul(x, s)",
+    "mish": "y = Mish(x)",
+    "tanh_shrink": "t = Tanh(x)\ny = Sub(x, t)",
+    "hard_tanh": number("low", -1) + number("high", 1) + "y = Clip(x, low, high)",
+    "soft_shrink": "y = Shrink <bias = 0.5, lambd = 0.5> (x)",
+    "hard_shrink": "y = Shrink <bias = 0.0, lambd = 0.5> (x)",
+    "hard_sigmoid": number("three", 3)
+    + number("six", 6)
+    + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\ny = Div(m, six)",
+    "hard_silu": number("three", 3)
+    + number("six", 6)
+    + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\nd = Div(m, six)\ny = Mul(x, d)",
+    "log_sigmoid": "n = Neg(x)\np = Softplus(n)\ny = Neg(p)",
+    "sparse_sigmoid": number("zero", 0)
+    + number("one", 1)
+    + number("half", 0.5)
+    + "a = Add(x, one)\nb = Mul(a, half)\ny = Clip(b, zero, one)",
+    "sparse_plus": number("zero", 0)
+    + number("one", 1)
+    + number("minus", -1)
+    + number("quarter", 0.25)
+    + "a = Add(x, one)\nb = Mul(a, a)\nc = Mul(b, quarter)\ninner = Less(x, one)\nd = Where(inner, c, x)\n"
+    + "outer = LessOrEqual(x, minus)\ny = Where(outer, zero, d)",
+    "squareplus": number("four", 4)
+    + number("two", 2)
+    + "a = Mul(x, x)\nb = Add(a, four)\nc = Sqrt(b)\nd = Add(x, c)\ny = Div(d, two)",
+    "gelu": number("root2", 2**0.5)
+    + number("half", 0.5)
+    + number("one", 1)
+    + "a = Div(x, root2)\nb = Erf(a)\nc = Add(b, one)\nd = Mul(x, half)\ny = Mul(d, c)",
+    "glu": "left, right = Split <axis = -1, num_outputs = 2> (x)\ng = Sigmoid(right)\ny = Mul(left, g)",
+    # Martins and Astudillo 2016, algorithm 1: z sorted downwards, k supports if 1 + k z_k > sum_{j<=k} z_j
+    "sparsemax": number("one", 1)
+    + number("zero", 0)
+    + integers("last", [-1])
+    + "dims = Shape(x)\nwidth = Gather <axis = 0> (dims, last)\n"
+    + "sorted, order = TopK <axis = -1> (x, width)\naxis0 = Squeeze(last)\nsums = CumSum(sorted, axis0)\n"
+    + "start = Constant <value_int = 1> ()\nwide = Squeeze(width)\nend = Add(wide, start)\n"
+    + "ranks_i = Range(start, end, start)\nranks = CastLike(ranks_i, x)\nscaled = Mul(ranks, sorted)\n"
+    + "left = Add(scaled, one)\ninside = Greater(left, sums)\nones = CastLike(inside, x)\n"
+    + "k = ReduceSum <keepdims = 1> (ones, last)\nkept = Mul(ones, sorted)\n"
+    + "total = ReduceSum <keepdims = 1> (kept, last)\nexcess = Sub(total, one)\ntau = Div(excess, k)\n"
+    + "d = Sub(x, tau)\ny = Max(d, zero)",
+}
+_PLAIN["relu6"] = number("six", 6) + "r = Relu(x)\n" + _PLAIN["relu6"]
+_ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+
+ACTIVATIONS = frozenset(_PLAIN)
+
+
+def activation_name(value: Any) -> str:
+    """The name of an activation as a layer's config gives it: None, "relu", or Keras's serialized function.
+
+    Raises Refused for anything else (a layer or a custom function: those are traced as nodes of their own).
+    """
+    if value is None:
+        return "linear"
+    if isinstance(value, dict) and value.get("class_name") == "function":
+        value = value.get("config")
+    name = _ALIASES.get(value, value) if isinstance(value, str) else None
+    if name not in _PLAIN:
+        raise Refused(f"its activation {str(value)[:60]!r} is not one of keras.activations that work without arguments")
+    return name
+
+
+@body("Activation")
+def activation(layer: Layer, shapes: list[Shape]) -> str:
+    return _PLAIN[activation_name(layer.config["activation"])]
+
+
+@body("ReLU")
+def relu(layer: Layer, shapes: list[Shape]) -> str:
+    """y = x above the threshold (at most max_value), else slope * (x - threshold)."""
+    slope, top, threshold = (layer.config[k] for k in ("negative_slope", "max_value", "threshold"))
+    slope, threshold = slope or 0.0, threshold or 0.0
+    if not slope and not threshold:
+        return "y = Relu(x)" if top is None else number("top", top) + "r = Relu(x)\ny = Min(r, top)"
+    lines = number("threshold", threshold) + number("slope", slope)
+    lines += "below = Sub(x, threshold)\nsmall = Mul(below, slope)\npasses = Greater(x, threshold)\n"
+    if top is None:
+        return lines + "y = Where(passes, x, small)"
+    return lines + number("top", top) + "kept = Min(x, top)\ny = Where(passes, kept, small)"
+
+
+@body("LeakyReLU")
+def leaky_relu(layer: Layer, shapes: list[Shape]) -> str:
+    return number("slope", layer.config["negative_slope"]) + "y = PRelu(x, slope)"
+
+
+@body("ELU")
+def elu(layer: Layer, shapes: list[Shape]) -> str:
+    return f"y = Elu <alpha = {float(layer.config['alpha'])!r}> (x)"
+
+
+@body("PReLU")
+def prelu(layer: Layer, shapes: list[Shape]) -> str:
+    """y = relu(x) - alpha * relu(-x); alpha has x's shape without the batch, 1 on shared axes."""
+    return "y = PRelu(x, alpha)"
+
+
+@body("Softmax")
+def softmax(layer: Layer, shapes: list[Shape]) -> str:
+    axis = layer.config["axis"]
+    if isinstance(axis, int):
+        return f"y = Softmax <axis = {axis}> (x)"
+    if len(axis) == 1:
+        return f"y = Softmax <axis = {axis[0]}> (x)"
+    return integers("axes", axis) + "s = ReduceLogSumExp <keepdims = 1> (x, axes)\nd = Sub(x, s)\ny = Exp(d)"

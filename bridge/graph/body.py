@@ -1,0 +1,85 @@
+"""The meaning of a layer in standard ONNX operators: the registry of layer bodies.
+
+A body is a function from a layer to lines of ONNX's own text form, with the inputs `x` (or x0, x1, ... for layers that
+take a list) and the layer's weights by name, and the output `y`. `number` and `integers` write constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import onnx
+import onnx.parser
+
+from bridge.errors import BridgeError
+from bridge.graph.layer import Layer, Shape
+
+OPSET = 18  # the newest that tf2onnx 1.17 writes
+DOMAIN = "keras"
+Body = Callable[[Layer, list[Shape]], str]
+BODIES: dict[str, Body] = {}
+
+
+class Refused(BridgeError):
+    """A layer, or an option of it, that can't be converted; the message is the reason alone."""
+
+
+def body(kind: str) -> Callable[[Body], Body]:
+    """Registers the ONNX body of a Keras layer class.
+
+    The function gets the layer and its tensor inputs' shapes (axis 0 is the batch) and returns lines of ONNX text.
+    """
+
+    def register(function: Body) -> Body:
+        if kind in BODIES:
+            raise ValueError(f"{kind} has two bodies: {BODIES[kind].__name__} and {function.__name__}")
+        BODIES[kind] = function
+        return function
+
+    return register
+
+
+def number(name: str, value: float, like: str = "x") -> str:
+    """A line that defines `name` as a scalar of the type of `like`."""
+    return f"{name}_f = Constant <value_float = {_literal(value)}> ()\n{name} = CastLike({name}_f, {like})\n"
+
+
+def numbers(name: str, values: Any, like: str = "x") -> str:
+    """A line that defines `name` as a vector of the type of `like`."""
+    listed = ", ".join(_literal(value) for value in values)
+    return f"{name}_f = Constant <value_floats = [{listed}]> ()\n{name} = CastLike({name}_f, {like})\n"
+
+
+def integers(name: str, values: Any) -> str:
+    """A line that defines `name` as an int64 vector."""
+    return f"{name} = Constant <value_ints = [{', '.join(str(int(value)) for value in values)}]> ()\n"
+
+
+def _literal(value: float) -> str:
+    text = repr(float(value))
+    if not re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text):
+        raise Refused(f"a constant of it is {text}")
+    return text
+
+
+def function_of(layer: Layer, shapes: list[Shape], overload: str = "") -> onnx.FunctionProto:
+    """The layer's body as an ONNX function whose inputs are its tensors and its weights."""
+    if layer.kind not in BODIES:
+        raise Refused("there is no conversion for this kind of layer yet")
+    lines = BODIES[layer.kind](layer, shapes)
+    tensors = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
+    inputs = ", ".join([*tensors, *layer.weights])
+    text = (
+        f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n'
+        f"{layer.kind} <{', '.join(ATTRIBUTES)}> ({inputs}) => (y)\n{{\n{lines}\n}}"
+    )
+    proto = onnx.parser.parse_function(text)
+    proto.overload = overload
+    return proto
+
+
+# What a layer's node says about itself, besides its inputs. "split" marks an activation or an activity penalty that was
+# an option of another layer, "training" a call whose mode the model's own code fixed.
+ATTRIBUTES = ("path", "config", "weights", "split", "training", "trainable")

@@ -1,0 +1,101 @@
+"""What the project means by a weight, a layer and a node of a layered model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One Keras variable: the initializer `path`, in Keras's layout and bits."""
+
+    path: str  # "encoder/dense_1/kernel"
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    state: bool = False  # Keras never trains it (moving statistics): a buffer in torch
+    trainable: bool = True  # False when the layer was frozen in Keras
+    regularizer: dict[str, Any] | None = None
+    constraint: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Keras layer that is a node of its own.
+
+    weights: by the layer's own word for them ("kernel"), in Keras's order.
+    """
+
+    kind: str  # "Dense"
+    path: str  # "encoder/dense_1"
+    config: dict[str, Any]
+    weights: dict[str, Weight] = field(default_factory=dict)
+    trainable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.kind})"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor between nodes. The first axis of shape is the batch (None); None elsewhere is unknown."""
+
+    name: str
+    shape: Shape | None
+    dtype: str = "float32"
+
+
+@dataclass
+class Node:
+    """One step of the graph: a call of a layer, or a standard ONNX operator (layer is None)."""
+
+    name: str
+    kind: str
+    inputs: list[str]  # tensors, then the layer's weights; "" for an absent optional input
+    outputs: list[str]
+    layer: Layer | None = None
+    training: bool | None = None  # what the model's own code fixed for this call; None: as the caller says
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> list[str]:
+        """The inputs without the layer's weights."""
+        return self.inputs[: len(self.inputs) - len(self.layer.weights)] if self.layer else self.inputs
+
+    @property
+    def is_split(self) -> bool:
+        """Whether this is only a layer's activation or activity penalty, split off into a node of its own."""
+        return bool(self.attributes.get("split"))
+
+    def __str__(self) -> str:
+        return str(self.layer) if self.layer else f"{self.name} ({self.kind})"
+
+
+@dataclass
+class Graph:
+    """A layered model without its ONNX clothing, in the order of execution."""
+
+    name: str
+    inputs: list[Value]
+    outputs: list[Value]
+    nodes: list[Node]
+    weights: dict[str, Weight]  # every Keras variable by path, used or not
+    arrays: dict[str, np.ndarray]  # their values
+    constants: dict[str, np.ndarray] = field(default_factory=dict)  # initializers that are no Keras variable
+    values: dict[str, Value] = field(default_factory=dict)  # what is known of the tensors between nodes
+    keras_config: str | None = None  # the whole model's JSON, when Keras could write one
+    source: dict[str, Any] = field(default_factory=dict)  # file name, format, versions: for people
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """The layers by path, each once, in the order of first use."""
+        return {node.layer.path: node.layer for node in self.nodes if node.layer and not node.is_split}
+
+    def final_activation(self, output: str) -> Node | None:
+        """The node that ends `output` with an activation, if one does."""
+        node = next((n for n in self.nodes if output in n.outputs), None)
+        return node if node and node.kind in ("Activation", "Softmax") else None

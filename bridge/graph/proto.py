@@ -1,0 +1,199 @@
+"""A layered model as ONNX: every Keras layer one node, its body a model-local function, its weights untouched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from bridge.errors import BridgeError
+from bridge.graph.body import DOMAIN, OPSET, function_of
+from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
+
+FORMAT = "1"
+IR_VERSION = 10  # the first whose functions have overloads
+
+
+def to_proto(graph: Graph) -> onnx.ModelProto:
+    """The layered ONNX model. Raises BridgeError if a layer has no body."""
+    functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
+    nodes = []
+    for node in graph.nodes:
+        if node.layer is None:
+            nodes.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
+            continue
+        shapes = [graph.values[name].shape or () for name in node.tensors]
+        function = function_of(node.layer, shapes)
+        key = (node.kind, function.SerializeToString(deterministic=True))
+        if key not in functions:
+            count = sum(kind == node.kind for kind, _ in functions)
+            function.overload = str(count + 1) if count else ""
+            functions[key] = function
+        nodes.append(_layer_node(node, functions[key].overload))
+    onnx_graph = helper.make_graph(
+        nodes,
+        graph.name,
+        [_value_info(value) for value in graph.inputs],
+        [_value_info(value) for value in graph.outputs],
+        [numpy_helper.from_array(array, path) for path, array in (graph.arrays | graph.constants).items()],
+        value_info=[
+            _value_info(v) for v in graph.values.values() if v.shape is not None and _is_between(graph, v.name)
+        ],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
+    proto = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bridge")
+    proto.functions.extend(functions.values())
+    facts = {"weights": {p: _weight_facts(w) for p, w in graph.weights.items()}, "source": graph.source}
+    metadata = {"bridge.format": FORMAT, "bridge.facts": json.dumps(facts)}
+    if graph.keras_config is not None:
+        metadata["bridge.keras_config"] = graph.keras_config
+    helper.set_model_props(proto, metadata)
+    return proto
+
+
+def is_layered(proto: onnx.ModelProto) -> bool:
+    """Whether bridge wrote this model with a node for each layer (and it was not inlined)."""
+    return any(p.key == "bridge.format" for p in proto.metadata_props)
+
+
+def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
+    """The graph of a layered model; each weight and each node is checked against what the file says of it.
+
+    Raises BridgeError, which names `file`, for a plain ONNX model or one that contradicts itself.
+    """
+    properties = {p.key: p.value for p in proto.metadata_props}
+    if properties.get("bridge.format") != FORMAT:
+        raise BridgeError(
+            f"{file}: is a plain ONNX file, not a layered one: it does not say which Keras layer a node belongs to.\n"
+            "Convert the Keras model itself: bridge convert keras2onnx MODEL -o FILE.onnx (without --inline)"
+        )
+    facts = _json(properties.get("bridge.facts", ""), file, "bridge.facts")
+    arrays = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
+    weights: dict[str, Weight] = {}
+    for path, fact in _dict(facts, "weights", file).items():
+        if path not in arrays:
+            raise BridgeError(f"{file}: the weight {path} is listed but missing. The file is damaged; convert again.")
+        weights[path] = Weight(path, arrays[path].shape, arrays[path].dtype.name, **_weight_options(fact, path, file))
+    nodes = [_node(n, weights, file) for n in proto.graph.node]
+    inputs = [_value(v) for v in proto.graph.input]
+    outputs = [_value(v) for v in proto.graph.output]
+    return Graph(
+        name=proto.graph.name,
+        inputs=inputs,
+        outputs=outputs,
+        nodes=nodes,
+        weights=weights,
+        arrays={p: arrays[p] for p in weights},
+        constants={n: a for n, a in arrays.items() if n not in weights},
+        values={v.name: v for v in [*inputs, *map(_value, proto.graph.value_info), *outputs]},
+        keras_config=properties.get("bridge.keras_config"),
+        source=_dict(facts, "source", file),
+    )
+
+
+def _is_between(graph: Graph, name: str) -> bool:
+    return all(name != v.name for v in [*graph.inputs, *graph.outputs])
+
+
+def _layer_node(node: Node, overload: str) -> onnx.NodeProto:
+    layer = node.layer
+    assert layer is not None
+    attributes: dict[str, Any] = {"path": layer.path, "config": json.dumps(layer.config)}
+    if layer.weights:
+        attributes["weights"] = list(layer.weights)
+    if not layer.trainable:
+        attributes["trainable"] = 0
+    if node.is_split:
+        attributes["split"] = 1
+    if node.training is not None:
+        attributes["training"] = int(node.training)
+    proto = helper.make_node(node.kind, node.inputs, node.outputs, node.name, domain=DOMAIN, **attributes)
+    proto.overload = overload
+    return proto
+
+
+def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
+    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+    inputs, outputs = list(proto.input), list(proto.output)
+    if proto.domain != DOMAIN:
+        if proto.domain not in ("", "ai.onnx"):
+            raise BridgeError(f"{file}: node {proto.name!r} is of the unknown domain {proto.domain!r}.")
+        return Node(proto.name, proto.op_type, inputs, outputs, attributes=attributes)
+    try:
+        path = attributes["path"].decode()
+        own = [name.decode() for name in attributes.get("weights", [])]
+    except (KeyError, AttributeError, UnicodeDecodeError):
+        raise BridgeError(f"{file}: node {proto.name!r} does not say which layer it is. The file is damaged.") from None
+    paths = inputs[len(inputs) - len(own) :] if own else []
+    if len(paths) != len(own) or any(p not in weights for p in paths):
+        raise BridgeError(f"{file}: {path} ({proto.op_type}) has weights that the file does not hold. It is damaged.")
+    config = _json(attributes.get("config", b"").decode(errors="replace"), file, f"the config of {path}")
+    layer = Layer(
+        kind=proto.op_type,
+        path=path,
+        config=config,
+        weights={name: weights[p] for name, p in zip(own, paths, strict=True)},
+        trainable=bool(attributes.get("trainable", 1)),
+    )
+    training = attributes.get("training")
+    return Node(
+        name=proto.name,
+        kind=proto.op_type,
+        inputs=inputs,
+        outputs=outputs,
+        layer=layer,
+        training=None if training is None else bool(training),
+        attributes={"split": True} if attributes.get("split") else {},
+    )
+
+
+def _weight_facts(weight: Weight) -> dict[str, Any]:
+    facts = {"state": weight.state, "trainable": weight.trainable}
+    facts |= {"regularizer": weight.regularizer, "constraint": weight.constraint}
+    return {key: value for key, value in facts.items() if value != Weight.__dataclass_fields__[key].default}
+
+
+def _weight_options(fact: Any, path: str, file: str) -> dict[str, Any]:
+    known = {"state": bool, "trainable": bool, "regularizer": dict, "constraint": dict}
+    if not isinstance(fact, dict) or any(k not in known or not isinstance(v, known[k]) for k, v in fact.items()):
+        raise BridgeError(f"{file}: what it says of the weight {path} can't be read: {str(fact)[:80]}")
+    return fact
+
+
+def _value(info: onnx.ValueInfoProto) -> Value:
+    tensor = info.type.tensor_type
+    shape: Shape | None = None
+    if tensor.HasField("shape"):
+        shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    return Value(info.name, shape, _dtype_name(tensor.elem_type))
+
+
+def _value_info(value: Value) -> onnx.ValueInfoProto:
+    shape = None
+    if value.shape is not None:
+        shape = ["batch" if axis == 0 and size is None else size for axis, size in enumerate(value.shape)]
+    return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype)), shape)
+
+
+def _dtype_name(elem_type: int) -> str:
+    return helper.tensor_dtype_to_np_dtype(elem_type).name if elem_type else "float32"
+
+
+def _json(text: str, file: str, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise BridgeError(f"{file}: {what} is not a JSON object. The file is damaged; convert again.")
+    return value
+
+
+def _dict(facts: dict[str, Any], key: str, file: str) -> dict[str, Any]:
+    value = facts.get(key)
+    if not isinstance(value, dict):
+        raise BridgeError(f"{file}: bridge.facts has no {key!r}. The file is damaged; convert again.")
+    return value

@@ -1,0 +1,91 @@
+"""The path of every layer and every variable of a Keras model: the names that everything later goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from bridge.graph import Weight
+
+
+@dataclass
+class Names:
+    """layers: id of a layer -> its path. variables: id of a variable -> its Weight."""
+
+    layers: dict[int, str] = field(default_factory=dict)
+    weights: dict[int, Weight] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)  # path -> keras.Variable, in the model's order
+
+
+def names(model: keras.Model) -> Names:
+    """Names by position: `outer/inner/kernel` for the variable "kernel" of the layer "inner" in the layer "outer".
+
+    Keras's own `variable.path` depends on the order in which models were built and need not be unique; this does not.
+    A layer that is reachable twice has the path at which it is met first.
+    """
+    found = Names()
+    for layer, path in _walk(model, ""):
+        found.layers[id(layer)] = path
+        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
+            if id(variable) in found.weights or _is_random_state(variable):
+                continue
+            name = _free("/".join(filter(None, [path, variable.name])), found.variables)
+            found.variables[name] = variable
+            found.weights[id(variable)] = Weight(
+                name,
+                tuple(variable.shape),
+                str(variable.dtype),
+                state=any(variable is v for v in layer._non_trainable_variables),
+                trainable=bool(variable.trainable),
+                regularizer=_config(keras.regularizers, variable.regularizer),
+                constraint=_config(keras.constraints, variable.constraint),
+            )
+    return found
+
+
+def layers_by_path(model: keras.Model) -> dict[str, keras.Layer]:
+    """Every layer of the model by its path, the model itself left out."""
+    return {path: layer for layer, path in _walk(model, "") if path}
+
+
+def _walk(root: keras.Layer, root_path: str) -> Iterator[tuple[keras.Layer, str]]:
+    seen: set[int] = set()
+
+    def visit(layer: keras.Layer, path: str) -> Iterator[tuple[keras.Layer, str]]:
+        seen.add(id(layer))
+        yield layer, path
+        taken: dict[str, None] = {}
+        for child in layer._flatten_layers(include_self=False, recursive=False):
+            if id(child) in seen or _is_shell(layer, child):
+                if _is_shell(layer, child):
+                    seen.add(id(child))
+                continue
+            name = _free(child.name, taken)
+            taken[name] = None
+            yield from visit(child, "/".join(filter(None, [path, name])))
+
+    yield from visit(root, root_path)
+
+
+def _is_shell(parent: keras.Layer, child: keras.Layer) -> bool:
+    """Whether child is the Functional that a Sequential keeps of itself: the same layers once more."""
+    return isinstance(parent, keras.Sequential) and child is getattr(parent, "_functional", None)
+
+
+def _is_random_state(variable: Any) -> bool:
+    return variable.name.startswith("seed_generator_state")
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}#{number}"
+    return free
+
+
+def _config(module: Any, thing: Any) -> dict[str, Any] | None:
+    return None if thing is None else module.serialize(thing)

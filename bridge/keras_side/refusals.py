@@ -1,0 +1,76 @@
+"""What of a model can't be converted, all of it at once, before anything is traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from bridge.errors import BridgeError
+from bridge.graph import BODIES
+from bridge.keras_side.names import Names
+
+_MASK_USERS = ("Softmax", "BatchNormalization", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
+_REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
+_CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
+SHOWN = 6
+
+
+def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str]:
+    """One line for each layer, or option of a layer, that the conversion can't do."""
+    lines = []
+    for layer in model._flatten_layers():
+        path = found.layers.get(id(layer))
+        if not path:
+            continue
+        reason = _layer_reason(layer)
+        if reason:
+            lines.append(f"{path} ({type(layer).__name__}): {reason}")
+    for weight in found.weights.values():
+        for what, known in (("regularizer", _REGULARIZERS), ("constraint", _CONSTRAINTS)):
+            config = getattr(weight, what)
+            if config is not None and not _is_keras(config, known):
+                lines.append(f"{weight.path}: its {what} {config.get('class_name')!r} is not one of Keras's own")
+    return lines
+
+
+def refuse_all_at_once(model: keras.Model, found: Names) -> None:
+    """Raises BridgeError with every reason, the first few in full."""
+    lines = refusals(model, found)
+    if lines:
+        more = f" (and {len(lines) - SHOWN} more; bridge inspect lists them)" if len(lines) > SHOWN else ""
+        what = "; ".join(lines[:SHOWN])
+        raise BridgeError(f"{model.name}: can't be converted yet: {what}{more}.")
+
+
+def _layer_reason(layer: keras.Layer) -> str | None:
+    kind = type(layer).__name__
+    if not type(layer).__module__.startswith("keras.src.layers."):
+        return None  # a model or the user's own layer: its inner layers and operators speak for themselves
+    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
+        return None  # a Lambda got here only by --unsafe; it is traced as what it computes
+    if kind in _TEXT:
+        return "text can't be converted; split the preprocessing off and convert the part that takes numbers"
+    if kind not in BODIES:
+        return "no conversion for this kind of layer yet"
+    if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
+        return f"dtype policy {layer.dtype_policy.name!r}; only float32 so far"
+    if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
+        return "quantized or LoRA weights; merge them first"
+    if getattr(layer, "renorm", False):
+        return "batch renormalization (renorm=True)"
+    regularizer = layer.activity_regularizer
+    if regularizer is not None and type(regularizer).__name__ not in ("L1", "L2", "L1L2"):
+        return f"its activity regularizer {type(regularizer).__name__} is not L1, L2 or L1L2"
+    return None
+
+
+def mask_reason(layer: keras.Layer, mask: Any) -> str | None:
+    """Why a layer that was given a mask can't be converted, if so: it would compute another thing with it."""
+    given = any(m is not None for m in keras.tree.flatten(mask))
+    return "it uses a mask, not possible yet" if given and type(layer).__name__ in _MASK_USERS else None
+
+
+def _is_keras(config: dict[str, Any], known: tuple[str, ...]) -> bool:
+    return config.get("registered_name") is None and config.get("class_name") in known

@@ -1,0 +1,60 @@
+"""Functions that torch has no word for. Each stands alone: a converted model's source carries a copy of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def sparse_plus(x: Tensor) -> Tensor:
+    """0 up to -1, x from 1 on, (x + 1)^2 / 4 between."""
+    return torch.where(x <= -1, 0.0, torch.where(x < 1, 0.25 * (x + 1).square(), x))
+
+
+def sparse_sigmoid(x: Tensor) -> Tensor:
+    """(x + 1) / 2, kept within 0 and 1."""
+    return (0.5 * (x + 1)).clamp(0, 1)
+
+
+def squareplus(x: Tensor) -> Tensor:
+    """(x + sqrt(x^2 + 4)) / 2."""
+    return (x + (x.square() + 4).sqrt()) / 2
+
+
+def sparsemax(x: Tensor) -> Tensor:
+    """The projection of x onto the probability simplex, over the last axis (Martins, Astudillo 2016)."""
+    ordered = x.sort(dim=-1, descending=True).values
+    sums = ordered.cumsum(dim=-1)
+    rank = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
+    support = (1 + rank * ordered > sums).to(x.dtype)
+    tau = ((support * ordered).sum(-1, keepdim=True) - 1) / support.sum(-1, keepdim=True)
+    return (x - tau).clamp(min=0)
+
+
+def softmax_over(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Softmax over several axes at once."""
+    return (x - torch.logsumexp(x, dims, keepdim=True)).exp()
+
+
+def unit_norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """x / sqrt(max(sum of squares over dims, 1e-12)), as Keras normalizes."""
+    return x / x.square().sum(dims, keepdim=True).clamp(min=1e-12).sqrt()
+
+
+def mask_steps(x: Tensor, value: float) -> Tensor:
+    """x, with 0 in every step whose features all equal `value`."""
+    return torch.where((x != value).any(dim=-1, keepdim=True), x, 0.0)
+
+
+def orthogonality(matrix: Tensor) -> Tensor:
+    """Mean absolute cosine between different rows of a matrix: Keras's OrthogonalRegularizer with factor 1."""
+    rows = unit_norm(matrix, (1,))
+    cosines = (rows @ rows.T).abs()
+    return (cosines.sum() - cosines.diagonal().sum()) / (len(rows) * (len(rows) - 1.0))
+
+
+def scale_norms(x: Tensor, dims: tuple[int, ...], low: float, high: float, rate: float = 1.0) -> Tensor:
+    """x with its norms over dims drawn into [low, high]: Keras's MaxNorm and MinMaxNorm."""
+    norms = x.square().sum(dims, keepdim=True).sqrt()
+    desired = rate * norms.clamp(low, high) + (1 - rate) * norms
+    return x * (desired / (1e-7 + norms))

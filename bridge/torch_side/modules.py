@@ -1,0 +1,204 @@
+"""Modules that train as Keras's layers do, where torch's own differ. Each stands alone, as the functions do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """nn.BatchNorm over any axis, with Keras's rule: the running variance is the biased one (divided by n).
+
+    axis: of the features in x. momentum: torch's meaning, the weight of the new value.
+    frozen: always normalize by the running statistics, as Keras does for a layer with trainable=False.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        axis: int = 1,
+        eps: float = 1e-3,
+        momentum: float = 0.01,
+        scale: bool = True,
+        center: bool = True,
+        frozen: bool = False,
+    ):
+        super().__init__(num_features, eps=eps, momentum=momentum, affine=True)
+        self.axis, self.frozen = axis, frozen
+        if not scale:
+            self.register_parameter("weight", None)
+        if not center:
+            self.register_parameter("bias", None)
+        self.num_batches_tracked = None  # torch's counter, which Keras doesn't have
+
+    def reset_parameters(self) -> None:
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        for parameter, value in ((self.weight, 1), (self.bias, 0)):
+            if parameter is not None:
+                nn.init.constant_(parameter, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.movedim(self.axis, 1)
+        if self.training and not self.frozen:
+            dims = [d for d in range(x.ndim) if d != 1]
+            with torch.no_grad():
+                variance, mean = torch.var_mean(x, dims, correction=0)
+                self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
+                self.running_var.mul_(1 - self.momentum).add_(variance, alpha=self.momentum)
+            if x.numel() == x.shape[1]:  # one value a feature, which torch refuses: it is its own mean
+                x = x - x + (0.0 if self.bias is None else self.bias.view(-1, *[1] * (x.ndim - 2)))
+            else:
+                x = F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        else:
+            x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return x.movedim(1, self.axis)
+
+    def _load_from_state_dict(self, *args: object) -> None:
+        nn.Module._load_from_state_dict(self, *args)  # the parent's would put the counter back
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, axis={self.axis}, eps={self.eps}, momentum={self.momentum:g}, frozen={self.frozen}"
+        )
+
+
+class LayerNorm(nn.Module):
+    """Layer normalization over any axes; `shape` is the weights' (one size an axis)."""
+
+    def __init__(
+        self, shape: tuple[int, ...], dims: tuple[int, ...], eps: float, scale: bool = True, center: bool = True
+    ):
+        super().__init__()
+        self.shape, self.dims, self.eps = shape, dims, eps
+        self.weight = nn.Parameter(torch.ones(shape)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(shape)) if center else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(x, self.dims, correction=0, keepdim=True)
+        x = (x - mean) * torch.rsqrt(variance + self.eps)
+        sizes = [x.shape[d] if d in self.dims else 1 for d in range(x.ndim)]
+        if self.weight is not None:
+            x = x * self.weight.view(sizes)
+        return x if self.bias is None else x + self.bias.view(sizes)
+
+
+class PReLU(nn.Module):
+    """PReLU with a slope for each position of x behind the batch; axes of length 1 are shared."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x) - self.weight * F.relu(-x)
+
+
+class BoundedReLU(nn.Module):
+    """ReLU with Keras's three parameters: a slope below the threshold, an upper bound."""
+
+    def __init__(self, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0):
+        super().__init__()
+        self.negative_slope, self.max_value, self.threshold = negative_slope, max_value, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x if self.max_value is None else x.clamp(max=self.max_value)
+        return torch.where(x > self.threshold, kept, self.negative_slope * (x - self.threshold))
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask is shared along the axes where noise_shape is 1 (None: as long as x)."""
+
+    def __init__(self, p: float, noise_shape: tuple[int | None, ...]):
+        super().__init__()
+        self.p, self.noise_shape = p, noise_shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        sizes = [x.shape[d] if size is None else size for d, size in enumerate(self.noise_shape)]
+        return x * F.dropout(x.new_ones(sizes), self.p)
+
+
+class GaussianDropout(nn.Module):
+    """x times noise of mean 1 and standard deviation sqrt(p / (1 - p)), in training."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + torch.randn_like(x) * (self.p / (1 - self.p)) ** 0.5) if self.training and self.p else x
+
+
+class GaussianNoise(nn.Module):
+    """x plus noise of mean 0 and standard deviation `std`, in training."""
+
+    def __init__(self, std: float):
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x) * self.std if self.training else x
+
+
+class ActivityRegularization(nn.Module):
+    """The identity; keeps the penalty of its last input, (l1 sum|x| + l2 sum x^2) / batch, for the loss."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+        super().__init__()
+        self.l1, self.l2 = l1, l2
+        self.penalty: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training or not torch.compiler.is_compiling():
+            self.penalty = (self.l1 * x.abs().sum() + self.l2 * x.square().sum()) / x.shape[0]
+        return x
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"penalty": None}  # a tensor with a history can't be copied
+
+
+class Rescaling(nn.Module):
+    """x * scale + offset; integers become float32."""
+
+    def __init__(self, scale: float | tuple[float, ...], offset: float | tuple[float, ...] = 0.0):
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if x.is_floating_point() else x.float()
+        scale, offset = (v if isinstance(v, float) else x.new_tensor(v) for v in (self.scale, self.offset))
+        return x * scale + offset
+
+
+class Normalization(nn.Module):
+    """(x - mean) / max(sqrt(variance), 1e-7) with fixed statistics, or its inverse; integers become float32.
+
+    shape: of the statistics. broadcast: the same with 1 on the axes that they were taken over.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        broadcast: tuple[int, ...],
+        invert: bool = False,
+        mean: tuple[float, ...] | None = None,
+        variance: tuple[float, ...] | None = None,
+        count: str = "int32",
+    ):
+        super().__init__()
+        self.broadcast, self.invert, self.adapted = broadcast, invert, mean is None
+        given = (
+            [torch.zeros(shape), torch.ones(shape)] if mean is None else [torch.tensor(mean), torch.tensor(variance)]
+        )
+        self.register_buffer("mean", given[0], persistent=self.adapted)
+        self.register_buffer("variance", given[1], persistent=self.adapted)
+        if self.adapted:
+            self.register_buffer("count", torch.zeros((), dtype=getattr(torch, count)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if x.is_floating_point() else x.float()
+        mean, spread = self.mean.view(self.broadcast), self.variance.view(self.broadcast).sqrt().clamp(min=1e-7)
+        return x * spread + mean if self.invert else (x - mean) / spread

@@ -1,0 +1,107 @@
+"""What a rule says: which torch module a Keras layer becomes, how it is called, where each weight comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bridge.graph import Layer
+from bridge.graph.layer import Shape
+
+_LITERALS = (bool, int, float, str, type(None))
+
+
+class New:
+    """A module still to be made: New(nn.Linear, 784, 64) is `nn.Linear(784, 64)`, as source and as an object."""
+
+    def __init__(self, kind: type[nn.Module], *args: Any, **kwargs: Any):
+        self.kind, self.args, self.kwargs = kind, args, kwargs
+
+    @property
+    def source(self) -> str:
+        """The expression that makes it; only literals can stand in it, so a model file can't bring code."""
+        listed = [literal(a) for a in self.args] + [f"{k}={literal(a)}" for k, a in self.kwargs.items()]
+        prefix = "nn." if getattr(nn, self.kind.__name__, None) is self.kind else ""
+        return f"{prefix}{self.kind.__name__}({', '.join(listed)})"
+
+
+def literal(value: Any) -> str:
+    """A plain value as source. Raises TypeError for anything that is not one."""
+    if isinstance(value, tuple | list):
+        items = ", ".join(literal(v) for v in value)
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    if type(value) not in _LITERALS:
+        raise TypeError(f"only plain values can stand in a module's source, not {value!r}")
+    if isinstance(value, float) and not np.isfinite(value):
+        return f'float("{value}")'
+    return repr(value)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A torch tensor as a Keras weight with its axes in another order (None: as they are)."""
+
+    weight: str
+    axes: tuple[int, ...] | None = None
+
+    def to_torch(self, array: np.ndarray) -> torch.Tensor:
+        moved = array if self.axes is None else array.transpose(self.axes)
+        return torch.from_numpy(np.array(moved, order="C", copy=True))
+
+    def to_keras(self, tensor: torch.Tensor) -> np.ndarray:
+        array = tensor.detach().cpu().numpy()
+        return np.ascontiguousarray(array if self.axes is None else array.transpose(np.argsort(self.axes)))
+
+    def shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The torch tensor's shape."""
+        return keras_shape if self.axes is None else tuple(keras_shape[a] for a in self.axes)
+
+    def axis(self, keras_axis: int, rank: int) -> int:
+        """Where an axis of the Keras weight is in the torch tensor."""
+        keras_axis %= rank
+        return keras_axis if self.axes is None else self.axes.index(keras_axis)
+
+    def __str__(self) -> str:
+        if self.axes is None:
+            return "identity"
+        return "transpose" if self.axes == (1, 0) else f"permute {self.axes}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer in torch.
+
+    module: None for a layer that is only an expression.
+    weights: torch's own word ("weight", "running_mean") -> how it comes from the layer's weights; each used once.
+    call: source of the call; {0}, {1}, ... are the inputs, {self} the module. Default: the module on all inputs.
+    functions: plain functions that `call` uses and that a standalone source needs.
+    """
+
+    module: New | None = None
+    weights: dict[str, Take] = field(default_factory=dict)
+    call: str | None = None
+    functions: tuple[Callable[..., Any], ...] = ()
+
+
+Rule = Callable[[Layer, list[Shape]], Part]
+RULES: dict[str, Rule] = {}
+
+
+def rule(kind: str) -> Callable[[Rule], Rule]:
+    """Registers the torch rule of a Keras layer class.
+
+    The function gets the layer and its tensor inputs' shapes (axis 0 is the batch); it raises Refused when it must.
+    """
+
+    def register(function: Rule) -> Rule:
+        if kind in RULES:
+            raise ValueError(f"{kind} has two rules: {RULES[kind].__name__} and {function.__name__}")
+        RULES[kind] = function
+        return function
+
+    return register

@@ -1,0 +1,164 @@
+"""From a layered graph to a plan of the torch module: which part each node is, under which name, with which weights."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import nn
+
+from bridge.errors import BridgeError
+from bridge.graph import Graph, Node, Refused, Weight
+from bridge.torch_side import activations, rules  # noqa: F401 (they register the rules)
+from bridge.torch_side.operators import OPERATORS
+from bridge.torch_side.part import RULES, Part, Take
+
+Name = tuple[str, ...]  # ("encoder", "dense_1"): self.encoder.dense_1
+_TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
+
+
+@dataclass(frozen=True)
+class Move:
+    """How one Keras weight is one torch tensor."""
+
+    weight: Weight
+    key: str  # in the state_dict: "dense_1.weight"
+    take: Take
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.take.shape(self.weight.shape)
+
+
+@dataclass
+class Step:
+    """A node, the part that it is in torch, and the name of its module (None: an expression only)."""
+
+    node: Node
+    part: Part
+    name: Name | None
+
+
+@dataclass
+class Plan:
+    graph: Graph
+    steps: list[Step] = field(default_factory=list)
+    modules: dict[Name, Part] = field(default_factory=dict)
+    moves: dict[str, Move] = field(default_factory=dict)  # by the Keras weight's path
+    free: dict[str, Name] = field(default_factory=dict)  # weights that belong to no known layer, by path
+    constants: dict[str, Name] = field(default_factory=dict)  # arrays that are no weights, by value name
+
+
+def make_plan(graph: Graph) -> Plan:
+    """The plan for a layered graph.
+
+    Raises BridgeError for what has no rule, and if a weight would be used twice or not at all.
+    """
+    plan = Plan(graph)
+    names = _Names()
+    layers: dict[str, Step] = {}
+    problems = []
+    for node in graph.nodes:
+        try:
+            step = _step(node, graph, names, layers)
+        except Refused as reason:
+            problems.append(f"{node}: {reason}")
+            continue
+        plan.steps.append(step)
+        if step.name is not None and step.name not in plan.modules:
+            plan.modules[step.name] = step.part
+            for torch_name, take in step.part.weights.items():
+                assert node.layer is not None
+                _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
+    if problems:
+        raise BridgeError(f"{graph.name}: can't become a torch module: {'; '.join(problems[:6])}.")
+    for path, weight in graph.weights.items():
+        if path not in plan.moves:  # a custom layer's own, or one that the outputs don't depend on
+            plan.free[path] = names.of(path)
+            _add(plan, Move(weight, ".".join(plan.free[path]), Take(path)))
+    plan.moves = {path: plan.moves[path] for path in graph.weights}  # in Keras's order
+    used = {name for node in graph.nodes for name in node.inputs}
+    for value, array in graph.constants.items():
+        if value in used and array.size and array.ndim:
+            plan.constants[value] = names.of(f"constants/{value.replace('/', '_')}")
+    return plan
+
+
+def _add(plan: Plan, move: Move) -> None:
+    if move.weight.path in plan.moves:
+        raise BridgeError(f"{plan.graph.name}: the weight {move.weight.path} would be used twice.")
+    plan.moves[move.weight.path] = move
+
+
+def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> Step:
+    if node.layer is None:
+        if node.kind not in OPERATORS:
+            raise Refused(f"the ONNX operator {node.kind} has no torch form here yet")
+        return Step(node, OPERATORS[node.kind](node, [_known(graph, name) for name in node.inputs]), None)
+    if node.layer.kind not in RULES:
+        raise Refused("there is no rule for this kind of layer yet")
+    path = node.layer.path
+    if node.is_split and node.kind == "Activation":
+        return Step(node, activations.activation_part(node.layer.config["activation"], as_module=False), None)
+    if node.is_split:
+        part = RULES[node.kind](node.layer, [])
+        return Step(node, part, names.of(f"{node.name}_penalty"))
+    shapes = [graph.values[name].shape or () for name in node.tensors]
+    part = RULES[node.kind](node.layer, shapes)
+    if part.module is None:
+        return Step(node, part, None)
+    if node.training is not None:
+        part = _with_fixed_mode(node, part)
+    if path not in layers:
+        if set(node.layer.weights) != {take.weight for take in part.weights.values()}:
+            raise Refused(f"its rule does not use each of its weights once: {sorted(node.layer.weights)}")
+        layers[path] = Step(node, part, names.of(path))
+    elif layers[path].part.module.source != part.module.source:  # type: ignore[union-attr]
+        raise Refused("it is called twice in ways that need different modules")
+    return Step(node, part, layers[path].name)
+
+
+def _with_fixed_mode(node: Node, part: Part) -> Part:
+    """A call whose training flag the model's own code fixed: BatchNorm frozen, dropout and noise left out."""
+    assert part.module is not None
+    if node.kind not in ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"):
+        return part
+    if node.training:
+        raise Refused("the model's code calls it with training=True, so its output is random or depends on the batch")
+    if node.kind == "BatchNormalization":
+        part.module.kwargs["frozen"] = True
+        return part
+    return Part(call="{0}")
+
+
+def _known(graph: Graph, name: str) -> np.ndarray | None:
+    return graph.constants.get(name)
+
+
+class _Names:
+    """Attribute names for Keras paths: valid, unique, clear of what nn.Module itself has."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Name] = {}
+        self._taken: set[Name] = set()
+
+    def of(self, path: str) -> Name:
+        """`encoder/dense_1` -> ("encoder", "dense_1"); the same path always gives the same name."""
+        if path not in self._of:
+            *folders, last = path.split("/")
+            parent = self.of("/".join(folders)) if folders else ()
+            name = free = identifier(last)
+            number = 1
+            while (*parent, free) in self._taken or free in _TAKEN:
+                free, number = f"{name}_{number}", number + 1
+            self._of[path] = (*parent, free)
+            self._taken.add(self._of[path])
+        return self._of[path]
+
+
+def identifier(text: str) -> str:
+    """A Python identifier that looks like `text`."""
+    name = re.sub(r"[^0-9a-zA-Z_]", "_", text).lstrip("_") or "layer"
+    return f"layer_{name}" if name[0].isdigit() else f"{name}_" if keyword.iskeyword(name) else name

@@ -1,0 +1,318 @@
+"""The torch module as Python source: what runs, and what a person reads in model.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+
+from bridge.graph import Node
+from bridge.torch_side.part import literal
+from bridge.torch_side.penalties import constraint_lines, penalty_terms
+from bridge.torch_side.plan import Name, Plan, Step, identifier
+
+_RESERVED = {"self", "torch", "nn", "F", "values", "outputs", "super", "float", "load_file", "Path"}
+_LOAD = '''
+def load(folder: str | Path = Path(__file__).parent) -> {name}:
+    """The model with the weights of `folder`/model.safetensors, in evaluation mode."""
+    model = {name}()
+    model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return model.eval()
+'''
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A function's body, and the expression that each value has after it."""
+
+    body: list[str]
+    values: dict[str, str]
+
+
+def class_name(plan: Plan) -> str:
+    """The module class's name: the Keras model's in capital words."""
+    name = "".join(word[:1].upper() + word[1:] for word in identifier(plan.graph.name).split("_"))
+    return name if name not in plan_names(plan) else f"{name}Model"
+
+
+def plan_names(plan: Plan) -> set[str]:
+    """The names of classes and functions that the source brings along."""
+    own = {part.module.kind.__name__ for part in plan.modules.values() if part.module}
+    return own | {f.__name__ for step in plan.steps for f in step.part.functions} | _RESERVED
+
+
+def class_source(plan: Plan) -> str:
+    """The module's class alone."""
+    graph, final = plan.graph, final_step(plan)
+    inputs = [_input_name(value.name) for value in graph.inputs]
+    blocks = [_init(plan)]
+    if final is None:
+        lines = _forward(plan, plan.steps)
+        blocks.append(_method("forward", inputs, _doc(plan), [*lines.body, f"return {_result(plan, lines.values)}"]))
+    else:
+        lines = _forward(plan, [step for step in plan.steps if step is not final])
+        value = lines.values[final.node.tensors[0]]
+        doc = f"The outputs before the final {final_word(final)}: train on these."
+        blocks.append(_method("logits", inputs, doc, [*lines.body, f"return {value}"]))
+        call = _call(final, [f"self.logits({', '.join(inputs)})"])
+        blocks.append(_method("forward", inputs, _doc(plan), [f"return {call}"]))
+    blocks += _training_methods(plan)
+    names = literal(tuple(value.name for value in graph.inputs))
+    shapes = ", ".join(f"{value.name!r}: {literal((value.shape or ())[1:])}" for value in graph.inputs)
+    head = [
+        f"class {class_name(plan)}(nn.Module):",
+        f"    {_class_doc(plan)}",
+        "",
+        f"    input_names = {names}",
+        f"    input_shapes = {{{shapes}}}  # without the batch axis",
+    ]
+    if final is not None:
+        head.append(f'    final = "{final_word(final)}"')
+    return "\n".join(head) + "\n\n" + "\n\n".join(textwrap.indent(block, "    ") for block in blocks) + "\n"
+
+
+def taps_source(plan: Plan) -> str:
+    """A function (module, inputs) -> every node's output by the node's name, for comparing layer by layer."""
+    inputs = [_input_name(value.name) for value in plan.graph.inputs]
+    lines = _forward(plan, plan.steps, taps=True)
+    return _method("taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"])
+
+
+def file_source(plan: Plan, made_by: str) -> str:
+    """The whole of model.py: imports, copies of the modules and functions it needs, the class, and `load`."""
+    name = class_name(plan)
+    copies = [inspect.getsource(thing) for thing in own_things(plan)]
+    body = class_source(plan)
+    text = "\n\n".join([*copies, body])
+    imports = ["from pathlib import Path", "", "import torch", "from safetensors.torch import load_file"]
+    imports += ["from torch import Tensor, nn", "from torch.nn import functional as F"]
+    imports = [line for line in imports if _is_used(line, text)]
+    origin = literal(str(plan.graph.source.get("file", plan.graph.name)).replace("\n", " "))[1:-1].replace('"', "'")
+    head = f'"""{name}, converted from {origin} by {made_by}.\n\n'
+    head += '    model = load()  # needs torch and safetensors only\n"""'
+    parts = [head, "from __future__ import annotations", "\n".join(imports), "", text]
+    return "\n\n".join(parts) + "\n" + _LOAD.format(name=name)
+
+
+def _is_used(line: str, text: str) -> bool:
+    words = {"import torch": r"\btorch\.", "from torch.nn import functional as F": r"\bF\."}
+    return line not in words or re.search(words[line], text) is not None
+
+
+def final_step(plan: Plan) -> Step | None:
+    """The softmax or sigmoid that ends a model's only output, if one does: training goes through what is before it."""
+    graph = plan.graph
+    if len(graph.outputs) != 1:
+        return None
+    step = next((s for s in plan.steps if graph.outputs[0].name in s.node.outputs), None)
+    uses = Counter(name for node in graph.nodes for name in node.inputs)
+    if step is None or uses[graph.outputs[0].name] or final_word(step) is None:
+        return None
+    return step
+
+
+def final_word(step: Step) -> str | None:
+    """ "softmax" (over the last axis) or "sigmoid", if that is what the step computes."""
+    config = step.node.layer.config if step.node.layer else {}
+    if step.node.kind == "Activation" and config.get("activation") in ("softmax", "sigmoid"):
+        return str(config["activation"])
+    return "softmax" if step.node.kind == "Softmax" and config.get("axis") == -1 else None
+
+
+def own_things(plan: Plan) -> list[object]:
+    """Classes and functions of bridge that the source uses, and those that these use, each after its needs."""
+    wanted: list[object] = []
+    for part in [*plan.modules.values(), *(step.part for step in plan.steps)]:
+        if part.module is not None and not part.module.source.startswith("nn."):
+            wanted.append(part.module.kind)
+        wanted += part.functions
+    wanted += [f for term in penalty_terms(plan) for f in term.functions]
+    wanted += [f for line in constraint_lines(plan) for f in line.functions]
+    ordered: dict[object, None] = {}
+
+    def add(thing: object) -> None:
+        module = inspect.getmodule(thing)
+        for name in inspect.unwrap(thing).__code__.co_names if inspect.isfunction(thing) else ():  # type: ignore[arg-type]
+            other = getattr(module, name, None)
+            if inspect.isfunction(other) and other.__module__ == module.__name__ and other is not thing:  # type: ignore[union-attr]
+                add(other)
+        ordered.setdefault(thing)
+
+    for thing in wanted:
+        add(thing)
+    return list(ordered)
+
+
+def _init(plan: Plan) -> str:
+    lines = ["super().__init__()"]
+    made: set[Name] = set()
+
+    def container(name: Name) -> None:
+        for depth in range(1, len(name)):
+            if name[:depth] not in made and name[:depth] not in plan.modules:
+                made.add(name[:depth])
+                lines.append(f"self.{'.'.join(name[:depth])} = nn.Module()")
+
+    for name, part in plan.modules.items():
+        container(name)
+        assert part.module is not None
+        lines.append(f"self.{'.'.join(name)} = {part.module.source}")
+    for path, name in plan.free.items():
+        container(name)
+        weight = plan.graph.weights[path]
+        *owner, last = name
+        zeros = f"torch.zeros({literal(weight.shape)}{_dtype(weight.dtype)})"
+        if weight.state:
+            lines.append(f'{".".join(["self", *owner])}.register_buffer("{last}", {zeros})')
+        else:
+            lines.append(f"{'.'.join(['self', *name])} = nn.Parameter({zeros})")
+    for value, name in plan.constants.items():
+        container(name)
+        array = plan.graph.constants[value]
+        zeros = f"torch.zeros({literal(array.shape)}{_dtype(array.dtype.name)})"
+        lines.append(f'{".".join(["self", *name[:-1]])}.register_buffer("{name[-1]}", {zeros})')
+    for move in plan.moves.values():
+        if not move.weight.state and not move.weight.trainable:
+            lines.append(f"self.{move.key}.requires_grad_(False)")
+    return "def __init__(self) -> None:\n" + textwrap.indent("\n".join(lines), "    ")
+
+
+def _dtype(name: str) -> str:
+    return "" if name == "float32" else f", dtype=torch.{name}"
+
+
+def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
+    graph = plan.graph
+    uses = Counter(name for node in graph.nodes for name in node.inputs)
+    outputs = [value.name for value in graph.outputs]
+    expressions = {value.name: _input_name(value.name) for value in graph.inputs}
+    expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
+    expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
+    expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
+    chain = _is_chain(plan)
+    taken = {*expressions.values(), *_RESERVED, *plan_names(plan)}
+    lines: list[str] = []
+    for position, step in enumerate(steps):
+        node = step.node
+        call = _call(step, [expressions.get(name, "None") for name in node.tensors])
+        following = steps[position + 1].node if position + 1 < len(steps) else None
+        output = node.outputs[0]
+        if not taps and _flows_into(node, following, uses[output], output in outputs):
+            expressions[output] = call  # the layer's own activation goes round it in the next line
+            continue
+        last = following is None and len(node.outputs) == 1 and not taps
+        if last:
+            expressions[output] = call
+            continue
+        targets = []
+        for name in node.outputs:
+            variable = expressions[graph.inputs[0].name] if chain and not taps else _variable(name, taken)
+            expressions[name] = variable
+            targets.append(variable)
+        lines.append(f"{', '.join(targets)} = {call}")
+        if taps:
+            lines.append(f"values[{node.name!r}] = {targets[0]}")
+    return _Lines(lines, expressions)
+
+
+def _flows_into(node: Node, following: Node | None, uses: int, is_output: bool) -> bool:
+    return bool(
+        following is not None
+        and following.is_split
+        and following.kind == "Activation"
+        and following.inputs == node.outputs[:1]
+        and uses == 1
+        and not is_output
+        and len(node.outputs) == 1
+    )
+
+
+def _is_chain(plan: Plan) -> bool:
+    """Whether each node takes only what the node before it gave."""
+    graph = plan.graph
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        return False
+    current = graph.inputs[0].name
+    for step in plan.steps:
+        inputs = [n for n in step.node.tensors if n and n not in graph.constants and n not in graph.weights]
+        if inputs != [current] or len(step.node.outputs) != 1:
+            return False
+        current = step.node.outputs[0]
+    return True
+
+
+def _call(step: Step, inputs: list[str]) -> str:
+    module = f"self.{'.'.join(step.name)}" if step.name else ""
+    template = step.part.call or "{self}(" + ", ".join(f"{{{i}}}" for i in range(len(inputs))) + ")"
+    return template.format(*inputs, self=module)
+
+
+def _result(plan: Plan, values: dict[str, str]) -> str:
+    outputs = [value.name for value in plan.graph.outputs]
+    if len(outputs) == 1:
+        return values[outputs[0]]
+    return "{" + ", ".join(f"{name!r}: {values[name]}" for name in outputs) + "}"
+
+
+def _scalar(array: object) -> str:
+    return literal(array.item()) if array.size == 1 else "None"  # type: ignore[attr-defined]
+
+
+def _variable(name: str, taken: set[str]) -> str:
+    base = free = identifier(name.rpartition("/")[2] if not name.endswith(("/linear", "/value")) else name)
+    number = 1
+    while free in taken:
+        free, number = f"{base}_{number}", number + 1
+    taken.add(free)
+    return free
+
+
+def _input_name(name: str) -> str:
+    free = identifier(name)
+    return f"{free}_" if free in _RESERVED else free
+
+
+def _method(name: str, inputs: list[str], doc: str, lines: list[str]) -> str:
+    head = f"def {name}({', '.join(['self', *inputs])}):"
+    return f'{head}\n    """{doc}"""\n' + textwrap.indent("\n".join(lines), "    ")
+
+
+def _doc(plan: Plan) -> str:
+    def described(value: object) -> str:
+        sizes = ", ".join(
+            "batch" if i == 0 else "any" if s is None else str(s) for i, s in enumerate(value.shape or ())
+        )  # type: ignore[attr-defined]
+        return f"({sizes})"
+
+    inputs = ", ".join(f"{_input_name(v.name)}: {described(v)}" for v in plan.graph.inputs)
+    return f"{inputs} -> {', '.join(described(v) for v in plan.graph.outputs)}."
+
+
+def _class_doc(plan: Plan) -> str:
+    trainable = sum(_size(m.weight.shape) for m in plan.moves.values() if not m.weight.state and m.weight.trainable)
+    return f'"""{trainable:,} trainable parameters."""'
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _training_methods(plan: Plan) -> list[str]:
+    blocks = []
+    terms = penalty_terms(plan)
+    if terms:
+        doc = "Keras's regularization losses, of the weights and of the last forward's activations: add to the loss."
+        sums = "\n    + ".join(term.source for term in terms)
+        body = [f"return {sums}"] if len(terms) == 1 else ["return (", f"    {sums}", ")"]
+        blocks.append(_method("penalty", [], doc, body))
+    lines = constraint_lines(plan)
+    if lines:
+        doc = "Keras's weight constraints: call after each step of the optimizer."
+        body = ["with torch.no_grad():", *(f"    {line.source}" for line in lines)]
+        blocks.append(_method("constrain", [], doc, body))
+    return blocks
