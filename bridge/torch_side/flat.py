@@ -59,7 +59,7 @@ class Flat:
     def gather(self) -> bool:
         """Copies the parameters' gradients into `grads`; False if one of the parameters has none."""
         grads = [p.grad for p in self.params]
-        if None in grads:
+        if any(grad is None for grad in grads):
             return False
         torch._foreach_copy_(self.grad_parts, grads)
         return True

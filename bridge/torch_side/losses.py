@@ -21,7 +21,9 @@ CROSS_ENTROPIES = (SPARSE, CATEGORICAL, BINARY)
 
 def sparse_from_logits(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy; logits (..., classes), classes (...) int64."""
-    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), classes.reshape(-1))
+    if logits.dim() > 2:
+        logits, classes = logits.flatten(0, -2), classes.flatten()
+    return F.cross_entropy(logits, classes)
 
 
 def sparse_from_output(output: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -31,7 +33,9 @@ def sparse_from_output(output: torch.Tensor, classes: torch.Tensor) -> torch.Ten
 
 def categorical_from_logits(logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy against `shares`, one-hot or soft, in the shape of the logits (..., classes)."""
-    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), shares.reshape(-1, logits.shape[-1]))
+    if logits.dim() > 2:
+        logits, shares = logits.flatten(0, -2), shares.flatten(0, -2)
+    return F.cross_entropy(logits, shares)
 
 
 def categorical_from_output(output: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -104,7 +108,7 @@ def target_tensor(name: str, target: np.ndarray, shape: tuple[int, ...], origin:
         if classes.size and (classes.min() < 0 or classes.max() >= shape[-1]):
             bad = int(np.flatnonzero(((classes < 0) | (classes >= shape[-1])).reshape(rows, -1).any(1))[0])
             raise BridgeError(
-                f"{origin}: row {bad} has class {classes[bad].tolist()}, the network has the classes 0 to {shape[-1] - 1}.\n"
+                f"{origin}: row {bad} has class {classes[bad].tolist()}, the network has 0 to {shape[-1] - 1}.\n"
                 "Give the network another head with --classes N, or mend the labels."
             )
         return torch.from_numpy(np.ascontiguousarray(classes))

@@ -36,9 +36,8 @@ class Objective:
         first = self.names[0]
         self.loss_name = self.losses[first] if len(self.names) == 1 else "+".join(self.losses.values())
         self.logits = len(self.names) == 1 and losses.through_logits(self.loss_name, self.final)
-        self._functions = [
-            (losses.FROM_LOGITS if self.logits else losses.FROM_OUTPUT)[self.losses[n]] for n in self.names
-        ]
+        functions = losses.FROM_LOGITS if self.logits else losses.FROM_OUTPUT
+        self._functions = [functions[self.losses[name]] for name in self.names]
         self._call: Callable[..., object] = module.logits if self.logits else module  # type: ignore[assignment]
         self._penalty: Callable[[], torch.Tensor] | None = getattr(module, "penalty", None)
         self.accuracy_name, self.accuracy = self._accuracy() if len(self.names) == 1 else (None, None)

@@ -66,6 +66,11 @@ class KerasOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
+        self.apply()
+        return result
+
+    def apply(self) -> None:
+        """`step` without what torch wraps around it (profiler ranges, hooks); call it under `torch.no_grad`."""
         for index, group in enumerate(self.param_groups):
             group["iterations"] += 1
             flat = self._flats.get(index)
@@ -80,7 +85,12 @@ class KerasOptimizer(torch.optim.Optimizer):
             self._decay(params, group)
             for param, grad in zip(params, grads, strict=True):
                 self.update(param, grad, self._state_of(param, group), group)
-        return result
+
+    def clear(self) -> None:
+        """`zero_grad` without what torch wraps around it."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.grad = None
 
     def flatten(self) -> None:
         """Moves each group's trainable parameters and their state into one vector: the same result, faster.
@@ -171,7 +181,7 @@ class Adam(KerasOptimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: w -= w * weight_decay * lr before the update, biases included, as Keras has it."""
+    """Adam with decoupled weight decay: w -= w * weight_decay * lr before the update, biases included as in Keras."""
 
     defaults_of_keras = Adam.defaults_of_keras | {"weight_decay": 0.004}
 

@@ -79,9 +79,8 @@ def fit(
             for epoch in range(len(history.rows) + 1, epochs + 1):
                 started = time.perf_counter()
                 row: dict[str, float] = {"epoch": epoch}
-                running = _train_epoch(
-                    module, objective, stepper, data, batch, epoch, seed if shuffle else None, on_step
-                )
+                shuffled = order(len(data), seed, epoch) if shuffle else None
+                running = _train_epoch(module, objective, stepper, data, batch, epoch, shuffled, on_step)
                 row |= _named(objective, running)
                 if held_out:
                     row |= {
@@ -156,23 +155,23 @@ def _train_epoch(
     data: Rows,
     batch: int,
     epoch: int,
-    seed: int | None,
+    shuffled: torch.Tensor | None,
     on_step: Callable[[int, int], None] | None,
 ) -> Running:
     train_mode(module)
     running = Running(objective.accuracy)
     constrain = getattr(module, "constrain", None)
-    step, clear, add, steps = stepper.step, stepper.zero_grad, running.add, -(-len(data) // batch)
+    update, clear, add, steps = stepper.apply, stepper.clear, running.add, -(-len(data) // batch)
+    no_grad = torch.no_grad()
     device = next(module.parameters()).device
-    shuffled = None if seed is None else order(len(data), seed, epoch)
     for inputs, targets in data.batches(batch, device, shuffled):
         value, prediction = objective(inputs, targets)
         value.backward()
-        step()
-        clear()
-        if constrain is not None:
-            with torch.no_grad():
+        with no_grad:
+            update()
+            if constrain is not None:
                 constrain()
+        clear()
         if add(value, prediction, targets[0]):
             _check_finite(running, epoch, stepper)
             if on_step is not None:

@@ -1,0 +1,180 @@
+"""Training in torch against Keras's own training of the same network on the same batches."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bridge.torch_side.train import fit, train_steps
+
+SIZES = [12, 9, 5]
+SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
+
+OPTIMIZERS = [
+    {"name": "sgd"},
+    {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+    {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
+    {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.1},
+    {"name": "sgd", "learning_rate": 0.1, "clipnorm": 0.05},
+    {"name": "sgd", "learning_rate": 0.1, "clipvalue": 0.01},
+    {"name": "sgd", "learning_rate": 0.1, "global_clipnorm": 0.05},
+    {"name": "adam"},
+    {"name": "adam", "learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-5},
+    {"name": "adam", "amsgrad": True, "learning_rate": 0.05},
+    {"name": "adam", "clipnorm": 0.05},
+    {"name": "adam", "global_clipnorm": 0.05, "weight_decay": 0.01},
+    {"name": "adamw"},
+    {"name": "adamw", "weight_decay": 0.2, "learning_rate": 0.01},
+    {"name": "rmsprop"},
+    {"name": "rmsprop", "rho": 0.7, "momentum": 0.5, "epsilon": 1e-6},
+    {"name": "rmsprop", "centered": True},
+    {"name": "rmsprop", "centered": True, "momentum": 0.9, "clipvalue": 0.02},
+]
+LOSSES = [
+    (SPARSE, "softmax"),
+    (CATEGORICAL, "softmax"),
+    (BINARY, "sigmoid"),
+    (BINARY, "softmax"),  # Keras takes any cross-entropy through the logits, even those of the wrong activation
+    (CATEGORICAL, "sigmoid"),
+    (SPARSE, "opaque softmax"),
+    (CATEGORICAL, "opaque softmax"),
+    (CATEGORICAL, "opaque sigmoid"),
+    (BINARY, "opaque sigmoid"),
+    ("mse", "linear"),
+    ("mse", "softmax"),
+    ("mae", "linear"),
+    ("mae", "sigmoid"),
+]
+
+
+class Net(nn.Module):
+    """A stack of dense layers that ends in `final`; `logits` only where Keras could see them."""
+
+    def __init__(self, sizes, hidden, final):
+        super().__init__()
+        self.dense = nn.ModuleList([nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.hidden = {"tanh": torch.tanh, "relu": torch.relu}[hidden]
+        kind = final.split()[-1]
+        self.activation = {"softmax": lambda x: x.softmax(-1), "sigmoid": torch.sigmoid, "linear": lambda x: x}[kind]
+        if final in ("softmax", "sigmoid"):
+            self.final, self.logits = final, self.before
+
+    def before(self, x):
+        for dense in self.dense[:-1]:
+            x = self.hidden(dense(x))
+        return self.dense[-1](x)
+
+    def forward(self, x):
+        return self.activation(self.before(x))
+
+
+def weights_of(net):
+    """The weights in Keras's order and layout."""
+    return [p.detach().numpy().T for dense in net.dense for p in (dense.weight, dense.bias)]
+
+
+def net_for(case, weights):
+    net = Net(case["sizes"], case["hidden"], case["final"])
+    with torch.no_grad():
+        for dense, kernel, bias in zip(net.dense, weights[::2], weights[1::2], strict=True):
+            dense.weight.copy_(torch.from_numpy(kernel.T.copy()))
+            dense.bias.copy_(torch.from_numpy(bias))
+    return net
+
+
+def apart(ours, keras):
+    """Distance of two lists of weights, relative, in the L2 norm."""
+    ours, keras = (np.concatenate([w.ravel() for w in ws]).astype(np.float64) for ws in (ours, keras))
+    return np.linalg.norm(ours - keras) / np.linalg.norm(keras)
+
+
+def arrays_for(case, rows=70, scale=1.0):
+    rng = np.random.default_rng(3)
+    sizes, classes = case["sizes"], rng.integers(0, case["sizes"][-1], rows)
+    y = {SPARSE: classes, CATEGORICAL: np.eye(sizes[-1], dtype=np.float32)[classes]}.get(case["loss"])
+    if y is None:
+        y = rng.integers(0, 2, (rows, sizes[-1])).astype(np.float32)
+    arrays = {"x": rng.normal(size=(rows, sizes[0])).astype(np.float32), "y": y}
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        arrays[f"w{2 * i}"] = rng.normal(0, scale / a**0.5, (a, b)).astype(np.float32)
+        arrays[f"w{2 * i + 1}"] = rng.normal(0, 0.1, b).astype(np.float32)
+    return arrays
+
+
+def case_of(name, loss=SPARSE, final="softmax", **more):
+    base = {"name": name, "sizes": SIZES, "hidden": "tanh", "final": final, "loss": loss}
+    return base | {"optimizer": {"name": "sgd", "learning_rate": 0.5}, "batch": 8, "steps": 30} | more
+
+
+CASES = [case_of(json.dumps(spec), optimizer=spec) for spec in OPTIMIZERS]
+CASES += [case_of(f"{loss} {final}", loss, final, steps=12) for loss, final in LOSSES]
+FIT_CASES = [
+    case_of("fit sparse", epochs=3),
+    case_of("fit categorical", CATEGORICAL, epochs=3),
+    case_of("fit binary", BINARY, "sigmoid", sizes=[12, 9, 1], epochs=3),
+]
+
+
+def keras_truth(cases, arrays, folder: Path):
+    """Runs all cases in one Keras process and returns its arrays."""
+    (folder / "cases.json").write_text(json.dumps(cases))
+    np.savez(folder / "arrays.npz", **arrays)
+    script = Path(__file__).with_name("training_truth.py")
+    command = [sys.executable, "-P", str(script), *(str(folder / f) for f in ("cases.json", "arrays.npz", "out.npz"))]
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(folder / "out.npz") as out:
+        return dict(out)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    given = {case["name"]: arrays_for(case) for case in CASES + FIT_CASES}
+    return {f"{name}/{key}": array for name, part in given.items() for key, array in part.items()}
+
+
+@pytest.fixture(scope="module")
+def truth(arrays, tmp_path_factory):
+    return keras_truth(CASES + FIT_CASES, arrays, tmp_path_factory.mktemp("truth"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_steps_lead_to_the_weights_and_losses_of_keras(case, arrays, truth):
+    name = case["name"]
+    start = [arrays[f"{name}/w{i}"] for i in range(4)]
+    net = net_for(case, start)
+    result = train_steps(
+        net, case["optimizer"], case["loss"], arrays[f"{name}/x"], arrays[f"{name}/y"], case["batch"], case["steps"]
+    )
+    end = [truth[f"{name}/w{i}"] for i in range(4)]
+    assert apart(start, end) > 1e-3, "the case trains nothing"
+    assert apart(weights_of(net), end) < 1e-6
+    np.testing.assert_allclose(result["losses"], truth[f"{name}/losses"], rtol=3e-6)
+
+
+@pytest.mark.parametrize("case", FIT_CASES, ids=lambda case: case["name"])
+def test_history_is_what_keras_fit_reports(case, arrays, truth):
+    name = case["name"]
+    x, y = arrays[f"{name}/x"], arrays[f"{name}/y"]
+    net = net_for(case, [arrays[f"{name}/w{i}"] for i in range(4)])
+    held_out = len(x) // 3
+    history = fit(
+        net,
+        x[held_out:],
+        y[held_out:],
+        validation=(x[:held_out], y[:held_out]),
+        optimizer=case["optimizer"],
+        epochs=case["epochs"],
+        batch=case["batch"],
+        shuffle=False,
+        device="cpu",
+    )
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose([row[key] for row in history.rows], truth[f"{name}/{key}"], rtol=3e-6)

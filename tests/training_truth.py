@@ -1,0 +1,70 @@
+"""Keras's own training of small networks, run as a script: training_truth.py CASES.json ARRAYS.npz OUT.npz.
+
+A case: {"name", "sizes", "hidden", "final", "loss", "optimizer", "batch", "steps"} or, to run `fit`, "epochs" in place
+of "steps". Its arrays are NAME/x, NAME/y and NAME/w0, w1, ... in Keras's layout; with "shared" another case's are taken.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+from bridge.keras_side.train import optimizer_from, train_steps
+
+# the same functions as softmax and sigmoid, but of a kind that Keras can't look through to the logits
+OPAQUE = {
+    "opaque softmax": lambda x: ops.exp(x) / ops.sum(ops.exp(x), -1, keepdims=True),
+    "opaque sigmoid": lambda x: 1 / (1 + ops.exp(-x)),
+}
+
+
+def build(case, weights):
+    inputs = keras.Input((case["sizes"][0],))
+    x = inputs
+    for units in case["sizes"][1:-1]:
+        x = keras.layers.Dense(units, activation=case["hidden"])(x)
+    final = case["final"]
+    x = keras.layers.Dense(case["sizes"][-1], activation=None if final in OPAQUE else final)(x)
+    if final in OPAQUE:
+        x = keras.layers.Lambda(OPAQUE[final])(x)
+    model = keras.Model(inputs, x)
+    model.set_weights(weights)
+    return model
+
+
+def main(cases, arrays, out):
+    arrays = np.load(arrays)
+    results = {}
+    with open(cases) as file:
+        cases = json.load(file)
+    for case in cases:
+        name, source = case["name"], case.get("shared", case["name"])
+        x, y = arrays[f"{source}/x"], arrays[f"{source}/y"]
+        weights = [arrays[f"{source}/w{i}"] for i in range(2 * len(case["sizes"]) - 2)]
+        model = build(case, weights)
+        if "epochs" in case:
+            held_out = len(x) // 3
+            model.compile(optimizer=optimizer_from(case["optimizer"]), loss=case["loss"], metrics=["accuracy"])
+            history = model.fit(
+                x[held_out:],
+                y[held_out:],
+                batch_size=case["batch"],
+                epochs=case["epochs"],
+                shuffle=False,
+                validation_data=(x[:held_out], y[:held_out]),
+                verbose=0,
+            )
+            for key, values in history.history.items():
+                results[f"{name}/{key}"] = np.array(values)
+        else:
+            trained = train_steps(model, case["optimizer"], case["loss"], x, y, case["batch"], case["steps"])
+            results[f"{name}/losses"] = trained["losses"]
+            for i, weight in enumerate(trained["weights"].values()):
+                results[f"{name}/w{i}"] = weight
+    np.savez(out, **results)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
