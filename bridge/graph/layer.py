@@ -21,6 +21,7 @@ class Weight:
     trainable: bool = True  # False when the layer was frozen in Keras
     regularizer: dict[str, Any] | None = None
     constraint: dict[str, Any] | None = None
+    initializer: dict[str, Any] | None = None  # how Keras begins it, where the layer says so
 
 
 @dataclass(frozen=True)

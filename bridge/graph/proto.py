@@ -152,12 +152,12 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
 
 def _weight_facts(weight: Weight) -> dict[str, Any]:
     facts = {"state": weight.state, "trainable": weight.trainable}
-    facts |= {"regularizer": weight.regularizer, "constraint": weight.constraint}
+    facts |= {"regularizer": weight.regularizer, "constraint": weight.constraint, "initializer": weight.initializer}
     return {key: value for key, value in facts.items() if value != Weight.__dataclass_fields__[key].default}
 
 
 def _weight_options(fact: Any, path: str, file: str) -> dict[str, Any]:
-    known = {"state": bool, "trainable": bool, "regularizer": dict, "constraint": dict}
+    known = {"state": bool, "trainable": bool, "regularizer": dict, "constraint": dict, "initializer": dict}
     if not isinstance(fact, dict) or any(k not in known or not isinstance(v, known[k]) for k, v in fact.items()):
         raise BridgeError(f"{file}: what it says of the weight {path} can't be read: {str(fact)[:80]}")
     return fact

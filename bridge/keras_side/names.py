@@ -42,6 +42,7 @@ def names(model: keras.Model) -> Names:
                 trainable=bool(variable.trainable),
                 regularizer=_config(keras.regularizers, variable.regularizer),
                 constraint=_config(keras.constraints, variable.constraint),
+                initializer=_initializer(layer, variable),
             )
     return found
 
@@ -89,3 +90,18 @@ def _free(name: str, taken: dict[str, Any]) -> str:
 
 def _config(module: Any, thing: Any) -> dict[str, Any] | None:
     return None if thing is None else module.serialize(thing)
+
+
+def _initializer(layer: keras.Layer, variable: Any) -> dict[str, Any] | None:
+    """How the layer begins this variable: a built variable no longer knows, the layer keeps it as an attribute."""
+    name = variable.name
+    if name == "kernel" and not hasattr(layer, "kernel_initializer"):
+        name = "depthwise_kernel"  # what the depthwise layers' own option is called after
+    option = name.removesuffix("_kernel") if name.endswith("_kernel") else name
+    found = getattr(layer, f"{option}_initializer", None)
+    if not type(found).__module__.startswith("keras.src.initializers."):
+        return None  # none, or the user's own code, which a file can't hold
+    config = keras.initializers.serialize(found)
+    if name == "bias" and getattr(layer, "unit_forget_bias", False):  # LSTM: ones for the forget gate
+        return {"class_name": "UnitForgetBias", "config": {"bias_initializer": config}}
+    return config
