@@ -19,6 +19,7 @@ from bridge.cli.eval import command
 from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.runtime import evaluate
+from bridge.runtime.batches import Plan, device_batch, plan
 
 ROWS = 203  # no multiple of any batch here
 
@@ -44,10 +45,10 @@ def labels(random):
     return random.integers(0, 7, ROWS)
 
 
-@pytest.mark.parametrize("batch", [1, 32, None])
-def test_loss_accuracy_and_top5_are_what_their_definitions_say(classifier, x, labels, batch):
+@pytest.mark.parametrize(("batch", "threads"), [(1, 3), (32, 1), (32, 3), (150, 2), (1000, 2), (None, None)])
+def test_loss_accuracy_and_top5_are_what_their_definitions_say(classifier, x, labels, batch, threads):
     file, model = classifier
-    result = evaluate(file, Data({"x": x}, labels, "d"), batch=batch)
+    result = evaluate(file, Data({"x": x}, labels, "d"), batch=batch, threads=threads)
     p = onnx_samples.forward(model, x)
     assert result.scores["y"].loss_name == "sparse_categorical_crossentropy"
     assert result.loss == pytest.approx(-np.mean(np.log(p[np.arange(ROWS), labels])), rel=1e-6)
@@ -55,8 +56,31 @@ def test_loss_accuracy_and_top5_are_what_their_definitions_say(classifier, x, la
     best = np.argsort(-p, axis=1)[:, :5]
     assert result.top5 == pytest.approx(np.mean([label in row for label, row in zip(labels, best, strict=True)]))
     assert (result.rows, result.provider, result.fell_back) == (ROWS, "cpu", None)
-    assert result.batch == (batch or 4096)
+    assert result.batch == batch or batch is None
     assert result.total_seconds > result.seconds > 0
+
+
+def test_batches_run_side_by_side_only_where_each_thread_gets_one():
+    rows = Data({"x": np.zeros((1000, 2))}, None, "d")
+    assert plan(rows, 100, 4) == Plan(batch=100, workers=4)
+    assert plan(rows, 500, 2) == Plan(batch=500, workers=2)
+    assert plan(rows, 500, 3) == Plan(batch=500, workers=1)
+    assert plan(rows, None, 3) == Plan(batch=334, workers=3)
+    assert plan(rows, None, 1) == Plan(batch=1000, workers=1)
+
+
+def test_the_batch_goes_by_the_size_of_a_row():
+    wide, images = (Data({"x": np.zeros(shape, np.uint8)}, None, "d") for shape in ((9000, 784), (300, 224, 224, 3)))
+    assert plan(wide, None, 2).batch == 1024
+    assert plan(images, None, 2).batch == 8
+    assert (device_batch(wide), device_batch(images)) == (9000, 64)
+
+
+def test_outputs_are_held_in_groups_that_feed_every_worker():
+    from bridge.runtime.evaluate import HELD_BYTES, _chunks
+
+    assert list(_chunks(5, 2, 1, 1)) == [[slice(0, 2), slice(2, 4), slice(4, 5)]]
+    assert [len(chunk) for chunk in _chunks(10, 1, 3, HELD_BYTES)] == [3, 3, 3, 1]
 
 
 def test_the_per_class_table_is_scikit_learns(classifier, x, labels):

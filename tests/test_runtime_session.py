@@ -97,6 +97,26 @@ def test_a_call_that_onnxruntime_refuses_names_the_shapes(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("BFCArena: Failed to allocate memory for requested buffer", r"\nTry a smaller --batch\.$"),
+        ("CUDNN failure 1001: libcudnn_graph.so.9 not found", r'\nInstall cuDNN: pip install "onnxruntime-gpu\['),
+    ],
+)
+def test_a_call_that_fails_for_a_known_cause_says_how_to_mend_it(monkeypatch, said, hint):
+    session = open_session(onnx_samples.mlp().SerializeToString())
+
+    def fail(outputs, feeds):
+        raise RuntimeError(f"[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : {said}")
+
+    monkeypatch.setattr(session._raw, "run", fail)
+    with pytest.raises(BridgeError, match=hint) as refusal:
+        session.run({"x": np.zeros((1, 12), np.float32)})
+    assert len(str(refusal.value).splitlines()) == 3
+    assert f"\n{said}\n" in str(refusal.value)
+
+
 def test_the_worker_runs_a_model_given_as_a_file_or_as_bytes(tmp_path, x):
     model = onnx_samples.mlp()
     file = onnx_samples.save(model, tmp_path / "m.onnx")

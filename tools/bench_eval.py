@@ -21,6 +21,7 @@ import numpy as np
 SIZES = (784, 64, 64, 10)
 ROWS = 60_000
 BATCHES = (256, 512, 1024, 2048, 4096, 8192)
+RUNS = 4  # of the bare loop for each batch and number of threads; bridge gets as many, so as good a chance
 AT_LEAST = 0.9  # of the bare loop
 
 
@@ -76,7 +77,7 @@ def bridge(model: str, rows: int) -> dict[str, float]:
     from bridge.runtime import evaluate
 
     x, y = data(rows)
-    results = [evaluate(model, Data({"x": x}, y, "random")) for _ in range(6)]
+    results = [evaluate(model, Data({"x": x}, y, "random")) for _ in range(RUNS * len(BATCHES) * 2)]
     return {
         "bridge eval": max(r.rows_per_second for r in results),
         "bridge eval, data checks and metrics included": max(rows / r.total_seconds for r in results),
@@ -98,7 +99,7 @@ def onnxruntime(model: str, rows: int) -> dict[str, float]:
                 for begin in range(0, rows, batch):
                     session.run(None, {"x": x[begin : begin + batch]})
 
-            found[batch, threads] = rows / best_seconds(loop, 4)
+            found[batch, threads] = rows / best_seconds(loop, RUNS)
     (batch, threads), fastest = max(found.items(), key=lambda item: item[1])
     print(f"fastest bare loop: batch {batch}, threads {threads or 'by default'}", file=sys.stderr)
     return {"bare ONNX Runtime loop, its best batch and threads": fastest}
@@ -147,6 +148,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(PEERS[arguments.peer](str(arguments.model), arguments.rows)))
         return 0
     found: dict[str, float] = {}
+    load = f", load average {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    print(f"{arguments.rows:,} rows, {os.cpu_count()} cores{load} (other programs' load slows the peers unequally)")
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or Path(folder, "mlp.onnx")
         if arguments.model is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,13 @@ import numpy as np
 from bridge.data import Data, fit_to
 from bridge.errors import BridgeError
 from bridge.files import inside
+from bridge.runtime.batches import Batches, device_batch, fixed_batch, plan
 from bridge.runtime.result import Evaluation, NotFinite
 from bridge.runtime.scoring import LOSSES, scorer_for
 from bridge.runtime.session import Session, open_session
 
-# Bytes of input in a batch, and the least and most rows. CPU: what stays in the cache (784 floats a row are fastest at
-# 1,024 to 2,048 rows, a tenth slower at 16,384). Others: what keeps a GPU busy.
-CPU_BYTES, CPU_ROWS = 2**23, (16, 4096)
-DEVICE_BYTES, DEVICE_ROWS = 2**26, (32, 16384)
 WARM_UP_ROWS = 64
+HELD_BYTES = 2**26  # of outputs between inference, which is timed, and metrics, which are not
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
@@ -40,41 +40,51 @@ def evaluate(
     """Loss, metrics and rows per second of `model` on `data` with ONNX Runtime.
 
     model: a bridge folder or an .onnx file, layered or plain. data: for several outputs its targets go by output name.
-    batch: rows in a call; by default by the size of a row. loss: one of LOSSES; by default as scorer_for chooses.
+    batch: rows in a call; by default by the size of a row. threads: of the CPU; by default one for each core.
+    loss: one of LOSSES; by default as scorer_for chooses.
     scale: the data is divided by it. progress: called with (rows done, rows) after each batch.
     Raises BridgeError if model, data or provider can't be used, each with what to do.
     """
     if loss is not None and loss not in LOSSES:
         raise BridgeError(f"--loss {loss}: there is no such loss.\nKnown are: {', '.join(LOSSES)}.")
-    if batch is not None and batch < 1:
-        raise BridgeError(f"--batch {batch}: must be 1 or more.")
-    session = open_session(model_file(model), provider, fallback, threads, tf32)
+    for option, number in (("--batch", batch), ("--threads", threads)):
+        if number is not None and number < 1:
+            raise BridgeError(f"{option} {number}: must be 1 or more.")
+    cpu = plan(data, batch, threads)
+    side_by_side = cpu.workers > 1
+    session = open_session(model_file(model), provider, fallback, 1 if side_by_side else threads, tf32)
     refuse_stale(Path(model), session)
     names = _scored(data, session)
+    on_cpu = session.provider == "cpu"
     start = time.perf_counter()
     feeds = _feeds(data, session, scale)
-    batch, fixed = _batch_rows(session, feeds, batch)
-    # Threads and memory are set up in the first call; some providers compile for the shape of the batch then.
-    warm_up = batch if fixed or session.provider != "cpu" else min(batch, WARM_UP_ROWS)
-    samples = _call(session, feeds, names, slice(0, min(warm_up, len(data))), batch if fixed else None)
+    fixed = fixed_batch(session, batch)
+    batch = fixed or batch or (cpu.batch if on_cpu else device_batch(data))
+    batches = Batches(session, feeds, names, batch, fixed is not None)
+    # Memory is set up in the first call, and some providers compile for the shape of the batch then.
+    warm_up = min(batch, len(data), WARM_UP_ROWS if on_cpu else batch)
+    samples = batches.run(slice(0, warm_up))
     scorers = {
         name: scorer_for(data, name, sample, session.final.get(name, "unknown"), loss)
         for name, sample in zip(names, samples, strict=True)
     }
     seconds = 0.0
     broken: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for begin in range(0, len(data), batch):
-        rows = slice(begin, min(begin + batch, len(data)))
-        called = time.perf_counter()
-        values = _call(session, feeds, names, rows, batch if fixed else None)
-        seconds += time.perf_counter() - called
-        with np.errstate(all="ignore"):  # NaN and infinity are counted and reported
-            for name, value in zip(names, values, strict=True):
-                scorers[name].update(value, rows)
-                if not np.isfinite(value.sum()):
-                    broken[name].append(_not_finite(value, begin))
-        if progress is not None:
-            progress(rows.stop, len(data))
+    with ThreadPoolExecutor(cpu.workers) if side_by_side and on_cpu else nullcontext() as pool:
+        for chunk in _chunks(len(data), batch, cpu.workers, sum(sample[:1].nbytes for sample in samples)):
+            called = time.perf_counter()
+            outputs = []
+            for rows, values in zip(chunk, batches.run_all(chunk, pool), strict=True):
+                outputs.append(values)
+                if progress is not None:
+                    progress(rows.stop, len(data))
+            seconds += time.perf_counter() - called
+            with np.errstate(all="ignore"):  # NaN and infinity are counted and reported
+                for rows, values in zip(chunk, outputs, strict=True):
+                    for name, value in zip(names, values, strict=True):
+                        scorers[name].update(value, rows)
+                        if not np.isfinite(value.sum()):
+                            broken[name].append(_not_finite(value, rows.start))
     return Evaluation(
         model=str(model),
         data=data.origin,
@@ -154,41 +164,12 @@ def _feeds(data: Data, session: Session, scale: float | None) -> dict[str, np.nd
     return {name: np.ascontiguousarray(array, types[name]) for name, array in fitted.items()}
 
 
-def _batch_rows(session: Session, feeds: dict[str, np.ndarray], batch: int | None) -> tuple[int, bool]:
-    """The rows in a call, and whether the model takes no other number."""
-    sizes = {v.shape[0] for v in session.inputs if v.shape[0] is not None}
-    if sizes:
-        fixed = min(sizes)
-        if batch not in (None, fixed):
-            raise BridgeError(f"--batch {batch}: {session.name} was exported for batches of {fixed} alone.")
-        return fixed, True
-    if batch is not None:
-        return batch, False
-    per_row = max(1, sum(array[:1].nbytes for array in feeds.values()))
-    budget, (least, most) = (CPU_BYTES, CPU_ROWS) if session.provider == "cpu" else (DEVICE_BYTES, DEVICE_ROWS)
-    return 2 ** (min(max(budget // per_row, least), most).bit_length() - 1), False
-
-
-def _call(
-    session: Session, feeds: dict[str, np.ndarray], names: list[str], rows: slice, fixed: int | None
-) -> list[np.ndarray]:
-    """The outputs for `rows`; a model of one batch size gets the last row repeated until the batch is full."""
-    part = {name: array[rows] for name, array in feeds.items()}
-    count = rows.stop - rows.start
-    if fixed is not None and count < fixed:
-        part = {name: np.concatenate([a, np.repeat(a[-1:], fixed - count, axis=0)]) for name, a in part.items()}
-    # Plain run: with bound, preallocated outputs it is no faster on the CPU (measured), and slower for small batches.
-    values = session.run(part, names)
-    for index, value in enumerate(values):
-        if value.ndim == 0 or len(value) != (fixed or count):
-            raise BridgeError(
-                f"{session.name}: its output {names[index]} is {value.shape} for a batch of {fixed or count}; "
-                "the first axis must be the batch."
-            )
-        if value.dtype not in (np.float32, np.float64):
-            value = value.astype(np.float32)
-        values[index] = value[:count]
-    return values
+def _chunks(rows: int, batch: int, workers: int, row_bytes: int) -> Iterator[list[slice]]:
+    """The rows in batches, grouped by how many outputs are to be held at once; each group feeds all workers."""
+    slices = [slice(begin, min(begin + batch, rows)) for begin in range(0, rows, batch)]
+    held = max(workers, HELD_BYTES // max(1, batch * row_bytes))
+    for begin in range(0, len(slices), held):
+        yield slices[begin : begin + held]
 
 
 def _not_finite(value: np.ndarray, begin: int) -> np.ndarray:

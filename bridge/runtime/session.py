@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,9 @@ class Session:
             values: list[np.ndarray] = self._raw.run(outputs, feeds)
         except self._errors as error:
             shapes = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in feeds.items())
+            said = message(error)
             raise BridgeError(
-                f"{self.name}: ONNX Runtime ({self.provider}) could not run it on {shapes}.\n{message(error)}"
+                f"{self.name}: ONNX Runtime ({self.provider}) could not run it on {shapes}.\n{said}{_hint(said)}"
             ) from error
         return values
 
@@ -137,6 +139,15 @@ def _session(source: str | bytes, settings: Any, chosen: list[Any]) -> Any:
     return library().InferenceSession(
         source, settings, providers=chosen, disabled_optimizers=DISABLED_OPTIMIZERS, enable_fallback=0
     )
+
+
+def _hint(said: str) -> str:
+    """What mends a call that failed, where that is known; with the line break before it."""
+    if re.search("out of memory|failed to allocate|bad_alloc", said, re.IGNORECASE):
+        return "\nTry a smaller --batch."
+    if "cudnn" in said.lower():  # loaded by the first operator that needs it, not when the session is made
+        return f"\nInstall cuDNN: {cuda.EXTRAS}"
+    return ""
 
 
 def _refused(name: str, error: Exception) -> BridgeError:
