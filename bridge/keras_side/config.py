@@ -120,6 +120,8 @@ class _Reader:
     def node(self, node: dict[str, Any], key: str, layer: str, depth: int) -> Any:
         """A dict with a class_name: some object that Keras is to build."""
         name, config = node["class_name"], node.get("config")
+        if not isinstance(name, str):
+            raise BridgeError(f"{self.origin}: {layer} has a class_name that is not a name.")
         if name in ("__tuple__", "TensorShape"):
             return self.value(node.get("items", []), key, layer, depth + 1)
         if name in _DATA:
@@ -134,7 +136,7 @@ class _Reader:
             self.unknown(name, node, layer)
             return node
         if kind == "layers":
-            layer = f"layer {_name(node)!r}" if depth else layer
+            layer = f"layer {_name(node)!r}" if depth and _name(node) else layer
             if name in _CODE:
                 return self.code(node, layer, depth)
             if name in _FILES:
@@ -170,7 +172,7 @@ class _Reader:
         self.problem(f"{layer} has the custom function {name!r}.\n{PASS_ARCH}")
         return node
 
-    def unknown(self, name: Any, node: dict[str, Any], layer: str) -> None:
+    def unknown(self, name: str, node: dict[str, Any], layer: str) -> None:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
         if self.keras2_dialect and name in keras2.OPERATIONS:
             self.problem(f"{where} is an operation as Keras 2 wrote it ({name}): that comes with a later version.")
@@ -220,10 +222,8 @@ def _kind(node: dict[str, Any], key: str) -> str:
     return "random" if node["class_name"] == "SeedGenerator" else "layers"
 
 
-def _module(name: Any, kind: str, node: dict[str, Any]) -> str | None:
+def _module(name: str, kind: str, node: dict[str, Any]) -> str | None:
     """The module of a built-in class, None for a custom one."""
-    if not isinstance(name, str):
-        return None
     stated, registered = node.get("module", "keras"), node.get("registered_name")
     if not isinstance(stated, str) or stated.split(".")[0] != "keras" or registered not in (None, name):
         return None

@@ -100,7 +100,12 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | N
 def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:
     stack = listing.dense_stack(file) or []
     sizes = [spec.features, *(units for units, _ in spec.layers)]
-    if len(stack) == len(spec.layers):
+    if stack and len(stack) != len(spec.layers):
+        raise BridgeError(
+            f"{file.name}: holds {len(stack)} Dense layers, --mlp has {len(spec.layers)}.\n"
+            f"These weights allow --mlp {listing.proposal(file)} with an activation for each {mlp.BLANK}."
+        )
+    if stack:
         for number, ((held, _), wanted) in enumerate(zip(stack, pairwise(sizes), strict=True)):
             if held != wanted:
                 name = f"dense_{number}" if number else "dense"
@@ -108,7 +113,7 @@ def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:
                     f"{name} (Dense): kernel is {held} in {file.name}, --mlp wants {wanted}.\n"
                     f"These weights allow --mlp {listing.proposal(file)} with an activation for each {mlp.BLANK}."
                 )
-    biases = [bias for _, bias in stack] if len(stack) == len(spec.layers) else [True] * len(spec.layers)
+    biases = [bias for _, bias in stack] or [True] * len(spec.layers)
     with _bounded(file):
         layers = [
             keras.layers.Dense(units, activation=activation, use_bias=bias)

@@ -1,0 +1,157 @@
+"""A Keras process for the file tests: JSON lines in, JSON lines out. Models are made and saved by Keras itself."""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+import keras  # noqa: E402 (stdout is put aside first: TensorFlow writes to it)
+import numpy as np  # noqa: E402
+from keras import layers  # noqa: E402
+from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
+
+from bridge.errors import BridgeError  # noqa: E402
+from bridge.keras_side import home  # noqa: E402
+from bridge.keras_side.describe import describe  # noqa: E402
+from bridge.keras_side.load import load, non_finite  # noqa: E402
+from bridge.keras_side.source import Source  # noqa: E402
+
+
+def mlp():
+    return keras.Sequential(
+        [keras.Input((6,)), *[layers.Dense(n, activation=a) for n, a in ((5, "relu"), (5, "relu"), (3, "softmax"))]]
+    )
+
+
+def no_bias():
+    return keras.Sequential([keras.Input((6,)), layers.Dense(5, use_bias=False), layers.Dense(3)])
+
+
+def many():
+    return keras.Sequential([keras.Input((4,)), *[layers.Dense(4) for _ in range(12)]])
+
+
+def functional():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    shared = layers.Dense(4, name="shared", kernel_regularizer="l2")
+    joined = layers.Concatenate()([shared(a), shared(b)])
+    out = layers.Dense(2, name="out", activation="softmax")(layers.Dropout(0.5)(joined))
+    return keras.Model([a, b], [out, layers.Dense(1, name="value")(joined)])
+
+
+def with_operations():
+    a = keras.Input((4,), name="a")
+    x = layers.Dense(4)(a) * 2.0 + layers.Dense(4)(a)
+    return keras.Model(a, layers.Dense(2)(x)[:, 0])
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization()], name="encoder")
+    a = keras.Input((4,))
+    return keras.Model(a, layers.Dense(2)(inner(a)))
+
+
+def frozen():
+    model = nested()
+    model.get_layer("encoder").trainable = False
+    return model
+
+
+def normalised():
+    layer = layers.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(3, 2, (50, 4)).astype("float32"))
+    steps = [
+        layer,
+        layers.Dense(4),
+        layers.BatchNormalization(scale=False),
+        layers.PReLU(),
+        layers.LayerNormalization(),
+    ]
+    return keras.Sequential([keras.Input((4,)), *steps, layers.GaussianNoise(0.1), layers.Dense(2)])
+
+
+def with_lambda():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Lambda(lambda x: x * 2, (3,), name="twice")])
+
+
+CASES = {
+    f.__name__: f for f in (mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda)
+}
+
+
+def randomised(model, seed=1):
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "int" not in weight.dtype:
+            weight.assign(rng.uniform(0.1, 1, weight.shape))
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    return model
+
+
+def digests(model):
+    values = [np.asarray(weight) for weight in model.weights]
+    return [[list(v.shape), str(v.dtype), hashlib.sha256(v.tobytes()).hexdigest()] for v in values]
+
+
+def make(case, folder, compiled=False):
+    """Saves one model in all of Keras's formats, by Keras; returns its weights' digests and its outputs."""
+    keras.utils.clear_session()
+    model, folder = randomised(CASES[case]()), Path(folder)
+    if compiled:
+        model.compile("adam", "mse", metrics=["mae"])
+        model.fit(*[np.ones((4, *t.shape[1:])) for t in (model.inputs[0], model.outputs[0])], verbose=0)
+    model.save(folder / "model.keras")
+    model.save(folder / "model.h5")
+    model.save_weights(folder / "model.weights.h5")
+    (folder / "config.json").write_text(model.to_json())
+    import h5py
+
+    with h5py.File(folder / "only.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    return {"digests": digests(model), "outputs": outputs(model)}
+
+
+def outputs(model):
+    x = [np.linspace(-1, 1, 3 * int(np.prod(t.shape[1:])), dtype="float32").reshape(3, -1) for t in model.inputs]
+    return [np.asarray(y).tolist() for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
+
+
+def read(path, **how):
+    """Loads with bridge; what it got."""
+    model = load(Source(path, **how))
+    built = getattr(model, "inputs", None) is not None
+    return {
+        "digests": digests(model),
+        "outputs": outputs(model) if built else None,
+        "layers": [layer.name for layer in model.layers],
+        "compiled": model.compiled,
+        "inputs": [list(t.shape) for t in model.inputs] if built else None,
+        "non_finite": non_finite(model),
+    }
+
+
+def rewrite(path, to, weights_only=False, **how):
+    home.write(load(Source(path, **how)), Path(to), weights_only=weights_only)
+
+
+def keras_reads(path):
+    """Loads with Keras itself, for what bridge wrote."""
+    return digests(keras.models.load_model(path, compile=False))
+
+
+JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "keras_reads": keras_reads}
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"result": JOBS[request["job"]](**request["arguments"])}
+        except BridgeError as error:
+            answer = {"refused": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
