@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+from keras.src.activations import ALL_OBJECTS_DICT
 
 from bridge.errors import BridgeError
 from bridge.keras_side import keras2
@@ -183,8 +184,7 @@ class _Reader:
 @functools.cache
 def activations() -> frozenset[str]:
     """Names of all of Keras's activation functions."""
-    functions = {name for name, item in vars(keras.activations).items() if inspect.isfunction(item)}
-    return frozenset(functions - {"get", "serialize", "deserialize"})
+    return frozenset(name for name in ALL_OBJECTS_DICT if isinstance(name, str))  # older names such as swish are in it
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from bridge.files import existing_file
 
 KERAS, HDF5 = "keras", "hdf5"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HDF5_SUFFIXES = (".h5", ".hdf5", ".keras.h5")
+_HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def kind(path: str | Path) -> str:

@@ -58,7 +58,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     """
     found = names(model)
     refuse_all_at_once(model, found)
-    inputs, arguments = _signature(model)
+    inputs, arguments = signature(model)
     tracer = _Tracer(model, found)
     variables = list(found.variables.values())
     weights = list(found.weights.values())
@@ -72,7 +72,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             args, kwargs = arguments(list(given))
             outputs = model(*args, training=_INFERENCE, **kwargs)
-        named = _named_outputs(model, outputs)
+        named = named_outputs(model, outputs)
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own
@@ -85,7 +85,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
-        name=re.sub(r"\W", "_", model.name),
+        name=_model_name(model, source),
         inputs=inputs,
         outputs=[],
         nodes=[],
@@ -222,10 +222,17 @@ def _config(model: keras.Model) -> str | None:
         return None
 
 
-def _signature(model: keras.Model) -> tuple[list[Value], Any]:
+def _model_name(model: keras.Model, source: dict[str, Any] | None) -> str:
+    """The model's own name, or the file's where Keras made the name up."""
+    made_up = re.fullmatch(r"(sequential|functional|model)(_\d+)?", model.name)
+    file = str((source or {}).get("file", "")).split(".")[0]
+    return re.sub(r"\W", "_", file if made_up and file else model.name)
+
+
+def signature(model: keras.Model) -> tuple[list[Value], Any]:
     """The model's inputs in their flat order, and how to arrange tensors for its call."""
     if isinstance(model, keras.Sequential | keras.src.models.Functional):
-        inputs = [Value(t.name, (None, *t.shape[1:]), t.dtype) for t in model.inputs]
+        inputs = [Value(t._keras_history.operation.name, (None, *t.shape[1:]), t.dtype) for t in model.inputs]
         functional = model._functional if isinstance(model, keras.Sequential) else model
         return inputs, lambda flat: ([keras.tree.pack_sequence_as(functional._inputs_struct, flat)], {})
     shapes = getattr(model, "_build_shapes_dict", None) or {}
@@ -245,7 +252,7 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(size is None or isinstance(size, int) for size in value)
 
 
-def _named_outputs(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
+def named_outputs(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
     if isinstance(outputs, dict):
         named = {str(key): value for key, value in outputs.items()}
     else:

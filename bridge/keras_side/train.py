@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from bridge.keras_side.names import names
+
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 
 
@@ -30,7 +32,7 @@ def train_steps(
     """Trains `model` by `train_on_batch` on the rows of x and y in their order.
 
     steps: stop after so many steps, going round the rows as often as needed; without it `epochs` whole passes.
-    Returns {"weights": {variable path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
+    Returns {"weights": {bridge's path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
     """
     model.compile(optimizer=optimizer_from(optimizer), loss=loss)
     columns = x if isinstance(x, dict) else {"": x}
@@ -41,7 +43,5 @@ def train_steps(
         start = step % a_pass * batch
         part = {name: column[start : start + batch] for name, column in columns.items()}
         losses.append(float(model.train_on_batch(part if isinstance(x, dict) else part[""], y[start : start + batch])))
-    return {
-        "weights": {weight.path: np.asarray(weight) for weight in model.weights},
-        "losses": np.array(losses, np.float64),
-    }
+    weights = {path: np.asarray(variable) for path, variable in names(model).variables.items()}
+    return {"weights": weights, "losses": np.array(losses, np.float64)}

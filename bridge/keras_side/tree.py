@@ -20,6 +20,7 @@ from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.weights import PASS_OTHER, exact, labelled
 
 Home = tuple[str, Any, str]
+_TRAINING = {"optimizer", "_optimizer", "metrics", "_metrics", "compiled_metrics", "compiled_loss"}
 
 
 def is_tree(file: Weights) -> bool:
@@ -40,7 +41,7 @@ def saved(file: Weights) -> dict[str, dict[str, str]]:
         if place != "vars" and not place.endswith("/vars"):
             raise BridgeError(f"{file.name}: holds {path}, which has no place in Keras's layout of weights.")
         group = place.removesuffix("vars").removesuffix("/")
-        if not {"optimizer", "_optimizer"} & set(group.split("/")):
+        if not _TRAINING & set(group.split("/")):
             found.setdefault(group, {})[key] = path
     return found
 

@@ -66,7 +66,7 @@ def read_state(file: Path, module: nn.Module) -> dict[str, Tensor]:
             if found != set(wanted):
                 lacks, extra = sorted(set(wanted) - found)[:5], sorted(found - set(wanted))[:5]
                 raise BridgeError(
-                    f"{file}: does not hold this model's weights: lacks {lacks or 'none'}, has besides {extra or 'none'}."
+                    f"{file}: is for another model: lacks {lacks or 'none'}, has besides {extra or 'none'}."
                 )
             state = {}
             for key, (shape, dtype) in wanted.items():

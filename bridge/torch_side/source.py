@@ -46,11 +46,13 @@ def plan_names(plan: Plan) -> set[str]:
 def class_source(plan: Plan) -> str:
     """The module's class alone."""
     graph, final = plan.graph, final_step(plan)
-    inputs = [_input_name(value.name) for value in graph.inputs]
+    inputs = [_input_name(plan, value.name) for value in graph.inputs]
     blocks = [_init(plan)]
     if final is None:
         lines = _forward(plan, plan.steps)
-        blocks.append(_method("forward", inputs, _doc(plan), [*lines.body, f"return {_result(plan, lines.values)}"]))
+        result = "Tensor" if len(graph.outputs) == 1 else "dict[str, Tensor]"
+        body = [*lines.body, f"return {_result(plan, lines.values)}"]
+        blocks.append(_method("forward", inputs, _doc(plan), body, result))
     else:
         lines = _forward(plan, [step for step in plan.steps if step is not final])
         value = lines.values[final.node.tensors[0]]
@@ -75,9 +77,11 @@ def class_source(plan: Plan) -> str:
 
 def taps_source(plan: Plan) -> str:
     """A function (module, inputs) -> every node's output by the node's name, for comparing layer by layer."""
-    inputs = [_input_name(value.name) for value in plan.graph.inputs]
+    inputs = [_input_name(plan, value.name) for value in plan.graph.inputs]
     lines = _forward(plan, plan.steps, taps=True)
-    return _method("taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"])
+    return _method(
+        "taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"], "dict"
+    )
 
 
 def file_source(plan: Plan, made_by: str) -> str:
@@ -92,7 +96,7 @@ def file_source(plan: Plan, made_by: str) -> str:
     origin = literal(str(plan.graph.source.get("file", plan.graph.name)).replace("\n", " "))[1:-1].replace('"', "'")
     head = f'"""{name}, converted from {origin} by {made_by}.\n\n'
     head += '    model = load()  # needs torch and safetensors only\n"""'
-    parts = [head, "from __future__ import annotations", "\n".join(imports), "", text]
+    parts = [head, "from __future__ import annotations", "\n".join(imports) + "\n", text]
     return "\n\n".join(parts) + "\n" + _LOAD.format(name=name)
 
 
@@ -187,7 +191,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     graph = plan.graph
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     outputs = [value.name for value in graph.outputs]
-    expressions = {value.name: _input_name(value.name) for value in graph.inputs}
+    expressions = {value.name: _input_name(plan, value.name) for value in graph.inputs}
     expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
@@ -269,13 +273,15 @@ def _variable(name: str, taken: set[str]) -> str:
     return free
 
 
-def _input_name(name: str) -> str:
+def _input_name(plan: Plan, name: str) -> str:
+    if len(plan.graph.inputs) == 1:
+        return "x"
     free = identifier(name)
     return f"{free}_" if free in _RESERVED else free
 
 
-def _method(name: str, inputs: list[str], doc: str, lines: list[str]) -> str:
-    head = f"def {name}({', '.join(['self', *inputs])}):"
+def _method(name: str, inputs: list[str], doc: str, lines: list[str], result: str = "Tensor") -> str:
+    head = f"def {name}({', '.join(['self', *(f'{i}: Tensor' for i in inputs)])}) -> {result}:"
     return f'{head}\n    """{doc}"""\n' + textwrap.indent("\n".join(lines), "    ")
 
 
@@ -286,7 +292,7 @@ def _doc(plan: Plan) -> str:
         )  # type: ignore[attr-defined]
         return f"({sizes})"
 
-    inputs = ", ".join(f"{_input_name(v.name)}: {described(v)}" for v in plan.graph.inputs)
+    inputs = ", ".join(f"{_input_name(plan, v.name)}: {described(v)}" for v in plan.graph.inputs)
     return f"{inputs} -> {', '.join(described(v) for v in plan.graph.outputs)}."
 
 
@@ -314,5 +320,5 @@ def _training_methods(plan: Plan) -> list[str]:
     if lines:
         doc = "Keras's weight constraints: call after each step of the optimizer."
         body = ["with torch.no_grad():", *(f"    {line.source}" for line in lines)]
-        blocks.append(_method("constrain", [], doc, body))
+        blocks.append(_method("constrain", [], doc, body, "None"))
     return blocks

@@ -1,0 +1,22 @@
+"""Tables that more than one command prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def show_weights(rows: list[dict[str, Any]]) -> None:
+    """Which Keras variable became which torch tensor, and how."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("Keras", "torch", "how", "shape in torch"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        how = row["move"] if row["trainable"] else f"{row['move']}, not trained"
+        table.add_row(row["keras"], row["torch"], how, " x ".join(map(str, row["torch_shape"])) or "scalar")
+    console = Console()
+    console.print(table)
+    console.print(f"{len(rows)} Keras variables, each used exactly once.", highlight=False)

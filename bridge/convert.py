@@ -1,0 +1,210 @@
+"""The four conversions. Each proves its result before it writes anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from bridge.errors import BridgeError, CheckFailed, require
+from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.graph import Graph, from_proto, inlined, write_proto
+from bridge.graph.probe import probe_inputs, relative_difference
+from bridge.keras_side.client import Traced, ask, traced
+from bridge.keras_side.source import Source
+from bridge.process import claim
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How far the results were from Keras's own outputs on random inputs, relative to their largest value."""
+
+    onnx: float
+    torch: float | None = None
+
+
+def keras2onnx(
+    model: str | Path,
+    output: str | Path,
+    *,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    inline: bool = False,
+    force: bool = False,
+) -> Proof:
+    """Writes a Keras model as ONNX, layered (a node for each Keras layer) or, with `inline`, plain.
+
+    arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
+    unsafe: run code that the file carries. Raises BridgeError if the model can't be converted.
+    """
+    output = _output(output, ".onnx", force, model, arch)
+    found = traced(Source(str(model), arch, mlp, unsafe))
+    proof = _proved(found, from_proto(found.proto))
+    write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
+    return proof
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What keras2torch made: the module (in training mode), its weight map, the proof, and what to know of it."""
+
+    module: nn.Module
+    rows: list[dict[str, Any]]
+    proof: Proof
+    notes: tuple[str, ...] = ()
+
+    @property
+    def trainable(self) -> int:
+        """How many numbers an optimizer may change."""
+        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+
+
+def keras2torch(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    into: str | None = None,
+    map_file: str | Path | None = None,
+    force: bool = False,
+) -> Converted:
+    """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
+
+    arch, mlp, unsafe: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets the weights;
+    map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be converted.
+    """
+    require("torch", "torch", "Converting to torch")
+    require("safetensors", "torch", "Writing torch weights")
+    claim("torch_side")
+    if map_file is not None and into is None:
+        raise BridgeError("--map says which of your module's tensors gets which weight: pass --into FILE.py:Class too.")
+    if output is not None:
+        output = Path(output)
+        refuse_existing(output, force)
+        refuse_input_as_output(output, model, *(str(i).partition(".py:")[0] for i in (arch, into) if i))
+    source = Source(str(model), arch, mlp, unsafe)
+    found = traced(source)
+    graph = from_proto(found.proto)
+    from bridge.torch_side.build import build, plan_of
+    from bridge.torch_side.folder import weight_rows, write_folder
+
+    module = build(graph)
+    proof = _proved(found, graph, module)
+    if output is not None:
+        write_folder(module, output, force=force)
+    return Converted(module, weight_rows(plan_of(module)), proof)
+
+
+def _proved(found: Traced, graph: Graph, module: nn.Module | None = None) -> Proof:
+    """Runs the conversion beside Keras's own outputs. Raises CheckFailed if they differ."""
+    from bridge.runtime import open_session
+
+    if found.non_finite:
+        shown = ", ".join(found.non_finite[:5])
+        raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
+    inputs = probe_inputs(graph.inputs)
+    session = open_session(found.proto.SerializeToString())
+    outputs = dict(zip([value.name for value in session.outputs], session.run(inputs), strict=True))
+    by_runtime = _largest(graph, outputs, found.outputs, "ONNX Runtime")
+    if module is None:
+        return Proof(by_runtime)
+    from bridge.torch_side.run import run
+
+    return Proof(by_runtime, _largest(graph, run(module, inputs), found.outputs, "torch"))
+
+
+def _largest(graph: Graph, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
+    worst = max(relative_difference(got[name], wanted[name]) for name in wanted)
+    if not worst <= TOLERANCE:
+        raise CheckFailed(
+            f"{graph.name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.\n"
+            "Nothing was written. This is a fault of bridge, please report it with the output of bridge inspect."
+        )
+    return worst
+
+
+def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, force: bool = False) -> onnx.ModelProto:
+    """Writes the network of a bridge folder, with the weights of its model.safetensors, as ONNX.
+
+    An output inside the folder itself (its model.onnx) is brought up to date so.
+    """
+    from bridge.torch_side.build import graph_of, load
+    from bridge.torch_side.folder import digest_of, stamped
+
+    folder = _folder(folder)
+    output = Path(output)
+    if output.suffix.lower() != ".onnx":
+        raise BridgeError(f"{output}: an ONNX file is written to a name that ends in .onnx.")
+    refuse_existing(output, force)
+    proto = stamped(graph_of(load(folder)), digest_of(folder / "model.safetensors"))
+    write_proto(inlined(proto) if inline else proto, output, force=force)
+    return proto
+
+
+def torch2keras(
+    folder: str | Path,
+    output: str | Path,
+    *,
+    arch: str | None = None,
+    weights_only: bool = False,
+    unsafe: bool = False,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
+
+    arch: the code that builds the Keras model, where the model's config can't.
+    weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count}.
+    """
+    from bridge.torch_side.build import graph_of, load
+
+    folder = _folder(folder)
+    output = Path(output)
+    if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
+        raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
+    refuse_existing(output, force)
+    refuse_input_as_output(output, folder)
+    return home(graph_of(load(folder)), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
+
+
+def home(
+    graph: Graph, output: Path, *, arch: str | None, weights_only: bool, unsafe: bool, force: bool
+) -> dict[str, Any]:
+    """Writes a layered graph as a Keras file."""
+    from bridge.graph import to_proto
+
+    data = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
+    source = asdict(Source("", arch, None, unsafe))
+    with whole_file(output, force) as part:
+        result = ask("home", proto=data, output=str(part), source=source, weights_only=weights_only)
+    return dict(result)
+
+
+def _folder(folder: str | Path) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir() or not (folder / "model.onnx").exists():
+        raise BridgeError(
+            f"{folder}: is not a bridge folder (no model.onnx in it).\n"
+            "Give a folder that bridge convert keras2torch or bridge finetune wrote."
+        )
+    return folder
+
+
+def _output(output: str | Path, suffix: str, force: bool, *inputs: str | Path | None) -> Path:
+    """The checked output path; done before the slow work, so that a mistake shows at once."""
+    output = Path(output)
+    if output.suffix.lower() != suffix:
+        raise BridgeError(f"{output}: the output is written to a name that ends in {suffix}.")
+    refuse_existing(output, force)
+    refuse_input_as_output(output, *(str(i).partition(".py:")[0] if i else None for i in inputs))
+    return output

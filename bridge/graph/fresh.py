@@ -1,0 +1,51 @@
+"""The same architecture with new weights."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.graph.body import Refused
+from bridge.graph.initializers import initialize
+from bridge.graph.layer import Graph, Layer, Weight
+
+DATA_STATISTICS = frozenset({"Normalization"})  # layers whose weights were measured on data, not trained
+
+
+def fresh(graph: Graph, seed: int) -> Graph:
+    """The graph with every weight as Keras would begin it, moving statistics included.
+
+    The measured mean and variance of a Normalization stay: they belong to the data. A weight's numbers depend on the
+    seed and its path alone. Raises BridgeError for weights whose beginning is not known, naming them.
+    """
+    owners = {w.path: (layer, name) for layer in graph.layers.values() for name, w in layer.weights.items()}
+    arrays, unknown = {}, []
+    for path, weight in graph.weights.items():
+        layer, name = owners.get(path, (None, ""))
+        if layer is not None and layer.kind in DATA_STATISTICS:
+            arrays[path] = graph.arrays[path]
+            continue
+        try:
+            arrays[path] = begin(weight, layer, name, seed)
+        except Refused as reason:
+            unknown.append(f"{path}: {reason}")
+    if unknown:
+        more = f", and {len(unknown) - 1} more weights" if len(unknown) > 1 else ""
+        raise BridgeError(
+            f"{unknown[0]}{more}.\n"
+            "So the model can't begin with new weights; keep the ones it has: --transfer parameters"
+        )
+    return replace(graph, arrays=arrays)
+
+
+def begin(weight: Weight, layer: Layer | None, name: str, seed: int) -> np.ndarray:
+    """New values for the weight that `layer` calls `name`. Raises Refused where nobody says how it begins."""
+    config = layer.config.get(f"{name}_initializer") if layer else None
+    config = config or weight.initializer
+    if config is None:
+        raise Refused("the model does not say how this weight is initialized")
+    rng = np.random.default_rng([seed, zlib.crc32(weight.path.encode())])
+    return initialize(config, weight.shape, weight.dtype, rng)

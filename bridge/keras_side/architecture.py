@@ -1,0 +1,59 @@
+"""A Keras model from what describes it alone: a JSON config, or the user's code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bridge.errors import BridgeError
+from bridge.files import existing_file
+from bridge.keras_side import arch, config
+
+JSON_LIMIT = 16 << 20
+# What Keras raises when a config is not what it expects; it checks little, so nearly anything can come
+_REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
+
+
+def from_json(text: bytes | str, origin: str, *, version: str | None = None, unsafe: bool = False) -> keras.Model:
+    """The model that a config describes, built of Keras's own classes only.
+
+    version: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config, carries code,
+    or describes nothing that Keras can build.
+    """
+    parsed = config.parse(text, origin)
+    prepared = config.prepare(parsed, origin, config.version_of(parsed, version), unsafe)
+    try:
+        model = keras.saving.deserialize_keras_object(prepared, safe_mode=not unsafe)
+    except _REFUSALS as error:
+        raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
+    if not isinstance(model, keras.Model):
+        raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
+    return model
+
+
+def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras.Model:
+    """The model that `--arch` names: FILE.py:function or config.json."""
+    path, function = arch.split(value)
+    if function is not None:
+        return arch.build(path, function)
+    path = existing_file(path, "the architecture")
+    if path.stat().st_size > JSON_LIMIT:
+        raise BridgeError(f"{path}: is larger than {JSON_LIMIT >> 20} MiB, too large for a model's config.")
+    return from_json(path.read_bytes(), str(path), version=version, unsafe=unsafe)
+
+
+def _said(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("Exception encountered:")), (lines or ["?"])[0])

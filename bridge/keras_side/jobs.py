@@ -1,0 +1,69 @@
+"""What the Keras process does when asked: the jobs of `bridge.process.worker("keras_side")`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from bridge.graph import from_proto, to_proto
+from bridge.graph.probe import probe_inputs
+from bridge.keras_side.describe import describe
+from bridge.keras_side.load import load, non_finite
+from bridge.keras_side.run import run, run_layers
+from bridge.keras_side.source import Source
+from bridge.keras_side.trace import trace
+from bridge.keras_side.train import train_steps
+from bridge.keras_side.wayhome import go_home
+
+
+def emit(value: Any) -> None:
+    """Sends a piece of progress to the process that asked; bridge.process puts the pipe in its place."""
+
+
+def job_trace(source: dict[str, Any]) -> dict[str, Any]:
+    """The layered model of a Keras file, serialized; the names of weights that hold NaN or infinity; what Keras gives
+    for the probe inputs, by which the conversion is proved.
+    """
+    model = load(Source(**source))
+    graph = trace(model, {"file": Path(source["path"]).name, "model": model.name})
+    data = to_proto(graph).SerializeToString(deterministic=True)
+    outputs = run(model, probe_inputs(graph.inputs))
+    return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
+
+
+def job_describe(path: str) -> dict[str, Any]:
+    return describe(path)
+
+
+def job_run(source: dict[str, Any], inputs: dict[str, np.ndarray], layers: bool = False, double: bool = False) -> Any:
+    """What the model of a file gives for these inputs: {"outputs": {name: array}, "layers": {path: array}}."""
+    model = load(Source(**source))
+    if layers:
+        return run_layers(model, inputs)
+    return {"outputs": run(model, inputs, double=double), "layers": {}}
+
+
+def job_train(source: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Keras's own training from the file's weights: see train_steps. Weights come back by bridge's paths."""
+    return train_steps(load(Source(**source)), **options)
+
+
+def job_home(
+    proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False
+) -> dict[str, Any]:
+    """Writes the weights of a layered model as a Keras file to `output` (a temporary path)."""
+    graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    "trace": job_trace,
+    "describe": job_describe,
+    "run": job_run,
+    "train": job_train,
+    "home": job_home,
+}

@@ -1,0 +1,83 @@
+"""Running a Keras model on given arrays: its outputs, and every layer's."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import keras
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.keras_side.names import names
+from bridge.keras_side.trace import named_outputs, signature
+
+BATCH = 1024
+
+
+def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
+    """The model's outputs by name, as `predict` gives them. inputs: by name, (rows, ...).
+
+    double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
+    """
+    if double:
+        model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
+    expected, arrange = signature(model)
+    missing = [value.name for value in expected if value.name not in inputs]
+    if missing or len(inputs) != len(expected):
+        raise BridgeError(f"{model.name}: wants the inputs {[v.name for v in expected]}, got {list(inputs)}.")
+    rows = len(next(iter(inputs.values())))
+    parts: dict[str, list[np.ndarray]] = {}
+    for start in range(0, max(rows, 1), BATCH):
+        args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
+        outputs = model(*args, training=False, **kwargs)
+        for name, tensor in named_outputs(model, outputs).items():
+            parts.setdefault(name, []).append(np.asarray(tensor))
+    return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+def run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    found = names(model).layers
+    seen: dict[str, np.ndarray] = {}
+    count: dict[str, int] = {}
+    plain = keras.Layer.__call__
+
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        result = plain(layer, *args, **kwargs)
+        path = found.get(id(layer))
+        if path and hasattr(result, "shape"):
+            count[path] = count.get(path, 0) + 1
+            seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
+        return result
+
+    with mock.patch.object(keras.Layer, "__call__", call):
+        expected, arrange = signature(model)
+        args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name]) for v in expected])
+        outputs = model(*args, training=False, **kwargs)
+    return {"outputs": {k: np.asarray(v) for k, v in named_outputs(model, outputs).items()}, "layers": seen}
+
+
+def _double(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype == np.float32 else array
+
+
+def _in_double(model: keras.Model) -> keras.Model:
+    """The same model with float64 weights and arithmetic. Raises BridgeError for one that can't be built anew."""
+    try:
+        config = model.get_config()
+    except NotImplementedError:
+        raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
+    twin = type(model).from_config(_with_dtype(config))
+    for mine, other in zip(twin.variables, model.variables, strict=True):
+        mine.assign(other.numpy())
+    return twin
+
+
+def _with_dtype(value: Any) -> Any:
+    """A config in which every float32 is a float64."""
+    if isinstance(value, dict):
+        return {key: _with_dtype(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_dtype(item) for item in value)
+    return "float64" if isinstance(value, str) and value == "float32" else value

@@ -1,0 +1,58 @@
+"""The way home: the weights of a layered model, back in a Keras model of the same architecture, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from bridge.errors import BridgeError
+from bridge.graph import Graph
+from bridge.keras_side import architecture
+from bridge.keras_side.home import write
+from bridge.keras_side.names import names
+from bridge.keras_side.source import Source
+
+
+def go_home(graph: Graph, output: Path, source: Source | None, weights_only: bool) -> dict[str, Any]:
+    """Builds the Keras model, by `source.arch` or by the config in the graph, gives it the weights and writes it.
+
+    Returns {"weights": how many, "parameters": their sum}. Raises BridgeError if the architecture and the weights
+    disagree.
+    """
+    model = _model(graph, source)
+    fill(model, graph)
+    write(model, output, weights_only=weights_only)
+    return {"weights": len(graph.weights), "parameters": sum(a.size for a in graph.arrays.values())}
+
+
+def fill(model: keras.Model, graph: Graph) -> None:
+    """Gives each variable of the model the graph's weight of its path. Raises BridgeError unless they are the same."""
+    variables = names(model).variables
+    lacks, extra = set(variables) - set(graph.weights), set(graph.weights) - set(variables)
+    if lacks or extra:
+        raise BridgeError(
+            f"{model.name}: its weights are not those of the converted model: "
+            f"only here {', '.join(sorted(lacks)[:3]) or 'none'}, only there {', '.join(sorted(extra)[:3]) or 'none'}.\n"
+            "Pass the architecture that was converted: --arch FILE.py:function"
+        )
+    for path, variable in variables.items():
+        array = graph.arrays[path]
+        if tuple(variable.shape) != array.shape:
+            raise BridgeError(
+                f"{path}: is {array.shape} in the converted model, the architecture wants {tuple(variable.shape)}.\n"
+                "Pass an architecture with the new shape (a new head, say): --arch FILE.py:function"
+            )
+        variable.assign(array)
+
+
+def _model(graph: Graph, source: Source | None) -> keras.Model:
+    if source is not None and source.arch:
+        return architecture.from_arch(source.arch, unsafe=source.unsafe)
+    if graph.keras_config is None:
+        raise BridgeError(
+            f"{graph.name}: its Keras model was a class of its own that has no config, so only code can rebuild it.\n"
+            "Pass that code: --arch FILE.py:function"
+        )
+    return architecture.from_json(graph.keras_config, graph.name, unsafe=bool(source and source.unsafe))

@@ -1,0 +1,101 @@
+"""What the torch process does when asked: the jobs of `bridge.process.worker("torch_side")`.
+
+`model` is everywhere the path of a bridge folder, whose model.safetensors counts, or of a layered .onnx file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bridge.errors import BridgeError
+from bridge.torch_side import build
+from bridge.torch_side.run import run
+from bridge.torch_side.train import train_steps
+
+Arrays = dict[str, np.ndarray]
+
+
+def emit(value: Any) -> None:
+    """Sends a piece of progress to the process that asked; bridge.process puts the pipe in its place."""
+
+
+def job_run(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
+    """{"outputs": {name: array}} for these inputs. double: in float64, with the float32 weights' exact values."""
+    return {"outputs": run(_module(model), inputs, double=double)}
+
+
+def job_layers(model: str, inputs: Arrays) -> dict[str, Any]:
+    """{"layers": {name: array}}: what every node of the layered graph gives, by the node's name, in their order."""
+    module = _module(model)
+    with torch.no_grad():
+        values = build.taps(module, _tensors(module, inputs))
+    return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
+
+
+def job_gradients(model: str, inputs: Arrays, directions: Arrays) -> dict[str, Any]:
+    """{"gradients": {weight: array}}: of sum(output * direction) over all outputs, in inference mode.
+
+    Only weights that Keras trains, by their Keras paths and in Keras's layout; zeros where the outputs don't depend.
+    """
+    module = _module(model)
+    plan = build.plan_of(module)
+    result = module(*_tensors(module, inputs))
+    outputs = result if isinstance(result, dict) else {plan.graph.outputs[0].name: result}
+    total = sum(((outputs[name] * torch.from_numpy(v)).sum() for name, v in directions.items()), torch.tensor(0.0))
+    total.backward()  # type: ignore[no-untyped-call]
+    parameters = dict(module.named_parameters())
+    return {
+        "gradients": {
+            path: move.take.to_keras(_gradient(parameters[move.key]))
+            for path, move in plan.moves.items()
+            if move.weight.trainable and not move.weight.state
+        }
+    }
+
+
+def job_train(
+    model: str,
+    optimizer: dict[str, Any],
+    loss: str | dict[str, str],
+    x: Arrays,
+    y: np.ndarray | Arrays,
+    batch: int = 32,
+    steps: int | None = None,
+    epochs: int = 1,
+) -> dict[str, Any]:
+    """Trains as fine-tuning does, on the rows in their order: {"weights": {Keras path: array}, "losses": (steps,)}."""
+    module = _module(model)
+    losses = train_steps(module, optimizer, loss, x, y, batch, steps, epochs)["losses"]
+    return {"weights": build.arrays_from(build.plan_of(module), module.state_dict()), "losses": losses}
+
+
+def _module(model: str) -> nn.Module:
+    path = Path(model)
+    if path.is_dir():
+        return build.load(path)
+    return build.build(build.read_graph(path)).eval()
+
+
+def _tensors(module: nn.Module, inputs: Arrays) -> list[torch.Tensor]:
+    names = [value.name for value in build.plan_of(module).graph.inputs]
+    if set(names) != set(inputs):
+        raise BridgeError(f"{type(module).__name__}: its inputs are {sorted(names)}, it was given {sorted(inputs)}.")
+    return [torch.from_numpy(inputs[name]) for name in names]
+
+
+def _gradient(parameter: nn.Parameter) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    "run": job_run,
+    "layers": job_layers,
+    "gradients": job_gradients,
+    "train": job_train,
+}
