@@ -1,5 +1,6 @@
 """Training in torch against Keras's own training of the same network on the same batches."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -58,7 +59,7 @@ class Net(nn.Module):
 
     def __init__(self, sizes, hidden, final):
         super().__init__()
-        self.dense = nn.ModuleList([nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.dense = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
         self.hidden = {"tanh": torch.tanh, "relu": torch.relu}[hidden]
         kind = final.split()[-1]
         self.activation = {"softmax": lambda x: x.softmax(-1), "sigmoid": torch.sigmoid, "linear": lambda x: x}[kind]
@@ -101,7 +102,7 @@ def arrays_for(case, rows=70, scale=1.0):
     if y is None:
         y = rng.integers(0, 2, (rows, sizes[-1])).astype(np.float32)
     arrays = {"x": rng.normal(size=(rows, sizes[0])).astype(np.float32), "y": y}
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
         arrays[f"w{2 * i}"] = rng.normal(0, scale / a**0.5, (a, b)).astype(np.float32)
         arrays[f"w{2 * i + 1}"] = rng.normal(0, 0.1, b).astype(np.float32)
     return arrays

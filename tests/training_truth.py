@@ -1,7 +1,7 @@
 """Keras's own training of small networks, run as a script: training_truth.py CASES.json ARRAYS.npz OUT.npz.
 
 A case: {"name", "sizes", "hidden", "final", "loss", "optimizer", "batch", "steps"} or, to run `fit`, "epochs" in place
-of "steps". Its arrays are NAME/x, NAME/y and NAME/w0, w1, ... in Keras's layout; with "shared" another case's are taken.
+of "steps". Its arrays are NAME/x, NAME/y and NAME/w0, w1, ... in Keras's layout; "shared" names another case's.
 """
 
 import json

@@ -1,0 +1,315 @@
+"""The training loop's own promises: resume, best weights, frozen parts, refusals, what it writes."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bridge.errors import BridgeError
+from bridge.torch_side.checkpoint import NAME
+from bridge.torch_side.freeze import freeze, train_mode
+from bridge.torch_side.objective import Objective
+from bridge.torch_side.optimizers import Adam, optimizer
+from bridge.torch_side.train import fit
+
+ROWS = 50
+
+
+class Net(nn.Module):
+    """Everything that a resumed run has to bring back: batch statistics and random numbers, beside the weights."""
+
+    final = "softmax"
+
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.dense = nn.Linear(6, 16)
+        self.norm = nn.BatchNorm1d(16)
+        self.dropout = nn.Dropout(0.3)
+        self.head = nn.Linear(16, 3)
+
+    def logits(self, x):
+        return self.head(self.dropout(torch.tanh(self.norm(self.dense(x)))))
+
+    def forward(self, x):
+        return self.logits(x).softmax(-1)
+
+
+class TwoOutputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 3), nn.Linear(6, 1)
+
+    def forward(self, x):
+        return {"kind": self.a(x).softmax(-1), "size": self.b(x)}
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(ROWS, 6)).astype(np.float32), rng.integers(0, 3, ROWS)
+
+
+def run(net, data, **options):
+    return fit(net, *data, **{"batch": 8, "epochs": 4, "device": "cpu", "learning_rate": 0.02} | options)
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "spec", ["adam", {"name": "rmsprop", "momentum": 0.5}, {"name": "sgd", "momentum": 0.9}], ids=str
+)
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(spec, data, tmp_path):
+    whole, parts = Net(), Net()
+    options = {"optimizer": spec, "validation": data}
+    expected = run(whole, data, **options)
+    run(parts, data, epochs=2, checkpoint=tmp_path / "run", **options)
+    torch.manual_seed(123)  # nothing may hang on what happened in between
+    continued = Net(seed=9)
+    history = run(continued, data, checkpoint=tmp_path / "run", resume=True, **options)
+    assert history.rows == expected.rows
+    assert history.best == expected.best
+    assert same(continued, whole)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(data):
+    nets = [Net(), Net(), Net()]
+    first, again, other = (run(net, data, seed=seed) for net, seed in zip(nets, (5, 5, 6), strict=True))
+    assert first.rows == again.rows
+    assert same(nets[0], nets[1])
+    assert first.rows != other.rows
+
+
+def test_training_leaves_the_callers_random_numbers_and_threads_alone(data):
+    torch.manual_seed(4)
+    net, before, threads = Net(), torch.get_rng_state(), torch.get_num_threads()
+    run(net, data)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    assert len({p.untyped_storage().data_ptr() for p in net.parameters()}) == 6
+
+
+def test_resume_with_other_settings_is_refused(data, tmp_path):
+    run(Net(), data, epochs=1, checkpoint=tmp_path / "run")
+    with pytest.raises(BridgeError, match=r"batch was 8 in that run and is 4 now"):
+        run(Net(), data, batch=4, checkpoint=tmp_path / "run", resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(data, tmp_path):
+    run(Net(), data, epochs=1, checkpoint=tmp_path / "run")
+    path = tmp_path / "run" / NAME
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BridgeError, match=r"is not a checkpoint of bridge, or is damaged"):
+        run(Net(), data, checkpoint=tmp_path / "run", resume=True)
+
+
+def test_resume_without_a_checkpoint_starts_at_the_beginning(data, tmp_path):
+    assert len(run(Net(), data, checkpoint=tmp_path / "run", resume=True).rows) == 4
+
+
+def test_the_best_epochs_weights_are_kept(data):
+    kept, states = Net(), []
+    history = run(
+        kept,
+        data,
+        validation=data,
+        learning_rate=0.5,
+        on_epoch=lambda row: states.append(kept.head.weight.detach().clone()),
+    )
+    losses = [row["val_loss"] for row in history.rows]
+    assert history.best == 1 + int(np.argmin(losses))
+    assert torch.equal(kept.head.weight, states[history.best - 1])
+    assert not kept.training
+
+
+def test_history_csv_holds_the_epochs_and_the_best_one(data, tmp_path):
+    history = run(Net(), data, validation=data)
+    history.write_csv(tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "best"]
+    assert [float(row["val_loss"]) for row in rows] == [row["val_loss"] for row in history.rows]
+    assert [row["best"] for row in rows].index("1") + 1 == history.best
+    with pytest.raises(BridgeError, match=r"exists already"):
+        history.write_csv(tmp_path / "history.csv")
+
+
+def test_each_row_counts_once_in_an_epochs_loss(data):
+    """The last batch has 2 rows of 50; its mean must not weigh as much as that of 8."""
+    net = nn.Sequential(nn.Linear(6, 3))
+    values = np.random.default_rng(2).normal(size=(ROWS, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = float((net(torch.from_numpy(data[0])) - torch.from_numpy(values)).square().mean())
+    history = run(net, (data[0], values), epochs=1, optimizer="sgd", learning_rate=1e-12)
+    assert history.rows[0]["loss"] == pytest.approx(expected, rel=1e-6)
+    assert len(history.losses) == 7
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(data):
+    x = data[0].copy()
+    x[20] = np.inf
+    with pytest.raises(BridgeError, match=r"the loss became nan at step 3 of epoch 1.\nTry a smaller --learning-rate"):
+        run(Net(), (x, data[1]), shuffle=False)
+
+
+def test_frozen_parts_stay_and_their_batch_statistics_too(data):
+    net = Net()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert freeze(net, ["norm", "dense.w*"]) == ["dense.weight", "norm.weight", "norm.bias"]
+    run(net, data)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"dense.bias", "head.weight", "head.bias"}
+
+
+def test_a_frozen_batch_normalization_without_parameters_keeps_its_statistics():
+    net = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3, affine=False))
+    freeze(net, ["1"])
+    train_mode(net)
+    assert net[0].training
+    assert not net[1].training
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_names():
+    with pytest.raises(
+        BridgeError, match=r"freeze: 'densee\*' matches no layer and no parameter.\nThere are: dense, norm"
+    ):
+        freeze(Net(), ["densee*"])
+
+
+def test_a_network_frozen_whole_is_refused(data):
+    net = Net()
+    freeze(net, ["*"])
+    with pytest.raises(BridgeError, match=r"no trainable parameter"):
+        run(net, data)
+
+
+def test_several_outputs_each_have_their_loss(data):
+    net, (x, classes) = TwoOutputs(), data
+    y = {"size": x[:, :1], "kind": classes}
+    history = run(net, (x, y), loss={"kind": "sparse_categorical_crossentropy", "size": "mse"}, epochs=20)
+    assert history.rows[-1]["loss"] < history.rows[0]["loss"]
+    with pytest.raises(BridgeError, match=r"no targets for the output 'kind'"):
+        run(net, (x, {"size": y["size"], "kinds": classes}))
+
+
+def test_penalty_is_part_of_the_loss_and_constrain_follows_each_step(data):
+    class Bounded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.dense(x)
+
+        def penalty(self):
+            return 10 * self.dense.weight.square().sum()
+
+        def constrain(self):
+            self.dense.bias.clamp_(min=0.25)
+
+    net, values = Bounded(), np.zeros((ROWS, 3), np.float32)
+    history = run(net, (data[0], values), optimizer="sgd", learning_rate=0.01)
+    assert history.rows[0]["loss"] > 1
+    assert net.dense.weight.square().sum() < 1e-3
+    assert net.dense.bias.min() >= 0.25
+
+
+@pytest.mark.parametrize(
+    ("final", "shape", "target", "loss"),
+    [
+        ("softmax", 3, np.zeros(4, np.int64), "sparse_categorical_crossentropy"),
+        ("softmax", 3, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], "categorical_crossentropy"),
+        ("sigmoid", 1, np.zeros(4, np.int64), "binary_crossentropy"),
+        (None, 3, np.zeros((4, 3), np.float32), "mse"),
+    ],
+)
+def test_the_loss_is_chosen_by_final_activation_and_targets(final, shape, target, loss):
+    net = nn.Sequential(nn.Linear(6, shape))
+    if final:
+        net.final, net.logits = final, net.forward
+    objective = Objective(net, [torch.zeros(2, 6)], target, None)
+    assert objective.loss_name == loss
+    assert objective.logits == (final is not None)
+    objective.targets(target)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "message"),
+    [
+        (None, np.array([0, 1, 3]), r"row 2 has class 3, the network has 0 to 2.\nGive the network another head"),
+        (None, np.array([0, -1, 2]), r"row 1 has class -1"),
+        ("sparse_categorical_crossentropy", np.array([0, 1.5, 2]), r"whole class numbers"),
+        ("sparse_categorical_crossentropy", np.zeros((3, 2)), r"class numbers in the shape \(3,\), found \(3, 2\)"),
+        ("categorical_crossentropy", np.ones((3, 3)), r"rows that sum to 1"),
+        ("categorical_crossentropy", np.ones(3), r"wants the shape \(3, 3\), found \(3,\)"),
+        ("mse", np.array([[0, 0, np.nan]] * 3), r"row 0 holds NaN or infinity"),
+        ("binary_crossentropy", np.full((3, 3), 2.0), r"between 0 and 1"),
+        ("hinge", np.zeros(3), r"loss 'hinge' is not known.\nChoose one of sparse_categorical_crossentropy"),
+        (None, np.zeros(2, np.int64), r"different numbers of rows"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(loss, target, message):
+    with pytest.raises(BridgeError, match=message):
+        run(Net(), (np.zeros((3, 6), np.float32), target), loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("adagrad", r"optimizer 'adagrad' is not known.\nChoose one of sgd, adam, adamw, rmsprop"),
+        ({"name": "sgd", "beta_1": 0.9}, r"optimizer SGD: unknown option 'beta_1'"),
+        ({"name": "adam", "learning_rate": -1.0}, r"learning_rate must be a positive number, found -1.0"),
+        ({"name": "adam", "clipnorm": 1.0, "clipvalue": 1.0}, r"only one of clipnorm, clipvalue and global_clipnorm"),
+        ({"name": "adamw", "weight_decay": None}, r"weight_decay must be a number"),
+    ],
+    ids=str,
+)
+def test_an_optimizer_that_keras_does_not_have_is_refused(spec, message):
+    with pytest.raises(BridgeError, match=message):
+        optimizer(spec, nn.Linear(2, 2).parameters())
+
+
+@pytest.mark.parametrize("spec", [{"name": "adam", "clipnorm": 0.1}, {"name": "sgd", "momentum": 0.9}], ids=str)
+def test_flattened_parameters_take_the_same_steps(spec):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(6, 5), nn.Conv1d(1, 2, 3))
+    flat = nn.Sequential(nn.Linear(6, 5), nn.Conv1d(1, 2, 3))
+    flat.load_state_dict(plain.state_dict())
+    steppers = [optimizer(spec, net.parameters()) for net in (plain, flat)]
+    steppers[1].flatten()
+    for _ in range(5):
+        x = torch.randn(4, 1, 6)
+        for net, stepper in zip((plain, flat), steppers, strict=True):
+            net(x).square().mean().backward()
+            stepper.step()
+            stepper.zero_grad()
+    steppers[1].unflatten()
+    for ours, theirs in zip(flat.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+    states = [stepper.state_dict()["state"] for stepper in steppers]
+    assert [{k: v.shape for k, v in s.items()} for s in states[0].values()] == [
+        {k: v.shape for k, v in s.items()} for s in states[1].values()
+    ]
+
+
+def test_a_parameter_excluded_from_weight_decay_does_not_decay():
+    net = nn.Linear(2, 2)
+    before = net.bias.detach().clone()
+    stepper = Adam(net.parameters(), weight_decay=0.5, exclude=[net.bias])
+    stepper.flatten()
+    (net.weight.sum() * 0 + net.bias.sum() * 0).backward()
+    weight = net.weight.detach().clone()
+    stepper.step()
+    assert torch.equal(net.bias, before)
+    assert not torch.equal(net.weight, weight)
+
+
+def test_a_device_that_is_not_there_is_refused(data):
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(BridgeError, match=r"device 'mps' can't be used by this PyTorch on this machine"):
+        run(Net(), data, device="mps")
