@@ -39,9 +39,9 @@ def head_layer(graph: Graph) -> Layer:
 def replace_head(graph: Graph, classes: int, seed: int) -> Graph:
     """The graph with a new head of that many units, begun by the head's own initializers; all else is kept.
 
-    A sigmoid over one unit becomes a softmax; one over several units (labels that don't exclude each other) stays. The Keras config of the whole model changes with it,
-    without its compile settings where the activation changed; it is dropped where the head is inside a layer of the
-    user's own, whose code alone says how large it is. `graph` itself is left as it is.
+    A sigmoid over one unit becomes a softmax; over several units (labels that don't exclude each other) it stays. The
+    Keras config of the whole model changes with the head, and loses its compile settings where the activation changed;
+    it is dropped where the head is inside a layer of the user's own, whose code alone says how wide it is.
     Raises BridgeError for a model without a head, a head that is used more than once, and a softmax over one class.
     """
     if classes < 1:

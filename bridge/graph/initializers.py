@@ -66,7 +66,8 @@ def fans(shape: Shape, input_axes: list[int] | None = None, output_axes: list[in
 
 def _described(config: Any) -> tuple[str, Config]:
     """The class and the options of a serialized initializer."""
-    kind, options, package, module = config, {}, None, "keras"
+    kind, package, module = config, None, "keras"
+    options: Config = {}
     if isinstance(config, dict):
         kind, options = config.get("class_name"), config.get("config") or {}
         package, module = config.get("registered_name"), str(config.get("module") or module)
