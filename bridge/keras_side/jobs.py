@@ -12,9 +12,11 @@ import onnx
 from bridge.graph import from_proto, to_proto
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.describe import describe
+from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.run import run, run_layers
 from bridge.keras_side.source import Source
+from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
 from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
@@ -37,6 +39,21 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
 
 def job_describe(path: str) -> dict[str, Any]:
     return describe(path)
+
+
+def job_survey(source: dict[str, Any]) -> dict[str, Any]:
+    """What the loaded model holds and what of it converts: see survey."""
+    return survey(Source(**source))
+
+
+def job_signature(source: dict[str, Any]) -> dict[str, Any]:
+    """{"inputs": [{"name", "shape", "dtype"}]} of the model of a file."""
+    return {"inputs": inputs_of(load(Source(**source)))}
+
+
+def job_gradients(source: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """{"gradients": {weight: array}} of the model of a file: see gradients."""
+    return {"gradients": gradients(load(Source(**source)), **options)}
 
 
 def job_run(source: dict[str, Any], inputs: dict[str, np.ndarray], layers: bool = False, double: bool = False) -> Any:
@@ -63,6 +80,9 @@ def job_home(
 JOBS: dict[str, Callable[..., Any]] = {
     "trace": job_trace,
     "describe": job_describe,
+    "survey": job_survey,
+    "signature": job_signature,
+    "gradients": job_gradients,
     "run": job_run,
     "train": job_train,
     "home": job_home,

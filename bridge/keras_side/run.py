@@ -68,7 +68,16 @@ def _in_double(model: keras.Model) -> keras.Model:
         config = model.get_config()
     except NotImplementedError:
         raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
-    twin = type(model).from_config(_with_dtype(config))
+    own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
+    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
+    try:
+        with keras.saving.custom_object_scope(own):
+            twin = type(model).from_config(_with_dtype(config))
+            if not twin.built:
+                raise TypeError("it is not built by its config")
+    except (TypeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0][:200]
+        raise BridgeError(f"{model.name}: Keras can't build it anew in float64: {said}") from None
     for mine, other in zip(twin.variables, model.variables, strict=True):
         mine.assign(other.numpy())
     return twin

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.trace import signature
 
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 
@@ -22,26 +25,41 @@ def optimizer_from(options: dict[str, Any]) -> keras.optimizers.Optimizer:
 def train_steps(
     model: keras.Model,
     optimizer: dict[str, Any],
-    loss: str,
+    loss: str | dict[str, str],
     x: np.ndarray | dict[str, np.ndarray],
-    y: np.ndarray,
+    y: np.ndarray | dict[str, np.ndarray],
     batch: int = 32,
     steps: int | None = None,
     epochs: int = 1,
 ) -> dict[str, Any]:
     """Trains `model` by `train_on_batch` on the rows of x and y in their order.
 
-    steps: stop after so many steps, going round the rows as often as needed; without it `epochs` whole passes.
+    x: an array, or by input name; y: an array, or by output name. steps: stop after so many steps, going round the rows
+    as often as needed; without it `epochs` whole passes.
     Returns {"weights": {bridge's path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
     """
     model.compile(optimizer=optimizer_from(optimizer), loss=loss)
-    columns = x if isinstance(x, dict) else {"": x}
-    rows = len(y)
+    columns, arrange = _arranged(model, x) if isinstance(x, dict) else ([x], lambda parts: parts[0])
+    rows = len(columns[0])
     a_pass = -(-rows // batch)
     losses = []
     for step in range(steps if steps is not None else epochs * a_pass):
-        start = step % a_pass * batch
-        part = {name: column[start : start + batch] for name, column in columns.items()}
-        losses.append(float(model.train_on_batch(part if isinstance(x, dict) else part[""], y[start : start + batch])))
+        part = slice(step % a_pass * batch, step % a_pass * batch + batch)
+        targets = {name: array[part] for name, array in y.items()} if isinstance(y, dict) else y[part]
+        found = model.train_on_batch(arrange([column[part] for column in columns]), targets)
+        losses.append(float(found[0] if isinstance(found, list) else found))  # several outputs: the total comes first
     weights = {path: np.asarray(variable) for path, variable in names(model).variables.items()}
     return {"weights": weights, "losses": np.array(losses, np.float64)}
+
+
+def _arranged(model: keras.Model, x: dict[str, np.ndarray]) -> tuple[list[np.ndarray], Callable[[list[Any]], Any]]:
+    """The inputs in the model's order, and how its training functions want them: arrays, a list, a dict."""
+    expected, arrange = signature(model)
+
+    def packed(parts: list[Any]) -> Any:
+        args, kwargs = arrange(parts)
+        if kwargs or len(args) != 1:
+            raise BridgeError(f"{model.name}: Keras trains models that take one argument; this one takes several.")
+        return args[0]
+
+    return [x[value.name] for value in expected], packed

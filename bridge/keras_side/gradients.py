@@ -1,0 +1,28 @@
+"""Gradients as TensorFlow has them: the truth that the torch side is held against."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bridge.keras_side.names import names
+from bridge.keras_side.trace import named_outputs, signature
+
+
+def gradients(
+    model: keras.Model, inputs: dict[str, np.ndarray], directions: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The gradient of sum(output * direction) over all outputs for each trained weight, in inference mode.
+
+    By bridge's paths; zeros where the outputs don't depend on a weight.
+    """
+    found = names(model)
+    variables = {path: v for path, v in found.variables.items() if v.trainable and not found.weights[id(v)].state}
+    expected, arrange = signature(model)
+    with tf.GradientTape() as tape:
+        args, kwargs = arrange([tf.convert_to_tensor(inputs[value.name]) for value in expected])
+        outputs = named_outputs(model, model(*args, training=False, **kwargs))
+        total = sum(tf.reduce_sum(outputs[name] * direction) for name, direction in directions.items())
+    results = tape.gradient(total, [v.value for v in variables.values()], unconnected_gradients="zero")
+    return {path: np.asarray(gradient) for path, gradient in zip(variables, results, strict=True)}

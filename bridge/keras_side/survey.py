@@ -1,0 +1,65 @@
+"""What a Keras model holds and what of it converts, told from the model itself, once it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from bridge.errors import BridgeError
+from bridge.keras_side.load import load, non_finite
+from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.refusals import refusals
+from bridge.keras_side.source import Source
+from bridge.keras_side.trace import signature, trace
+
+
+def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
+    """[{"name", "shape", "dtype"}] of the model's inputs; the shape with the batch axis."""
+    return [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in signature(model)[0]]
+
+
+def survey(source: Source) -> dict[str, Any]:
+    """For `bridge inspect`: inputs, outputs, layers, weights, what convert would refuse, weights that are not finite.
+
+    layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
+    weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
+    """
+    model = load(source)
+    found = names(model)
+    lines = refusals(model, found)
+    inputs, outputs = [], []
+    try:
+        inputs = inputs_of(model)
+        if not lines:  # then the trace is the proof, and knows what each output is
+            graph = trace(model)
+            outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
+    except BridgeError as error:
+        lines = lines or [str(error)]
+    return {
+        "model": model.name,
+        "keras": keras.__version__,
+        "inputs": inputs,
+        "outputs": outputs,
+        "layers": [_layer(path, layer) for path, layer in layers_by_path(model).items() if _is_leaf(layer)],
+        "weights": [
+            {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
+            for w in found.weights.values()
+        ],
+        "refusals": lines,
+        "non_finite": non_finite(model),
+    }
+
+
+def _is_leaf(layer: keras.Layer) -> bool:
+    return not isinstance(layer, keras.Model) and not isinstance(layer, keras.layers.InputLayer)
+
+
+def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
+    nodes = getattr(layer, "_inbound_nodes", [])
+    outputs = keras.tree.flatten(nodes[0].outputs) if nodes else []
+    return {
+        "name": path,
+        "class": type(layer).__name__,
+        "output_shape": list(outputs[0].shape) if len(outputs) == 1 else None,
+    }
