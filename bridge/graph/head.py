@@ -40,8 +40,8 @@ def replace_head(graph: Graph, classes: int, seed: int) -> Graph:
     """The graph with a new head of that many units, begun by the head's own initializers; all else is kept.
 
     A sigmoid over one unit becomes a softmax; over several units (labels that don't exclude each other) it stays. The
-    Keras config of the whole model changes with the head, and loses its compile settings where the activation changed;
-    it is dropped where the head is inside a layer of the user's own, whose code alone says how wide it is.
+    Keras config of the whole model changes with the head; it is dropped where the head is inside a layer of the user's
+    own, whose code alone says how wide it is.
     Raises BridgeError for a model without a head, a head that is used more than once, and a softmax over one class.
     """
     if classes < 1:
@@ -179,4 +179,4 @@ def _new_config(text: str | None, layer: Layer, old: int, way: list[Node], switc
     for node in switched:
         assert node.layer is not None
         options.setdefault(node.layer.path, {})["activation"] = "softmax"
-    return with_head(text, layer.path, behind, options, old, layer.config["units"], drop_compile=bool(switched))
+    return with_head(text, layer.path, behind, options, old, layer.config["units"])

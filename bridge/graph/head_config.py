@@ -12,14 +12,7 @@ Options = dict[str, Any]
 
 
 def with_head(
-    text: str,
-    head: str,
-    behind: set[str],
-    options: dict[str, Options],
-    old: int,
-    classes: int,
-    *,
-    drop_compile: bool,
+    text: str, head: str, behind: set[str], options: dict[str, Options], old: int, classes: int
 ) -> str | None:
     """The config with other options for some layers and the new width in every shape that names the old one.
 
@@ -44,21 +37,12 @@ def with_head(
         layer = _layer(model, path)
         if layer is not None:
             _widen(layer.get("build_config", {}), "input_shape", old, classes)
-    if drop_compile:  # its loss was for a sigmoid
-        for layer in [model, *_nested(model)]:
-            layer.pop("compile_config", None)
     return json.dumps(model)
 
 
 def _children(model: dict[str, Any]) -> list[dict[str, Any]]:
     layers = model.get("config", {}).get("layers", [])
     return layers if isinstance(layers, list) else []
-
-
-def _nested(model: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for child in _children(model):
-        yield child
-        yield from _nested(child)
 
 
 def _layer(model: dict[str, Any], path: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,17 @@ class History:
     losses: list[float] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
 
-    def write_csv(self, path: str | Path, force: bool = False) -> None:
-        """Writes the rows as CSV, a header first; the best epoch has 1 in the column `best`."""
+    def as_csv(self) -> str:
+        """The rows as CSV, a header first; the best epoch has 1 in the column `best`."""
         columns = [*dict.fromkeys(key for row in self.rows for key in row), "best"]
-        with whole_file(path, force) as part, part.open("w", newline="", encoding="ascii") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            for row in self.rows:
-                writer.writerow(row | {"best": int(row["epoch"] == self.best)})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            writer.writerow(row | {"best": int(row["epoch"] == self.best)})
+        return text.getvalue()
+
+    def write_csv(self, path: str | Path, force: bool = False) -> None:
+        """Writes `as_csv` to a file, whole."""
+        with whole_file(path, force) as part:
+            part.write_text(self.as_csv(), encoding="ascii")

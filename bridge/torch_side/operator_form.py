@@ -126,6 +126,12 @@ def scalar(value: np.ndarray) -> str:
     return literal(float(item))
 
 
+def tensor(known: Known, index: int, like: int) -> str:
+    """An input that must be a tensor: a constant of rank 0 becomes one of the type and device of another input."""
+    value = known[index]
+    return f"{{{like}}}.new_tensor({scalar(value)})" if value is not None and not value.ndim else f"{{{index}}}"
+
+
 def operands(known: Known, indices: tuple[int, ...] | None = None) -> list[str]:
     """The inputs as text, constants of rank 0 as plain numbers where another input brings type and device."""
     listed = range(len(known)) if indices is None else indices
@@ -143,7 +149,7 @@ def whole(node: Node, known: Known, index: int, default: int | None = None) -> s
     if not present(node, index):
         return str(default)
     value = known[index]
-    return f"int({{{index}}})" if value is None else str(_one(value))
+    return f"{{{index}}}.item()" if value is None else str(_one(value))
 
 
 def _one(value: np.ndarray) -> int:
@@ -169,6 +175,8 @@ def value_of(node: Node) -> np.ndarray:
     """The array that a Constant node, or the value attribute of another, stands for."""
     attributes: dict[str, Any] = node.attributes
     if "value" in attributes:
+        if attributes["value"].data_location == TensorProto.EXTERNAL:
+            raise Refused(f"{node.kind} with a value that is in another file")
         return numpy_helper.to_array(attributes["value"])
     for name, kind in (("value_float", np.float32), ("value_int", np.int64)):
         if name in attributes:

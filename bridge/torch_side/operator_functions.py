@@ -3,8 +3,6 @@ a copy of those that it uses."""
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -77,6 +75,11 @@ def reshape_to(x: Tensor, shape: list[int], allow_zero: bool = False) -> Tensor:
     return x.reshape([x.shape[i] if n == 0 and not allow_zero else n for i, n in enumerate(shape)])
 
 
+def reverse_axes(x: Tensor) -> Tensor:
+    """x with its axes in the opposite order."""
+    return x.permute(tuple(range(x.ndim))[::-1])
+
+
 def unsqueeze_all(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """New axes of size 1, at places of the result."""
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
@@ -113,9 +116,10 @@ def pad_from_within(x: Tensor, pads: list[int], axes: tuple[int, ...] | None, mo
 def stepped(start: Tensor | float, limit: Tensor | float, step: Tensor | float) -> Tensor:
     """start, start + step, ... before limit, in the type of those that are tensors."""
     like = next(v for v in (start, limit, step) if isinstance(v, Tensor))
-    first, last, by = (v.item() if isinstance(v, Tensor) else v for v in (start, limit, step))
-    count = max(math.ceil((last - first) / by), 0)
-    return first + by * torch.arange(count, dtype=like.dtype, device=like.device)
+    first, last, by = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (start, limit, step))
+    count = torch.ceil((last - first) / by) if like.is_floating_point() else -((first - last) // by)
+    place = torch.arange(max(int(count), 0), device=like.device)
+    return first + by * place.to(like.dtype)
 
 
 def depth_to_space(x: Tensor, block: int) -> Tensor:
@@ -178,7 +182,7 @@ def scatter_nd(x: Tensor, indices: Tensor, updates: Tensor, reduction: str) -> T
     row = torch.zeros_like(indices[..., 0])
     for place, size in zip(indices.unbind(-1), x.shape[:depth], strict=True):
         row = row * size + torch.where(place < 0, place + size, place)
-    inner = math.prod(x.shape[depth:])
+    inner = x.shape[depth:].numel()
     rows = row.reshape(-1, 1).long().expand(-1, inner)
     reduce = {"mul": "prod", "max": "amax", "min": "amin"}[reduction]
     return x.reshape(-1, inner).scatter_reduce(0, rows, updates.reshape(-1, inner), reduce).reshape(x.shape)

@@ -16,6 +16,7 @@ from bridge.torch_side.operator_form import (
     operator,
     present,
     scalar,
+    tensor,
     value_of,
     word,
 )
@@ -93,7 +94,6 @@ for _kind, _symbol in _BINARY.items():
 operator("Neg")(_call("(-{0})"))
 operator("Not", "BitwiseNot")(_call("(~{0})"))
 operator("Identity")(_call("{0}"))
-operator("CastLike")(_call("{0}.to({1}.dtype)"))
 operator("PRelu")(_call("torch.where({0} < 0, {0} * {1}, {0})"))
 
 
@@ -109,13 +109,18 @@ def divide(node: Node, known: Known) -> Part:
 @operator("Mod")
 def mod(node: Node, known: Known) -> Part:
     left, right = operands(known)
-    return Part(call=f"torch.{'fmod' if integer(node, 'fmod', 0) else 'remainder'}({left}, {right})")
+    if integer(node, "fmod", 0):
+        return Part(call=f"torch.fmod({tensor(known, 0, 1)}, {right})")
+    return Part(call=f"torch.remainder({left}, {right})")
 
 
 @operator("Pow")
 def power(node: Node, known: Known) -> Part:
     """The type is that of the base."""
-    exponent = known[1]
+    base, exponent = known
+    if base is not None and base.ndim == 0 and exponent is None:
+        whole = np.issubdtype(base.dtype, np.integer)
+        return Part(call=f"torch.pow({scalar(base)}, {{1}})" + (f".to(torch.{base.dtype.name})" if whole else ""))
     if exponent is not None and exponent.ndim == 0 and float(exponent).is_integer():
         return Part(call=f"({{0}} ** {int(exponent)})")
     right = "{1}" if exponent is None or exponent.ndim else scalar(exponent)
@@ -154,12 +159,13 @@ def mean_of(node: Node, known: Known) -> Part:
 @operator("Clip")
 def clip(node: Node, known: Known) -> Part:
     bounds = []
+    fixed = all(known[index] is not None for index in (1, 2) if present(node, index))
     for index, name in ((1, "min"), (2, "max")):
         if name in node.attributes:
             bounds.append(f"{name}={literal(number(node, name, 0.0))}")
         elif present(node, index):
-            value = known[index]
-            bounds.append(f"{name}={{{index}}}" if value is None else f"{name}={scalar(value)}")
+            value = known[index]  # torch takes two numbers or two tensors
+            bounds.append(f"{name}={scalar(value) if fixed and value is not None else tensor(known, index, 0)}")
     return Part(call=f"torch.clamp({{0}}, {', '.join(bounds)})" if bounds else "{0}")
 
 
@@ -220,6 +226,8 @@ def log_softmax(node: Node, known: Known) -> Part:
 
 @operator("Where")
 def where(node: Node, known: Known) -> Part:
+    if known[0] is not None and known[0].ndim == 0:
+        raise Refused("Where with a constant for a condition")
     chosen, other = operands(known, (1, 2))
     return Part(call=f"torch.where({{0}}, {chosen}, {other})")
 
@@ -242,6 +250,12 @@ def bit_shift(node: Node, known: Known) -> Part:
 @operator("Cast")
 def cast(node: Node, known: Known) -> Part:
     return Part(call=f"{{0}}.to({dtype(integer(node, 'to', 0))})")
+
+
+@operator("CastLike")
+def cast_like(node: Node, known: Known) -> Part:
+    text = tensor(known, 0, 1)
+    return Part(call=text if text != "{0}" else "{0}.to({1}.dtype)")
 
 
 @operator("Dropout")

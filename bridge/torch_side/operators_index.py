@@ -12,6 +12,7 @@ from bridge.torch_side.operator_form import (
     outputs,
     short_integers,
     sizes,
+    tensor,
     whole,
     word,
 )
@@ -66,7 +67,7 @@ def gather(node: Node, known: Known) -> Part:
     axis, index = integer(node, "axis", 0), "{1}"
     if known[1] is not None and known[1].ndim == 0:
         index = str(int(known[1]))
-    elif items := short_integers(known[1]):
+    elif (items := short_integers(known[1])) is not None:
         index = str(items)
     return Part(call="{0}" + _indexed({axis: index}))
 
@@ -93,7 +94,8 @@ def scatter_elements(node: Node, known: Known) -> Part:
 @operator("ScatterND")
 def scatter_nd(node: Node, known: Known) -> Part:
     reduction = word(node, "reduction", "none", "add", "mul", "max", "min")
-    return Part(call=f'scatter_nd({{0}}, {{1}}, {{2}}, "{reduction}")', functions=(functions.scatter_nd,))
+    updates = tensor(known, 2, 0)
+    return Part(call=f'scatter_nd({{0}}, {{1}}, {updates}, "{reduction}")', functions=(functions.scatter_nd,))
 
 
 @operator("OneHot")

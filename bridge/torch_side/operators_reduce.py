@@ -52,7 +52,7 @@ def _over(kind: str, axes: tuple[int, ...], keep: bool) -> str:
     elif kind in ("ReduceMax", "ReduceMin"):
         text = "dim=()"  # theirs for all axes
     else:
-        text = "dim=tuple(range({0}.ndim))" if kind == "ReduceLogSumExp" else "dim=None"
+        text = "dim=None"
     return f"{text}, keepdim=True" if keep else text
 
 
@@ -61,6 +61,9 @@ def _reduction(kind: str, form: str) -> Operator:
         axes, idle = _axes(node, known)
         if idle:
             return Part(call=_UNREDUCED.get(kind, "{0}"))
+        if kind == "ReduceLogSumExp" and not axes:
+            back = ".reshape([1] * {0}.ndim)" if integer(node, "keepdims", 1) else ""
+            return Part(call="{0}.flatten().logsumexp(0)" + back)
         over = _over(kind, axes, bool(integer(node, "keepdims", 1)))
         return Part(call=form.replace("{over}", over).replace("{x}", "{0}"))
 

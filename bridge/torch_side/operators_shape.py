@@ -53,7 +53,7 @@ def flatten(node: Node, known: Known) -> Part:
     axis = integer(node, "axis", 1)
     if axis == 1:
         return Part(call="{0}.flatten(1)")
-    return Part(call=f"{{0}}.reshape(math.prod({{0}}.shape[:{axis}]), math.prod({{0}}.shape[{axis}:]))")
+    return Part(call=f"{{0}}.reshape({{0}}.shape[:{axis}].numel(), {{0}}.shape[{axis}:].numel())")
 
 
 @operator("Squeeze")
@@ -76,7 +76,7 @@ def unsqueeze(node: Node, known: Known) -> Part:
 def transpose(node: Node, known: Known) -> Part:
     order = integers(node, "perm")
     if order is None:
-        return Part(call="{0}.permute(tuple(range({0}.ndim))[::-1])")
+        return Part(call="reverse_axes({0})", functions=(functions.reverse_axes,))
     return Part(call=f"{{0}}.permute({', '.join(map(str, order))})" if order else "{0}")
 
 
@@ -87,8 +87,10 @@ def concat(node: Node, known: Known) -> Part:
     computed = next((text for text, value in zip(texts, known, strict=True) if value is None), None)
     for index, value in enumerate(known):
         items = short_integers(value)
-        if items and computed:
+        if items is not None and computed:
             texts[index] = f"{computed}.new_tensor({items})"
+        elif value is not None and not value.size:
+            raise Refused("Concat with an empty constant")
     return Part(call=f"torch.cat([{', '.join(texts)}], dim={integer(node, 'axis', 0)})")
 
 
@@ -108,6 +110,9 @@ def split(node: Node, known: Known) -> Part:
 @operator("Expand")
 def expand(node: Node, known: Known) -> Part:
     """To what both shapes broadcast to: a 1 in the wanted shape keeps the input's size."""
+    if known[0] is not None and not known[0].ndim:
+        kind = f"torch.{known[0].dtype.name}"
+        return Part(call=f"torch.full({sizes(node, known, 1)}, {scalar(known[0])}, dtype={kind}, device={{1}}.device)")
     return Part(call=f"{{0}}.expand(torch.broadcast_shapes({{0}}.shape, {sizes(node, known, 1)}))")
 
 
@@ -142,6 +147,9 @@ def pad(node: Node, known: Known) -> Part:
 
 @operator("Range")
 def range_of(node: Node, known: Known) -> Part:
+    if all(value is not None for value in known):
+        first, last, step = (scalar(value) for value in known)  # on the CPU, for want of an input that says where
+        return Part(call=f"torch.arange({first}, {last}, {step}, dtype=torch.{known[0].dtype.name})")
     return Part(call=f"stepped({', '.join(operands(known))})", functions=(functions.stepped,))
 
 
@@ -151,6 +159,8 @@ def constant_of_shape(node: Node, known: Known) -> Part:
     value, kind = "0.0", "torch.float32"
     if "value" in node.attributes:
         value, kind = scalar(value_of(node)), dtype(node.attributes["value"].data_type)
+    if known[0] is not None and not known[0].size:
+        return Part(call=f"torch.tensor({value}, dtype={kind})")
     return Part(call=f"torch.full({sizes(node, known, 0)}, {value}, dtype={kind}, device={{0}}.device)")
 
 

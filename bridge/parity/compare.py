@@ -1,0 +1,181 @@
+"""Comparing files: outputs and layers of each with those of the first, and with a float64 reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from bridge.data import Data
+from bridge.errors import BridgeError
+from bridge.graph import Value
+from bridge.parity.arrays import Difference, difference
+from bridge.parity.inputs import Inputs, make_inputs, mismatch
+from bridge.parity.report import File, Layer, Report, Row
+from bridge.parity.subjects import Arrays, Subject, subjects
+
+RTOL = 1e-5
+
+
+def compare(
+    files: Sequence[str | Path],
+    *,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    data: Data | None = None,
+    scale: float | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+    rtol: float = RTOL,
+    layers: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Runs every file, each framework in its own process, and compares each with the first.
+
+    files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
+    arch, mlp, unsafe: for the Keras files. data: run on its first `rows` rows (256); without it on `rows` (64) random
+    ones. rtol: the largest scale-relative error that passes (see arrays.difference). layers: compare these too.
+    Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.
+    """
+    if not (math.isfinite(rtol) and rtol > 0):
+        raise BridgeError(f"--rtol {rtol}: must be a positive number, such as 1e-5.")
+    found = subjects(files, arch, mlp, unsafe)
+    if len(found) < 2:
+        raise BridgeError("parity compares at least two files, or one bridge folder with itself (torch and ONNX).")
+    tell = progress or (lambda text: None)
+    signatures = [subject.inputs() for subject in found]
+    faults = [mismatch(values, signatures[0]) for values in signatures]
+    usable = [i for i, fault in enumerate(faults) if not fault]
+    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], data, scale, rows, seed)
+    feeds = {i: inputs.for_file(signatures[i], signatures[0]) for i in usable}
+    outputs = {}
+    for i in usable:
+        tell(f"{found[i].framework}: {found[i].path}")
+        outputs[i] = found[i].run(feeds[i])
+    reference, who = _reference(found, feeds, tell)
+    notes, result = [], []
+    for i in usable:
+        matched, note = _matched(outputs[i], outputs[0], _letter(i))
+        notes += [note] if note else []
+        result += _rows(i, matched, outputs[i], outputs[0], reference, rtol)
+    compared = []
+    if layers:
+        compared = _layers({i: found[i] for i in usable if found[i].layered}, feeds, rtol, tell)
+    report = Report(
+        files=[
+            File(_letter(i), subject.path, subject.framework, subject.form, faults[i])
+            for i, subject in enumerate(found)
+        ],
+        inputs=inputs.described,
+        rtol=rtol,
+        rows=result,
+        layers=compared,
+        reference=who,
+        notes=notes,
+    )
+    notes += _diagnosed(report)
+    return report
+
+
+def _in_order(values: list[Value], first: list[Value]) -> list[Value]:
+    """A file's inputs in the order of the first file's, where they have the same names."""
+    by_name = {value.name: value for value in values}
+    return [by_name[v.name] for v in first] if set(by_name) == {v.name for v in first} else values
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
+
+
+def _reference(
+    found: list[Subject], feeds: dict[int, Arrays], tell: Callable[[str], None]
+) -> tuple[list[np.ndarray] | None, str | None]:
+    """The outputs of the first file that can be computed in float64, in order, and whose they are."""
+    for i, given in feeds.items():
+        tell(f"float64: {found[i].path}")
+        values = found[i].reference(given)
+        if values is not None:
+            return list(values.values()), f"float64 in {found[i].framework} with the weights of {_letter(i)}"
+    return None, None
+
+
+def _matched(mine: Arrays, first: Arrays, letter: str) -> tuple[dict[str, str], str]:
+    """First file's output -> this file's: by name, or in order where the names differ and the counts agree."""
+    if set(mine) == set(first) or len(mine) != len(first):
+        return {name: name for name in first}, ""
+    pairs = dict(zip(first, mine, strict=True))
+    named = ", ".join(f"{b} for {a}" for a, b in pairs.items() if a != b)
+    return pairs, f"{letter}: outputs are matched in order, their names differ: {named}."
+
+
+def _rows(
+    i: int, matched: dict[str, str], mine: Arrays, first: Arrays, reference: list[np.ndarray] | None, rtol: float
+) -> list[Row]:
+    rows = []
+    exact = dict(zip(first, reference, strict=True)) if reference is not None and len(reference) == len(first) else {}
+    for name, own in matched.items():
+        if own not in mine:
+            rows.append(Row(_letter(i), name, math.nan, False, fault=f"has no such output, only {', '.join(mine)}"))
+            continue
+        found = difference(mine[own], first[name])
+        distances = [_distance(array, exact.get(name)) for array in (mine[own], first[name])]
+        rows.append(Row(_letter(i), name, found.error, found.within(rtol), *distances, found.fault))
+    for extra in set(mine) - set(matched.values()):
+        rows.append(Row(_letter(i), extra, math.nan, False, fault="the first file has no such output"))
+    return rows
+
+
+def _distance(array: np.ndarray, exact: np.ndarray | None) -> float | None:
+    if exact is None:
+        return None
+    found = difference(array, exact, same_dtype=False)
+    return None if found.fault else found.error
+
+
+def _layers(
+    layered: dict[int, Subject], feeds: dict[int, Arrays], rtol: float, tell: Callable[[str], None]
+) -> list[Layer]:
+    """Every layer that the first layered file and another one have, in the order of execution, then by file."""
+    if len(layered) < 2:
+        return []
+    values, kinds = {}, {}
+    for i, subject in layered.items():
+        tell(f"layers: {subject.path}")
+        values[i] = subject.layers(feeds[i])
+        kinds |= subject.kinds()
+    first, *others = values
+    compared = []
+    # Keras itself has no value between a Dense layer and its activation, so files are taken in pairs
+    for path in _order([list(given) for given in values.values()]):
+        base = first if path in values[first] else next((i for i in others if path in values[i]), None)
+        for i in others:
+            if i == base or path not in values[i] or base is None:
+                continue
+            found = difference(values[i][path], values[base][path])
+            compared.append(
+                Layer(_letter(i), path, kinds.get(path, ""), found.error, found.within(rtol), found.fault)
+            )
+    return compared
+
+
+def _order(lists: list[list[str]]) -> list[str]:
+    """One order for the names of all lists that keeps each list's own, where they don't contradict each other."""
+    after: dict[str, set[str]] = {name: set() for names in lists for name in names}
+    for names in lists:
+        for before, name in pairwise(names):
+            after[name].add(before)
+    ordered: dict[str, None] = {}
+
+    def place(name: str, path: frozenset[str]) -> None:
+        for before in sorted(after[name] - path, key=list(after).index):
+            if before not in ordered:
+                place(before, path | {name})
+        ordered.setdefault(name)
+
+    for name in after:
+        place(name, frozenset())
+    return list(ordered)

@@ -1,0 +1,113 @@
+"""What a comparison found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SIMILAR = 4.0  # distances from float64 within this factor are rounding alike
+
+
+@dataclass(frozen=True)
+class File:
+    """One file as one framework runs it. letter: what the tables call it. reached: why it could not be run, or ""."""
+
+    letter: str
+    path: str
+    framework: str  # "Keras", "PyTorch", "ONNX Runtime"
+    form: str  # "Keras file", "bridge folder", "layered ONNX", "plain ONNX"
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One output of one file beside the same output of the first.
+
+    error: scale-relative (see arrays.difference), NaN where it has no value. distance, first_distance: how far this
+    file and the first are from the float64 reference; None without one. fault: shapes, types, names, NaN.
+    """
+
+    file: str
+    output: str
+    error: float
+    ok: bool
+    distance: float | None = None
+    first_distance: float | None = None
+    fault: str = ""
+
+    @property
+    def cause(self) -> str:
+        """ "rounding" where neither file is nearer to float64 than the other, else "fault"; "" if it is ok, or unknown."""
+        if self.ok:
+            return ""
+        if self.fault:
+            return "fault"
+        if self.distance is None or self.first_distance is None:
+            return ""
+        mine, first = max(self.distance, 1e-7), max(self.first_distance, 1e-7)
+        return "rounding" if max(mine, first) <= SIMILAR * min(mine, first) else "fault"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of one file beside the same layer of the first layered file."""
+
+    file: str
+    layer: str
+    kind: str  # "Dense", or ""
+    error: float
+    ok: bool
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `compare` found. Rows are by file, then output; layers in the order of execution, then by file."""
+
+    files: list[File]
+    inputs: str  # "64 rows, random (seed 0)"
+    rtol: float
+    rows: list[Row]
+    layers: list[Layer] = field(default_factory=list)
+    reference: str | None = None  # what computed in float64
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every file could be run and gives what the first gives."""
+        return not any(file.fault for file in self.files) and all(row.ok for row in self.rows)
+
+    @property
+    def first_difference(self) -> Layer | None:
+        """The first layer, in the order of execution, that differs in the first file that has one."""
+        return next((layer for file in self.files for layer in self.differing(file.letter)[:1]), None)
+
+    def differing(self, letter: str) -> list[Layer]:
+        """The layers of a file that differ, in the order of execution."""
+        return [layer for layer in self.layers if layer.file == letter and not layer.ok]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; a number that is not finite is null."""
+        first = self.first_difference
+        values = {
+            "ok": self.ok,
+            "rtol": self.rtol,
+            "inputs": self.inputs,
+            "reference": self.reference,
+            "files": [asdict(file) for file in self.files],
+            "outputs": [asdict(row) | {"cause": row.cause} for row in self.rows],
+            "first_difference": asdict(first) if first else None,
+            "layers": [asdict(layer) for layer in self.layers],
+            "notes": self.notes,
+        }
+        return dict(finite_or_null(values))
+
+
+def finite_or_null(value: Any) -> Any:
+    """`value` as strict JSON has it: null for NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

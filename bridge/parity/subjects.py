@@ -1,0 +1,182 @@
+"""The files to compare, each as one framework runs it in a process of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from bridge.errors import BridgeError, require
+from bridge.files import inside
+from bridge.graph import Value, from_proto, is_layered, read_proto
+from bridge.keras_side.client import ask
+from bridge.keras_side.source import Source
+from bridge.process import worker
+
+Arrays = dict[str, np.ndarray]
+
+
+class Subject(ABC):
+    """A file and what runs it. layered: whether `layers` tells what each layer gives."""
+
+    framework: str
+    form: str
+    layered = True
+
+    def __init__(self, path: str):
+        self.path = path
+
+    @abstractmethod
+    def inputs(self) -> list[Value]:
+        """The model's inputs, in their order. Raises BridgeError if the file is no model that can be run."""
+
+    @abstractmethod
+    def run(self, inputs: Arrays) -> Arrays:
+        """The outputs by name."""
+
+    @abstractmethod
+    def layers(self, inputs: Arrays) -> Arrays:
+        """What each layer gives, by its path, in the order of execution."""
+
+    def reference(self, inputs: Arrays) -> Arrays | None:
+        """The outputs in float64; None where the framework does not offer it for this file."""
+        return None
+
+    def kinds(self) -> dict[str, str]:
+        """The class of each layer by its path, as far as it is known without running anything."""
+        return {}
+
+
+class KerasFile(Subject):
+    framework, form = "Keras", "Keras file"
+
+    def __init__(self, source: Source):
+        super().__init__(source.path)
+        self.source = asdict(source)
+
+    def inputs(self) -> list[Value]:
+        found = ask("signature", source=self.source)["inputs"]
+        return [Value(item["name"], tuple(item["shape"]), item["dtype"]) for item in found]
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return dict(ask("run", source=self.source, inputs=inputs)["outputs"])
+
+    def layers(self, inputs: Arrays) -> Arrays:
+        return dict(ask("run", source=self.source, inputs=inputs, layers=True)["layers"])
+
+    def reference(self, inputs: Arrays) -> Arrays | None:
+        try:
+            return dict(ask("run", source=self.source, inputs=inputs, double=True)["outputs"])
+        except BridgeError:  # a subclassed model without a config: Keras can't build its float64 twin
+            return None
+
+
+class OnnxFile(Subject):
+    framework = "ONNX Runtime"
+
+    def __init__(self, path: str, file: Path | None = None):
+        super().__init__(path)
+        self.file = file or Path(path)
+        proto = read_proto(self.file)
+        self.layered = is_layered(proto)
+        self.form = "layered ONNX" if self.layered else "plain ONNX"
+        constants = {tensor.name for tensor in proto.graph.initializer}
+        self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
+        self._kinds = {node.name: node.op_type for node in proto.graph.node if node.name}
+
+    def inputs(self) -> list[Value]:
+        return self._inputs
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return dict(worker("runtime").call("run", model=str(self.file), inputs=inputs)["outputs"])
+
+    def layers(self, inputs: Arrays) -> Arrays:
+        return dict(worker("runtime").call("layers", model=str(self.file), inputs=inputs)["layers"])
+
+    def kinds(self) -> dict[str, str]:
+        return self._kinds
+
+
+class TorchFolder(Subject):
+    framework, form = "PyTorch", "bridge folder"
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        for package in ("torch", "safetensors"):
+            require(package, "torch", "Running a bridge folder's torch module")
+        self.graph = from_proto(read_proto(_model_of(Path(path))), path)
+
+    def inputs(self) -> list[Value]:
+        return self.graph.inputs
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return self._ask("run", inputs=inputs)["outputs"]
+
+    def layers(self, inputs: Arrays) -> Arrays:
+        return self._ask("layers", inputs=inputs)["layers"]
+
+    def reference(self, inputs: Arrays) -> Arrays | None:
+        return self._ask("run", inputs=inputs, double=True)["outputs"]
+
+    def kinds(self) -> dict[str, str]:
+        return {node.name: node.kind for node in self.graph.nodes}
+
+    def _ask(self, job: str, **arguments: Any) -> dict[str, Arrays]:
+        return dict(worker("torch_side").call(job, model=self.path, **arguments))
+
+
+def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool) -> list[Subject]:
+    """Every path as what runs it; a bridge folder is two: its torch module and its model.onnx.
+
+    arch, mlp: for the Keras files that hold weights alone; for all Keras files where none does.
+    """
+    paths = [str(path) for path in paths]
+    apart = [path for path in paths if is_keras(path)]
+    if (arch or mlp) and len(apart) > 1:
+        apart = [path for path in apart if ask("describe", path=path)["needs_architecture"]] or apart
+    found: list[Subject] = []
+    for path in paths:
+        if Path(path).is_dir() and not is_keras(path):
+            found += [TorchFolder(path), OnnxFile(f"{path.rstrip('/')}/model.onnx", _model_of(Path(path)))]
+        elif is_keras(path):
+            how = (arch, mlp) if path in apart else (None, None)
+            found.append(KerasFile(Source(path, *how, unsafe)))
+        else:
+            found.append(OnnxFile(path))
+    return found
+
+
+def is_keras(path: str) -> bool:
+    """Whether a path is meant for Keras: by its suffix, or as a folder, a SavedModel."""
+    file = Path(path)
+    if file.is_dir():
+        return (file / "saved_model.pb").is_file()
+    if file.suffix.lower() in (".keras", ".h5", ".hdf5"):
+        return True
+    if file.exists() and file.suffix.lower() != ".onnx":
+        raise BridgeError(
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), .onnx files and bridge folders, not this."
+        )
+    return False
+
+
+def _model_of(folder: Path) -> Path:
+    if not (folder / "model.onnx").exists():
+        raise BridgeError(
+            f"{folder}: is not a bridge folder (it has no model.onnx).\n"
+            "Give a folder that bridge convert keras2torch or bridge finetune wrote."
+        )
+    return inside(folder, "model.onnx", folder)
+
+
+def _input(info: onnx.ValueInfoProto) -> Value:
+    tensor = info.type.tensor_type
+    shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else "float32"
+    return Value(info.name, shape, dtype)

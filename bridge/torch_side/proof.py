@@ -1,0 +1,167 @@
+"""The proof that a user's module computes what the Keras model does, and where it departs if it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bridge.errors import BridgeError
+from bridge.graph import Graph
+from bridge.graph.activations import activation_name
+from bridge.graph.probe import probe_inputs
+from bridge.torch_side.build import build, plan_of, taps
+from bridge.torch_side.matching import Assignment
+from bridge.torch_side.user_code import UserModule
+
+TOLERANCE = 1e-5  # relative to the output's largest value, besides the rounding that the reference itself shows
+_ROWS = 8
+_SCALES = (1.0, 0.1, 100.0)  # small ones keep a softmax from saturating, large ones suit a model that rescales pixels
+_ROUNDING = 10  # how much worse than the reference's own another order of the same operations may round
+_NAMES = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
+
+Values = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """difference: the largest, relative to the outputs' scale. returns: what the user's module gives.
+
+    returns is "outputs" (what Keras gives), "logits" (without the final softmax or sigmoid), or their logarithm.
+    """
+
+    passed: bool
+    difference: float
+    returns: str
+
+
+@dataclass(frozen=True)
+class _Expected:
+    inputs: Values
+    forms: dict[str, Values]  # in float64
+    rounding: dict[str, Values]
+
+
+class Reference:
+    """What the Keras model gives for seeded random inputs, by the module that bridge builds of it.
+
+    Raises BridgeError if that can prove nothing: NaN, infinity, or the same result for every input.
+    """
+
+    def __init__(self, graph: Graph):
+        self.module = build(graph).eval()
+        self.plan = plan_of(self.module)
+        self.outputs = [value.name for value in graph.outputs]
+        precise = deepcopy(self.module).double()
+        self.expected: list[_Expected] = []
+        for scale in _SCALES:
+            inputs = {
+                name: array * np.asarray(scale, array.dtype) if array.dtype.kind == "f" else array
+                for name, array in probe_inputs(graph.inputs, _ROWS).items()
+            }
+            forms, rounded = self._forms(precise, inputs), self._forms(self.module, inputs)
+            rounding = {
+                form: {name: np.abs(rounded[form][name] - value) for name, value in values.items()}
+                for form, values in forms.items()
+            }
+            if all(np.isfinite(value).all() for values in rounding.values() for value in values.values()):
+                self.expected.append(_Expected(inputs, forms, rounding))
+        if not self.expected:
+            raise BridgeError(f"{graph.name}: the Keras model gives NaN or infinity, so no mapping can be proved.")
+        if not any(_varies(value) for e in self.expected for form in e.forms.values() for value in form.values()):
+            raise BridgeError(
+                f"{graph.name}: the Keras model gives the same for every input, so no mapping can be proved."
+            )
+
+    @property
+    def inputs(self) -> Values:
+        """The first of the batches, by input name."""
+        return self.expected[0].inputs
+
+    def judge(self, user: UserModule) -> Outcome:
+        """Compares the user's module, as its weights are now, on all batches."""
+        found = [self._named(user, user(expected.inputs)) for expected in self.expected]
+        outcomes = [self._compared(form, found) for form in self.expected[0].forms]
+        return next((o for o in outcomes if o.passed), min(outcomes, key=lambda o: o.difference))
+
+    def departure(self, user: UserModule, assignments: Iterable[Assignment]) -> str:
+        """Where the user's module first differs from the Keras model, for a message; "" if that can't be told."""
+        batch = self.inputs
+        given = taps(self.module, [torch.from_numpy(batch[value.name]) for value in self.plan.graph.inputs])
+        theirs = user.results(batch)
+        nodes = {s.node.layer.path: s.node.name for s in self.plan.steps if s.node.layer and not s.node.is_split}
+        layers = {w.path: layer for layer in self.plan.graph.layers.values() for w in layer.weights.values()}
+        pairs = {layers[a.weight].path: a.slot for a in assignments if a.weight in layers and a.slot.is_whole}
+        last = ""
+        for path in (path for path in nodes if path in pairs and pairs[path].prefix in theirs):
+            layer, slot = self.plan.graph.layers[path], pairs[path]
+            mine, other = given[nodes[path]], theirs[slot.prefix]
+            alike = mine.shape == other.shape and float((mine - other).abs().max()) <= 1e-4 * float(mine.abs().max())
+            if alike:
+                activation = activation_name(layer.config["activation"]) if layer.config.get("activation") else "linear"
+                last = f"{slot.prefix} still gives what Keras's {path} gives" + (
+                    f" before its activation {activation}" if activation != "linear" else ""
+                )
+                continue
+            eps = getattr(slot.owner, "eps", None)
+            if eps is not None and eps != layer.config.get("epsilon", eps):
+                kind = "BatchNorm" if "BatchNorm" in type(slot.owner).__name__ else type(slot.owner).__name__
+                return f"{slot.prefix}: {kind} eps is {eps:g}, Keras's is {layer.config['epsilon']:g} in {path}."
+            return f"{last}; {slot.prefix} is the first that differs (Keras's {path})." if last else ""
+        return f"{last}; what follows differs." if last else ""
+
+    def _forms(self, module: nn.Module, inputs: Values) -> dict[str, Values]:
+        precise = next(module.parameters(), torch.empty(0)).dtype == torch.float64
+        tensors = [torch.from_numpy(inputs[value.name]) for value in self.plan.graph.inputs]
+        tensors = [t.double() if precise and t.is_floating_point() else t for t in tensors]
+        with torch.no_grad():
+            forms = {"outputs": module(*tensors)}
+            if hasattr(module, "logits"):
+                forms["logits"] = module.logits(*tensors)
+                final = module.final
+                logarithm = F.log_softmax(forms["logits"], -1) if final == "softmax" else F.logsigmoid(forms["logits"])
+                forms[_NAMES[final]] = logarithm
+        return {form: _arrays(value if isinstance(value, dict) else {self.outputs[0]: value}) for form, value in forms.items()}
+
+    def _named(self, user: UserModule, result: Any) -> Values:
+        if isinstance(result, Tensor):
+            result = [result]
+        if isinstance(result, dict):
+            ordered = [result[n] for n in self.outputs] if set(self.outputs) <= set(result) else list(result.values())
+        else:
+            ordered = list(result) if isinstance(result, tuple | list) else []
+        if len(ordered) != len(self.outputs) or not all(isinstance(value, Tensor) for value in ordered):
+            kinds = ", ".join(type(value).__name__ for value in ordered) or type(result).__name__
+            wanted = "one tensor" if len(self.outputs) == 1 else f"{len(self.outputs)} tensors: {self.outputs}"
+            raise BridgeError(f"{user.label}: forward returned {kinds}, the Keras model gives {wanted}.")
+        found = _arrays(dict(zip(self.outputs, ordered, strict=True)))
+        for name, value in found.items():
+            expected = self.expected[0].forms["outputs"][name].shape
+            if value.shape != expected:
+                raise BridgeError(f"{user.label}: forward returned {value.shape}, the Keras model gives {expected}.")
+        return found
+
+    def _compared(self, form: str, found: list[Values]) -> Outcome:
+        passed, worst = True, 0.0
+        for expected, values in zip(self.expected, found, strict=True):
+            for name, wanted in expected.forms[form].items():
+                scale = float(np.abs(wanted).max(initial=0)) or 1.0
+                difference = float(np.abs(values[name] - wanted).max(initial=0))
+                rounding = float(expected.rounding[form][name].max(initial=0))
+                passed &= difference <= TOLERANCE * scale + _ROUNDING * rounding  # false for NaN
+                worst = max(worst, difference / scale) if np.isfinite(difference) else float("inf")
+        return Outcome(passed, worst, form)
+
+
+def _arrays(values: dict[str, Tensor]) -> Values:
+    return {name: value.detach().double().numpy() for name, value in values.items()}
+
+
+def _varies(value: np.ndarray) -> bool:
+    return bool(np.ptp(value, axis=0).max(initial=0) > TOLERANCE * np.abs(value).max(initial=0))
