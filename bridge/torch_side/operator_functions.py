@@ -19,6 +19,18 @@ def power(x: Tensor, y: Tensor | float) -> Tensor:
     return torch.pow(x, y).to(x.dtype)
 
 
+def bit_shift(x: Tensor, places: Tensor | int, left: bool) -> Tensor:
+    """The bits of unsigned x moved; through int64, because torch shifts no wider unsigned type than uint8."""
+    wide = x.view(torch.int64) if x.dtype == torch.uint64 else x.to(torch.int64)
+    by = torch.as_tensor(places, device=x.device).to(torch.int64)
+    moved = wide << by if left else wide >> by
+    if x.dtype != torch.uint64:
+        return moved.to(x.dtype)
+    if not left:  # what came in as copies of the sign is 0
+        moved = torch.where(by > 0, moved & ((1 << (64 - by).clamp(max=63)) - 1), moved)
+    return moved.view(torch.uint64)
+
+
 def product(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     """The product over some axes, () for all."""
     for axis in sorted((axis % x.ndim for axis in axes or range(x.ndim)), reverse=True):

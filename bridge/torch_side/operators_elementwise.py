@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import helper
 
 from bridge.graph import Node, Refused
 from bridge.torch_side import operator_functions as functions
@@ -242,9 +243,9 @@ def is_infinite(node: Node, known: Known) -> Part:
 
 @operator("BitShift")
 def bit_shift(node: Node, known: Known) -> Part:
-    left, right = operands(known)
-    direction = word(node, "direction", "LEFT", "RIGHT")
-    return Part(call=f"({left} {'<<' if direction == 'LEFT' else '>>'} {right})")
+    left = word(node, "direction", "LEFT", "RIGHT") == "LEFT"
+    call = f"bit_shift({tensor(known, 0, 1)}, {operands(known)[1]}, {left})"
+    return Part(call=call, functions=(functions.bit_shift,))
 
 
 @operator("Cast")
@@ -254,6 +255,8 @@ def cast(node: Node, known: Known) -> Part:
 
 @operator("CastLike")
 def cast_like(node: Node, known: Known) -> Part:
+    if known[1] is not None:
+        return Part(call=f"{{0}}.to({dtype(helper.np_dtype_to_tensor_dtype(known[1].dtype))})")
     text = tensor(known, 0, 1)
     return Part(call=text if text != "{0}" else "{0}.to({1}.dtype)")
 

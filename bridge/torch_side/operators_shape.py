@@ -188,6 +188,8 @@ def depth_to_space(node: Node, known: Known) -> Part:
 @operator("SpaceToDepth")
 def space_to_depth(node: Node, known: Known) -> Part:
     block = integer(node, "blocksize", 0)
+    if word(node, "mode", "DCR", "CRD") == "CRD":
+        return Part(call=f"F.pixel_unshuffle({{0}}, {block})")
     return Part(call=f"space_to_depth({{0}}, {block})", functions=(functions.space_to_depth,))
 
 
