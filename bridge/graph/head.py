@@ -105,6 +105,8 @@ def _find(graph: Graph) -> _Head:
         value = node.tensors[0]
     if not {"kernel"} <= set(node.layer.weights) <= {"kernel", "bias"}:
         raise BridgeError(f"{node}: is no plain Dense layer, it has the weights {', '.join(node.layer.weights)}.")
+    if len(node.layer.weights["kernel"].shape) != 2:
+        raise BridgeError(f"{node}: its kernel is {node.layer.weights['kernel'].shape}, not (features, units).")
     return _Head(node, node.layer, way)
 
 

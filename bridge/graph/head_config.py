@@ -21,7 +21,7 @@ def with_head(
     Returns None where a layer is inside one of the user's own, whose config does not show it.
     Raises BridgeError for a model of its own behind the head.
     """
-    model = json.loads(text)
+    model = _parsed(text)
     for path in behind:
         parent = path.rpartition("/")[0]
         if parent and not head.startswith(f"{parent}/"):
@@ -40,15 +40,32 @@ def with_head(
     return json.dumps(model)
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        model = json.loads(text)
+    except (ValueError, RecursionError):
+        model = None
+    if not isinstance(model, dict):
+        raise BridgeError("The model's Keras config is not a JSON object. The file is damaged; convert again.")
+    return model
+
+
 def _children(model: dict[str, Any]) -> list[dict[str, Any]]:
-    layers = model.get("config", {}).get("layers", [])
-    return layers if isinstance(layers, list) else []
+    """The layers of a model's entry; none for any other layer's."""
+    config = model.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    return [child for child in layers if isinstance(child, dict)] if isinstance(layers, list) else []
+
+
+def _is_called(entry: dict[str, Any], name: str) -> bool:
+    config = entry.get("config")
+    return isinstance(config, dict) and config.get("name") == name
 
 
 def _layer(model: dict[str, Any], path: str) -> dict[str, Any] | None:
     """The entry of the layer of that path, or None if the config does not show it."""
     for name in path.split("/"):
-        found = [child for child in _children(model) if child.get("config", {}).get("name") == name]
+        found = [child for child in _children(model) if _is_called(child, name)]
         if len(found) != 1:
             return None
         model = found[0]
@@ -62,7 +79,7 @@ def _widen_results(model: dict[str, Any], path: str, old: int, classes: int) -> 
             for tensor in _tensors(child.get("inbound_nodes")):
                 if tensor.get("keras_history", [None])[0] == name:
                     _widen(tensor, "shape", old, classes)
-        model = next((child for child in _children(model) if child.get("config", {}).get("name") == name), {})
+        model = next((child for child in _children(model) if _is_called(child, name)), {})
 
 
 def _tensors(value: Any) -> Iterator[dict[str, Any]]:
