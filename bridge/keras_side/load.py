@@ -10,32 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
-from bridge.files import existing_file
-from bridge.keras_side import arch, archive, config, formats, hdf5, legacy, listing, mlp, tree
+from bridge.keras_side import arch, architecture, archive, config, formats, hdf5, legacy, listing, mlp, tree
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
 
 __all__ = ["load", "non_finite"]
 
-JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
-# What Keras raises when a config is not what it expects; it checks little, so nearly anything can come
-_REFUSALS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    tf.errors.OpError,
-)
 
 
 def load(source: Source) -> keras.Model:
@@ -47,7 +32,6 @@ def load(source: Source) -> keras.Model:
     if source.arch and source.mlp:
         raise BridgeError("--arch and --mlp both say how the layers are connected: pass one of them.")
     path = Path(source.path)
-    keras.utils.clear_session()  # so that layers without a name are called dense, dense_1, ... from the start
     if formats.kind(path) == formats.KERAS:
         content = archive.read(path)
         with hdf5.opened(content.weights, source.name, content.weights_size) as file:
@@ -64,6 +48,7 @@ def _filled(source: Source, file: Weights, saved: tuple[Any, str, Any] | None) -
     base = legacy.root(file)
     if base is None and not tree.is_tree(file):
         raise BridgeError(f"{source.path}: is an HDF5 file without Keras weights in it.")
+    keras.utils.clear_session()  # so that layers without a name are called dense, dense_1, ... from the start
     model = _architecture(source, file, saved)
     if model.compiled:
         model.optimizer, model.compiled = None, False  # compile settings are no part of what bridge loads
@@ -80,13 +65,10 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | N
     if source.mlp:
         return _stack(mlp.parse(source.mlp, config.activations()), file)
     if source.arch:
-        path, function = arch.split(source.arch)
-        if function is not None:
-            return arch.build(path, function)
-        path = existing_file(path, "the architecture")
-        if path.stat().st_size > JSON_LIMIT:
-            raise BridgeError(f"{path}: is larger than {JSON_LIMIT >> 20} MiB, too large for a model's config.")
-        return _from_config(path.read_bytes(), str(path), None, source, file)
+        if arch.split(source.arch)[1] is not None:
+            return architecture.from_arch(source.arch)
+        with _bounded(file):
+            return architecture.from_arch(source.arch, unsafe=source.unsafe)
     if saved is None:
         line = listing.proposal(file)
         way = f"--mlp {line} with an activation for each {mlp.BLANK}, or " if line else ""
@@ -94,7 +76,9 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | N
             f"{source.path}: holds weights alone, not how the layers are connected.\n"
             f"Pass {way}--arch FILE.py:function or --arch config.json."
         )
-    return _from_config(saved[0], saved[1], saved[2], source, file)
+    text, origin, version = saved
+    with _bounded(file):
+        return architecture.from_json(text, origin, version=version, unsafe=source.unsafe)
 
 
 def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:
@@ -120,21 +104,6 @@ def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:
             for (units, activation), bias in zip(spec.layers, biases, strict=True)
         ]
         return keras.Sequential([keras.Input((spec.features,)), *layers])
-
-
-def _from_config(text: Any, origin: str, version: Any, source: Source, file: Weights) -> keras.Model:
-    parsed = config.parse(text, origin)
-    prepared = config.prepare(parsed, origin, config.version_of(parsed, version), source.unsafe)
-    with _bounded(file):
-        try:
-            model = keras.saving.deserialize_keras_object(prepared, safe_mode=not source.unsafe)
-        except _REFUSALS as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            said = next((line for line in lines if line.startswith("Exception encountered:")), (lines or ["?"])[0])
-            raise BridgeError(f"{origin}: describes no model that Keras can build: {said[:300]}") from error
-    if not isinstance(model, keras.Model):
-        raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
-    return model
 
 
 def _build(model: keras.Model, source: Source, file: Weights) -> None:
