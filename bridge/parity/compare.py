@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy as np
 from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value
-from bridge.parity.arrays import Difference, difference
-from bridge.parity.inputs import Inputs, make_inputs, mismatch
+from bridge.parity.arrays import difference
+from bridge.parity.inputs import make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, Subject, subjects
 
@@ -139,43 +138,38 @@ def _distance(array: np.ndarray, exact: np.ndarray | None) -> float | None:
 def _layers(
     layered: dict[int, Subject], feeds: dict[int, Arrays], rtol: float, tell: Callable[[str], None]
 ) -> list[Layer]:
-    """Every layer that the first layered file and another one have, in the order of execution, then by file."""
+    """Every layer that the first layered file and another one have, in the first's order, then by file.
+
+    Keras itself has no value between a Dense layer and its activation (`dense/linear`): beside Keras it isn't compared.
+    """
     if len(layered) < 2:
         return []
-    values, kinds = {}, {}
+    values: dict[int, Arrays] = {}
+    kinds: dict[str, str] = {}
     for i, subject in layered.items():
         tell(f"layers: {subject.path}")
         values[i] = subject.layers(feeds[i])
         kinds |= subject.kinds()
     first, *others = values
     compared = []
-    # Keras itself has no value between a Dense layer and its activation, so files are taken in pairs
-    for path in _order([list(given) for given in values.values()]):
-        base = first if path in values[first] else next((i for i in others if path in values[i]), None)
+    for path, wanted in values[first].items():
         for i in others:
-            if i == base or path not in values[i] or base is None:
-                continue
-            found = difference(values[i][path], values[base][path])
-            compared.append(
-                Layer(_letter(i), path, kinds.get(path, ""), found.error, found.within(rtol), found.fault)
-            )
+            if path in values[i]:
+                found = difference(values[i][path], wanted)
+                ok = found.within(rtol)
+                compared.append(Layer(_letter(i), path, kinds.get(path, ""), found.error, ok, found.fault))
     return compared
 
 
-def _order(lists: list[list[str]]) -> list[str]:
-    """One order for the names of all lists that keeps each list's own, where they don't contradict each other."""
-    after: dict[str, set[str]] = {name: set() for names in lists for name in names}
-    for names in lists:
-        for before, name in pairwise(names):
-            after[name].add(before)
-    ordered: dict[str, None] = {}
-
-    def place(name: str, path: frozenset[str]) -> None:
-        for before in sorted(after[name] - path, key=list(after).index):
-            if before not in ordered:
-                place(before, path | {name})
-        ordered.setdefault(name)
-
-    for name in after:
-        place(name, frozenset())
-    return list(ordered)
+def _diagnosed(report: Report) -> list[str]:
+    """What the rows and layers together say."""
+    notes = []
+    for file in report.files:
+        failed = any(row.file == file.letter and not row.ok and not row.fault for row in report.rows)
+        seen = [layer for layer in report.layers if layer.file == file.letter]
+        if failed and seen and not report.differing(file.letter):
+            notes.append(
+                f"{file.letter}: no layer differs when each is asked for, the whole model does: "
+                f"look at what {file.framework} fuses or leaves out."
+            )
+    return notes

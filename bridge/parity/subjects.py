@@ -14,7 +14,7 @@ from onnx import helper
 
 from bridge.errors import BridgeError, require
 from bridge.files import inside
-from bridge.graph import Value, from_proto, is_layered, read_proto
+from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 from bridge.process import worker
@@ -88,7 +88,7 @@ class OnnxFile(Subject):
         self.form = "layered ONNX" if self.layered else "plain ONNX"
         constants = {tensor.name for tensor in proto.graph.initializer}
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
-        self._kinds = {node.name: node.op_type for node in proto.graph.node if node.name}
+        self._kinds = kinds_of(from_proto(proto, str(self.file))) if self.layered else {}
 
     def inputs(self) -> list[Value]:
         return self._inputs
@@ -125,7 +125,7 @@ class TorchFolder(Subject):
         return self._ask("run", inputs=inputs, double=True)["outputs"]
 
     def kinds(self) -> dict[str, str]:
-        return {node.name: node.kind for node in self.graph.nodes}
+        return kinds_of(self.graph)
 
     def _ask(self, job: str, **arguments: Any) -> dict[str, Arrays]:
         return dict(worker("torch_side").call(job, model=self.path, **arguments))
@@ -150,6 +150,12 @@ def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, uns
         else:
             found.append(OnnxFile(path))
     return found
+
+
+def kinds_of(graph: Graph) -> dict[str, str]:
+    """What each node belongs to: the class of its layer, or the ONNX operator."""
+    layers = graph.layers
+    return {n.name: layers.get(n.layer.path, n.layer).kind if n.layer else n.kind for n in graph.nodes}
 
 
 def is_keras(path: str) -> bool:

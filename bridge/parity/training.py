@@ -1,0 +1,305 @@
+"""Do Keras and torch train alike? The same batches, optimizer and loss on both sides, from one file each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridge.data import Data, class_labels, fit_to, targets_for
+from bridge.errors import BridgeError
+from bridge.graph import Graph, Weight, from_proto, read_proto
+from bridge.graph.probe import probe_inputs
+from bridge.keras_side.client import ask
+from bridge.keras_side.source import Source
+from bridge.parity.arrays import difference, relative_l2
+from bridge.parity.report import finite_or_null
+from bridge.parity.subjects import TorchFolder, _model_of, is_keras
+from bridge.process import worker
+
+RTOL = 1e-5
+SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
+LOSSES = (SPARSE, CATEGORICAL, BINARY, "mse", "mae")
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+RANDOM_BATCHES = 256  # more steps go round them again
+_RANDOM = ("rate", "stddev", "dropout", "recurrent_dropout")  # options of layers that draw random numbers in training
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """One weight after training. error: relative L2 distance from Keras's. state: kept by the layer, not trained."""
+
+    weight: str
+    error: float
+    state: bool
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What `compare_training` found.
+
+    trained, state: relative L2 distance of all trained weights together, and of all others (moving statistics).
+    loss: the largest difference between the losses of a step, relative to Keras's. moved: how far Keras's trained
+    weights went, relative L2: a check that moves nothing proves nothing.
+    """
+
+    keras: str
+    torch: str
+    steps: int
+    batch: int
+    optimizer: dict[str, Any]
+    loss_name: str | dict[str, str]
+    inputs: str
+    rtol: float
+    rows: list[WeightRow]
+    trained: float
+    state: float
+    loss: float
+    moved: float
+    fault: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether both distances are within `rtol`, and the training went anywhere; NaN never is."""
+        return not self.fault and self.trained <= self.rtol and self.state <= self.rtol and self.moved > 0
+
+    @property
+    def worst(self) -> WeightRow | None:
+        """The weight that is farthest off; NaN is farther than any number."""
+        return max(self.rows, key=lambda row: math.inf if math.isnan(row.error) else row.error, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; a number that is not finite is null."""
+        return dict(finite_or_null({"ok": self.ok} | asdict(self)))
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """errors: each trained weight's gradient in torch beside TensorFlow's, scale-relative; NaN for a fault."""
+
+    rtol: float
+    errors: dict[str, float]
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.errors) and all(error <= self.rtol for error in self.errors.values())
+
+
+def compare_training(
+    files: Sequence[str | Path],
+    *,
+    steps: int,
+    optimizer: str | dict[str, Any] = "adam",
+    learning_rate: float | None = None,
+    loss: str | None = None,
+    batch: int = 32,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    data: Data | None = None,
+    scale: float | None = None,
+    seed: int = 0,
+    rtol: float = RTOL,
+    progress: Callable[[str], None] | None = None,
+) -> TrainingReport:
+    """Trains a Keras file by Keras and a bridge folder by torch for `steps` batches, and compares the weights.
+
+    files: one Keras file and one bridge folder or layered .onnx file, in any order. optimizer: a name, or
+    {"name": "sgd", "momentum": 0.9}; what is absent has Keras's default. loss: by default by the final activation.
+    data: its rows in their order, again from the first when they are used up; without it random rows and targets.
+    Raises BridgeError if the training can't be the same in both: dropout, which draws its own random masks, say.
+    """
+    keras, folder = _pair(files)
+    graph = read_graph(folder)
+    refuse_random_layers(graph, folder)
+    chosen = _optimizer(optimizer, learning_rate)
+    if steps < 1 or batch < 1:
+        raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
+    x, y, losses, described = _batches(graph, data, scale, loss, steps, batch, seed)
+    options = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
+    if len(y) == 1:
+        options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
+    tell = progress or (lambda text: None)
+    tell(f"{steps:,} steps in Keras: {keras}")
+    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe)), **options)
+    tell(f"{steps:,} steps in PyTorch: {folder}")
+    mine = worker("torch_side").call("train", model=folder, **options)
+    return _report(keras, folder, graph, theirs, mine, options, described, rtol)
+
+
+def compare_gradients(
+    files: Sequence[str | Path],
+    *,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    rows: int = 16,
+    seed: int = 0,
+    rtol: float = RTOL,
+) -> GradientReport:
+    """Compares the gradient of a random sum of the outputs for every trained weight, in inference mode.
+
+    files: one Keras file and one bridge folder or layered .onnx file, in any order.
+    """
+    keras, folder = _pair(files)
+    graph = read_graph(folder)
+    inputs = probe_inputs(graph.inputs, rows, seed)
+    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe))), inputs=inputs)["outputs"]
+    random = np.random.default_rng(seed)
+    directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
+    theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]
+    mine = worker("torch_side").call("gradients", model=folder, inputs=inputs, directions=directions)["gradients"]
+    names = dict.fromkeys([*theirs, *mine])
+    return GradientReport(
+        rtol, {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
+    )
+
+
+def read_graph(model: str) -> Graph:
+    """The layered graph of a bridge folder or of a layered .onnx file."""
+    path = Path(model)
+    return from_proto(read_proto(_model_of(path) if path.is_dir() else path), model)
+
+
+def refuse_random_layers(graph: Graph, name: str) -> None:
+    """Raises BridgeError if a layer draws random numbers in training: each framework draws others."""
+    found: dict[str, None] = {}
+    for node in graph.nodes:
+        config = node.layer.config if node.layer and node.training is not False else {}
+        rate = next((k for k in _RANDOM if isinstance(config.get(k), int | float) and config[k] > 0), None)
+        if rate is not None:
+            found[f"{node.layer} has {rate} {config[rate]:g}"] = None
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise BridgeError(
+            f"{name}: {', '.join(list(found)[:3])}{more}: random in training, and Keras and torch draw other numbers.\n"
+            "--train-steps needs a model in which these are 0. Without it, parity compares the outputs."
+        )
+
+
+def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
+    paths = [str(path) for path in files]
+    keras = [path for path in paths if is_keras(path)]
+    others = [path for path in paths if path not in keras]
+    if len(keras) != 1 or len(others) != 1:
+        raise BridgeError(
+            "--train-steps compares one Keras file with one bridge folder (or layered .onnx file); found "
+            f"{len(keras)} and {len(others)}."
+        )
+    if Path(others[0]).is_dir():
+        TorchFolder(others[0])  # its checks: torch is installed, the folder is one of bridge's
+    return keras[0], others[0]
+
+
+def _optimizer(optimizer: str | dict[str, Any], learning_rate: float | None) -> dict[str, Any]:
+    options = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
+    if options.get("name") not in OPTIMIZERS:
+        raise BridgeError(f"optimizer {options.get('name')!r} is not known.\nChoose one of {', '.join(OPTIMIZERS)}.")
+    if learning_rate is not None:
+        if not (math.isfinite(learning_rate) and learning_rate > 0):
+            raise BridgeError(f"--learning-rate {learning_rate}: must be a positive number.")
+        options["learning_rate"] = learning_rate
+    return options
+
+
+def _batches(
+    graph: Graph, data: Data | None, scale: float | None, loss: str | None, steps: int, batch: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str], str]:
+    """Inputs, targets and losses by name, and what the rows are."""
+    if loss is not None and loss not in LOSSES:
+        raise BridgeError(f"--loss {loss}: there is no such loss.\nKnown are: {', '.join(LOSSES)}.")
+    outputs = {value.name: (value.shape or (None,))[1:] for value in graph.outputs}
+    losses = {name: loss or _loss(graph, name) for name in outputs}
+    if data is None:
+        random = np.random.default_rng(seed)
+        most = min(steps, RANDOM_BATCHES) * batch
+        x = probe_inputs(graph.inputs, most, seed)
+        y = {name: _random_targets(losses[name], shape, most, random) for name, shape in outputs.items()}
+        return x, y, losses, f"random (seed {seed})"
+    data = data.head(steps * batch)
+    if data.targets is None:
+        raise BridgeError(f"{data.origin}: has no targets, and training needs them.\nAdd them as y, say.")
+    if len(outputs) > 1 and not isinstance(data.targets, dict):
+        raise BridgeError(f"{data.origin}: the model has the outputs {', '.join(outputs)}: give targets for each.")
+    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale)
+    x = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in graph.inputs}
+    y = {}
+    for name, shape in outputs.items():
+        which = name if isinstance(data.targets, dict) else None
+        if losses[name] == SPARSE:
+            y[name] = class_labels(data, shape[-1], which)
+        else:
+            y[name] = targets_for(data, tuple(size or 1 for size in shape), which)
+    return x, y, losses, data.origin
+
+
+def _loss(graph: Graph, output: str) -> str:
+    node = graph.final_activation(output)
+    word = node.layer.config.get("activation", node.kind.lower()) if node and node.layer else None
+    return {"softmax": SPARSE, "sigmoid": BINARY}.get(str(word), "mse")
+
+
+def _random_targets(loss: str, shape: tuple[int | None, ...], rows: int, random: np.random.Generator) -> np.ndarray:
+    sizes = (rows, *(7 if size is None else size for size in shape))
+    if loss == SPARSE:
+        return random.integers(0, sizes[-1], sizes[:-1])
+    if loss == CATEGORICAL:
+        return np.eye(sizes[-1], dtype=np.float32)[random.integers(0, sizes[-1], sizes[:-1])]
+    if loss == BINARY:
+        return random.integers(0, 2, sizes).astype(np.float32)
+    return random.standard_normal(sizes).astype(np.float32)
+
+
+def _report(
+    keras: str,
+    folder: str,
+    graph: Graph,
+    theirs: dict[str, Any],
+    mine: dict[str, Any],
+    options: dict[str, Any],
+    described: str,
+    rtol: float,
+) -> TrainingReport:
+    wanted, found = theirs["weights"], mine["weights"]
+    shared = [path for path in wanted if path in found and found[path].shape == wanted[path].shape]
+    fault = ""
+    if lost := sorted((set(wanted) | set(found)) - set(shared)):
+        fault = f"not the same weights on both sides: {', '.join(lost[:5])}"
+    trains = {path: _is_trained(graph.weights.get(path)) for path in shared}
+    rows = [WeightRow(path, relative_l2({"": found[path]}, {"": wanted[path]}), not trains[path]) for path in shared]
+
+    def together(trained: bool) -> float:
+        paths = [path for path in shared if trains[path] is trained]
+        return relative_l2({p: found[p] for p in paths}, {p: wanted[p] for p in paths})
+
+    trained = [path for path in shared if trains[path] and path in graph.arrays]
+    moved = relative_l2({p: wanted[p] for p in trained}, {p: graph.arrays[p] for p in trained})
+    return TrainingReport(
+        keras=keras,
+        torch=folder,
+        steps=options["steps"],
+        batch=options["batch"],
+        optimizer=options["optimizer"],
+        loss_name=options["loss"],
+        inputs=described,
+        rtol=rtol,
+        rows=rows,
+        trained=together(True),
+        state=together(False),
+        loss=_loss_difference(mine["losses"], theirs["losses"]),
+        moved=moved,
+        fault=fault,
+    )
+
+
+def _loss_difference(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest difference of a step's losses, relative to the largest of Keras's."""
+    return difference(np.asarray(found, np.float64), np.asarray(wanted, np.float64)).error
+
+
+def _is_trained(weight: Weight | None) -> bool:
+    return weight is not None and weight.trainable and not weight.state
