@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -114,10 +114,13 @@ class Worker:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            with contextlib.suppress(OSError):  # a pipe whose reader died
+                stream.close()  # type: ignore[union-attr]
         atexit.unregister(self.stop)
 
 
-def _send(stream: BinaryIO, message: Any) -> None:
+def _send(stream: IO[bytes], message: Any) -> None:
     arrays: list[np.ndarray] = []
 
     def pack(value: Any) -> Any:
@@ -142,7 +145,7 @@ def _send(stream: BinaryIO, message: Any) -> None:
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> Any:
+def _receive(stream: IO[bytes]) -> Any:
     length, count = struct.unpack("<QQ", _exactly(stream, 16))
     header = json.loads(_exactly(stream, length))
     blobs = [_exactly(stream, struct.unpack("<Q", _exactly(stream, 8))[0]) for _ in range(count)]
@@ -159,7 +162,7 @@ def _receive(stream: BinaryIO) -> Any:
     return unpack(header)
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
+def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) < count:
         raise EOFError
@@ -179,8 +182,9 @@ def _serve(side: str) -> None:
         except EOFError:
             return
         try:
-            jobs = jobs or importlib.import_module(f"bridge.{side}.jobs")
-            jobs.emit = lambda value: _send(answers, ("event", value))
+            if jobs is None:
+                jobs = importlib.import_module(f"bridge.{side}.jobs")
+                setattr(jobs, "emit", lambda value: _send(answers, ("event", value)))  # noqa: B010 (a module's)
             result = jobs.JOBS[message["job"]](**message["arguments"])
             _send(answers, ("result", result))
         except (BridgeError, CheckFailed) as error:

@@ -106,7 +106,7 @@ def _truncated_normal(options: Config, shape: Shape, rng: np.random.Generator) -
     while far.any():
         unit = np.where(far, rng.standard_normal(shape), unit)
         far = np.abs(unit) > 2
-    return options.get("mean", 0.0) + options.get("stddev", 0.05) * unit
+    return float(options.get("mean", 0.0)) + float(options.get("stddev", 0.05)) * unit
 
 
 def _variance_scaling(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
@@ -131,13 +131,13 @@ def _orthogonal(options: Config, shape: Shape, rng: np.random.Generator) -> np.n
     rows, columns = math.prod(shape[:-1]), shape[-1]
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q *= np.sign(np.diag(r))  # makes q uniform over all orthogonal matrices: Mezzadri 2007
-    return options.get("gain", 1.0) * (q if rows >= columns else q.T).reshape(shape)
+    return float(options.get("gain", 1.0)) * (q if rows >= columns else q.T).reshape(shape)
 
 
 def _identity(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     if len(shape) != 2:
         raise ValueError("it needs two axes")
-    return options.get("gain", 1.0) * np.eye(*shape)
+    return float(options.get("gain", 1.0)) * np.eye(*shape)
 
 
 def _unit_forget_bias(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:

@@ -151,7 +151,7 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
 
 
 def _weight_facts(weight: Weight) -> dict[str, Any]:
-    facts = {"state": weight.state, "trainable": weight.trainable}
+    facts: dict[str, Any] = {"state": weight.state, "trainable": weight.trainable}
     facts |= {"regularizer": weight.regularizer, "constraint": weight.constraint, "initializer": weight.initializer}
     return {key: value for key, value in facts.items() if value != Weight.__dataclass_fields__[key].default}
 
