@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.errors import BridgeError
-from bridge.graph import Graph
-from bridge.graph.activations import activation_name
+from bridge.graph import Graph, Layer
 from bridge.graph.probe import probe_inputs
 from bridge.torch_side.build import build, plan_of, taps
-from bridge.torch_side.matching import Assignment
+from bridge.torch_side.matching import Assignment, Slot
 from bridge.torch_side.user_code import UserModule
 
 TOLERANCE = 1e-5  # relative to the output's largest value, besides the rounding that the reference itself shows
 _ROWS = 8
 _SCALES = (1.0, 0.1, 100.0)  # small ones keep a softmax from saturating, large ones suit a model that rescales pixels
 _ROUNDING = 10  # how much worse than the reference's own another order of the same operations may round
+_ALIKE = 1e-4  # of a layer's largest value, in a message about where modules part
 _NAMES = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
 
 Values = dict[str, np.ndarray]
@@ -92,29 +92,32 @@ class Reference:
 
     def departure(self, user: UserModule, assignments: Iterable[Assignment]) -> str:
         """Where the user's module first differs from the Keras model, for a message; "" if that can't be told."""
-        batch = self.inputs
-        given = taps(self.module, [torch.from_numpy(batch[value.name]) for value in self.plan.graph.inputs])
-        theirs = user.results(batch)
+        given = taps(self.module, [torch.from_numpy(self.inputs[value.name]) for value in self.plan.graph.inputs])
+        theirs = user.results(self.inputs)
         nodes = {s.node.layer.path: s.node.name for s in self.plan.steps if s.node.layer and not s.node.is_split}
-        layers = {w.path: layer for layer in self.plan.graph.layers.values() for w in layer.weights.values()}
-        pairs = {layers[a.weight].path: a.slot for a in assignments if a.weight in layers and a.slot.is_whole}
+        partners = {layer.path: (layer, slot) for layer, slot in self.partners(assignments)}
         last = ""
-        for path in (path for path in nodes if path in pairs and pairs[path].prefix in theirs):
-            layer, slot = self.plan.graph.layers[path], pairs[path]
+        for path in (path for path in nodes if path in partners and partners[path][1].prefix in theirs):
+            layer, slot = partners[path]
             mine, other = given[nodes[path]], theirs[slot.prefix]
-            alike = mine.shape == other.shape and float((mine - other).abs().max()) <= 1e-4 * float(mine.abs().max())
-            if alike:
-                activation = activation_name(layer.config["activation"]) if layer.config.get("activation") else "linear"
-                last = f"{slot.prefix} still gives what Keras's {path} gives" + (
-                    f" before its activation {activation}" if activation != "linear" else ""
-                )
+            if mine.shape == other.shape and (mine - other).abs().max() <= _ALIKE * mine.abs().max():
+                activation = layer.config.get("activation", "linear")
+                before = f" before its {activation}" if isinstance(activation, str) and activation != "linear" else ""
+                last = f"{slot.prefix} still gives what Keras's {path} gives{before}"
                 continue
             eps = getattr(slot.owner, "eps", None)
             if eps is not None and eps != layer.config.get("epsilon", eps):
-                kind = "BatchNorm" if "BatchNorm" in type(slot.owner).__name__ else type(slot.owner).__name__
+                kind = "BatchNorm" if layer.kind == "BatchNormalization" else type(slot.owner).__name__
                 return f"{slot.prefix}: {kind} eps is {eps:g}, Keras's is {layer.config['epsilon']:g} in {path}."
-            return f"{last}; {slot.prefix} is the first that differs (Keras's {path})." if last else ""
+            differs = f"{slot.prefix} is the first that differs (Keras's {path})."
+            return f"{last}; {differs}" if last else differs
         return f"{last}; what follows differs." if last else ""
+
+    def partners(self, assignments: Iterable[Assignment]) -> list[tuple[Layer, Slot]]:
+        """The Keras layers that became one of torch's own layers each, with one of that layer's tensors."""
+        layers = {weight.path: layer for layer in self.plan.graph.layers.values() for weight in layer.weights.values()}
+        found = {layers[a.weight].path: a for a in assignments if a.weight in layers and a.slot.is_whole}
+        return [(layers[a.weight], a.slot) for a in found.values() if a.weight]
 
     def _forms(self, module: nn.Module, inputs: Values) -> dict[str, Values]:
         precise = next(module.parameters(), torch.empty(0)).dtype == torch.float64
@@ -127,7 +130,10 @@ class Reference:
                 final = module.final
                 logarithm = F.log_softmax(forms["logits"], -1) if final == "softmax" else F.logsigmoid(forms["logits"])
                 forms[_NAMES[final]] = logarithm
-        return {form: _arrays(value if isinstance(value, dict) else {self.outputs[0]: value}) for form, value in forms.items()}
+        return {
+            form: _arrays(value if isinstance(value, dict) else {self.outputs[0]: value})
+            for form, value in forms.items()
+        }
 
     def _named(self, user: UserModule, result: Any) -> Values:
         if isinstance(result, Tensor):

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,10 +65,11 @@ class UserModule:
     def calls(self, inputs: dict[str, np.ndarray]) -> list[str]:
         """The names of the submodules in the order of their first call."""
         names: dict[str, None] = {}
-        hooks = [
-            module.register_forward_pre_hook(lambda _module, _inputs, name=name: names.setdefault(name))
-            for name, module in self.module.named_modules()
-        ]
+
+        def note(name: str, _module: nn.Module, _inputs: Any) -> None:
+            names.setdefault(name)
+
+        hooks = [m.register_forward_pre_hook(partial(note, name)) for name, m in self.module.named_modules()]
         try:
             self(inputs)
         finally:
@@ -79,10 +81,10 @@ class UserModule:
         """What each submodule gave at its first call, by name."""
         values: dict[str, Tensor] = {}
 
-        def keep(name: str) -> Callable[..., None]:
-            return lambda _module, _inputs, output: values.setdefault(name, output) and None
+        def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+            values.setdefault(name, output)
 
-        hooks = [module.register_forward_hook(keep(name)) for name, module in self.module.named_modules()]
+        hooks = [m.register_forward_hook(partial(keep, name)) for name, m in self.module.named_modules()]
         try:
             self(inputs)
         finally:
