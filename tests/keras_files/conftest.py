@@ -1,6 +1,7 @@
 """One Keras process for all tests of Keras files, and the files it made."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ class KerasProcess:
             stdout=subprocess.PIPE,
             stderr=self.said,
             text=True,
+            env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
 
     def __call__(self, job, **arguments):

@@ -83,3 +83,11 @@ def test_a_description_names_layers_weights_and_shapes(keras, made):
     assert keras("describe", path=made("mlp")[0] / "only.h5")["mlp"] == "6-5:?-5:?-3:?"
     assert keras("describe", path=made("mlp", compiled=True)[0] / "model.keras")["training_config"]
     assert not keras("describe", path=made("mlp")[0] / "model.h5")["training_config"]
+
+
+def test_weights_saved_frozen_find_their_places_in_an_unfrozen_model(keras, made):
+    """Freezing changes the order in which the legacy layout lists the weights of a nested model."""
+    folder, truth = made("frozen")
+    got = keras("read", path=folder / "only.h5", arch=made("nested")[0] / "config.json")
+    assert sorted(got["digests"]) == sorted(truth["digests"])
+    assert got["outputs"] == truth["outputs"]
