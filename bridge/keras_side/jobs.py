@@ -60,7 +60,7 @@ def job_run(source: dict[str, Any], inputs: dict[str, np.ndarray], layers: bool 
     """What the model of a file gives for these inputs: {"outputs": {name: array}, "layers": {path: array}}."""
     model = load(Source(**source))
     if layers:
-        return run_layers(model, inputs)
+        return run_layers(model, inputs, double=double)
     return {"outputs": run(model, inputs, double=double), "layers": {}}
 
 

@@ -36,8 +36,10 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
-def run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
+def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:
     """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    if double:
+        model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers
     seen: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}

@@ -24,6 +24,46 @@ class Difference:
         return not self.fault and self.error <= rtol
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A difference and whether it passes.
+
+    distance, first_distance: how far `found` and `wanted` are from the float64 reference; None without one.
+    cause: "rounding" or "fault" where the error is above the tolerance and a reference tells; else "".
+    """
+
+    error: float
+    ok: bool
+    distance: float | None = None
+    first_distance: float | None = None
+    cause: str = ""
+    fault: str = ""
+
+
+SIMILAR = 4.0  # how much farther from float64 than the first file a file may be and still differ by rounding alone
+MEANINGLESS = 1e-2  # where float32 itself is that far off, nothing can be told
+
+
+def judge(found: Array, wanted: Array, exact: Array | None, rtol: float) -> Judged:
+    """Whether `found` is `wanted`: within `rtol`, or at the limit of what float32 can say.
+
+    exact: what the file that gave `wanted` gives in float64. It tells rounding from a fault: above `rtol`, `found`
+    passes if it is as near to it as `wanted` itself (up to a factor of SIMILAR).
+    """
+    apart = difference(found, wanted)
+    near, first = (None if exact is None else _distance(array, exact) for array in (found, wanted))
+    ok, cause = apart.within(rtol), ""
+    if not ok and not apart.fault and near is not None and first is not None:
+        ok = near <= SIMILAR * first and max(near, first) <= MEANINGLESS
+        cause = "rounding" if ok else "fault"
+    return Judged(apart.error, ok, near, first, "fault" if apart.fault else cause, apart.fault)
+
+
+def _distance(array: Array, exact: Array) -> float | None:
+    found = difference(array, exact, same_dtype=False)
+    return None if found.fault else found.error
+
+
 def difference(found: Array, wanted: Array, *, same_dtype: bool = True) -> Difference:
     """max|found - wanted| / max|wanted| over all elements, in float64.
 
@@ -53,9 +93,10 @@ def not_finite(array: Array) -> int:
 
 
 def relative_l2(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> float:
-    """||found - wanted|| / ||wanted|| in the L2 norm over all arrays together, in float64; NaN if any value is not finite.
+    """||found - wanted|| / ||wanted|| in the L2 norm over all arrays together, in float64.
 
-    Both hold the same names. Where all of `wanted` is zero: 0 if `found` is, else infinity.
+    Both hold the same names. NaN if any value is not finite. Where all of `wanted` is zero: 0 if `found` is, else
+    infinity.
     """
     apart = sum(float(np.square(found[name].astype(np.float64) - wanted[name]).sum()) for name in wanted)
     scale = sum(float(np.square(wanted[name].astype(np.float64)).sum()) for name in wanted)

@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value
-from bridge.parity.arrays import difference
+from bridge.parity.arrays import Judged, judge
 from bridge.parity.inputs import make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, Subject, subjects
@@ -37,7 +35,8 @@ def compare(
 
     files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
     arch, mlp, unsafe: for the Keras files. data: run on its first `rows` rows (256); without it on `rows` (64) random
-    ones. rtol: the largest scale-relative error that passes (see arrays.difference). layers: compare these too.
+    ones. rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first
+    file's own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
     Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.
     """
     if not (math.isfinite(rtol) and rtol > 0):
@@ -55,15 +54,17 @@ def compare(
     for i in usable:
         tell(f"{found[i].framework}: {found[i].path}")
         outputs[i] = found[i].run(feeds[i])
-    reference, who = _reference(found, feeds, tell)
+    tell(f"float64: {found[0].path}")
+    exact = found[0].in_double(feeds[0])
     notes, result = [], []
     for i in usable:
         matched, note = _matched(outputs[i], outputs[0], _letter(i))
         notes += [note] if note else []
-        result += _rows(i, matched, outputs[i], outputs[0], reference, rtol)
+        result += _rows(_letter(i), matched, outputs[i], outputs[0], exact["outputs"] if exact else {}, rtol)
     compared = []
     if layers:
-        compared = _layers({i: found[i] for i in usable if found[i].layered}, feeds, rtol, tell)
+        layered = {i: found[i] for i in usable if found[i].layered}
+        compared = _layers(layered, feeds, exact["layers"] if exact else {}, rtol, tell)
     report = Report(
         files=[
             File(_letter(i), subject.path, subject.framework, subject.form, faults[i])
@@ -73,7 +74,7 @@ def compare(
         rtol=rtol,
         rows=result,
         layers=compared,
-        reference=who,
+        reference=f"float64 with the weights of {_letter(0)}" if exact else None,
         notes=notes,
     )
     notes += _diagnosed(report)
@@ -90,18 +91,6 @@ def _letter(index: int) -> str:
     return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
 
 
-def _reference(
-    found: list[Subject], feeds: dict[int, Arrays], tell: Callable[[str], None]
-) -> tuple[list[np.ndarray] | None, str | None]:
-    """The outputs of the first file that can be computed in float64, in order, and whose they are."""
-    for i, given in feeds.items():
-        tell(f"float64: {found[i].path}")
-        values = found[i].reference(given)
-        if values is not None:
-            return list(values.values()), f"float64 in {found[i].framework} with the weights of {_letter(i)}"
-    return None, None
-
-
 def _matched(mine: Arrays, first: Arrays, letter: str) -> tuple[dict[str, str], str]:
     """First file's output -> this file's: by name, or in order where the names differ and the counts agree."""
     if set(mine) == set(first) or len(mine) != len(first):
@@ -111,32 +100,22 @@ def _matched(mine: Arrays, first: Arrays, letter: str) -> tuple[dict[str, str], 
     return pairs, f"{letter}: outputs are matched in order, their names differ: {named}."
 
 
-def _rows(
-    i: int, matched: dict[str, str], mine: Arrays, first: Arrays, reference: list[np.ndarray] | None, rtol: float
-) -> list[Row]:
+def _rows(letter: str, matched: dict[str, str], mine: Arrays, first: Arrays, exact: Arrays, rtol: float) -> list[Row]:
     rows = []
-    exact = dict(zip(first, reference, strict=True)) if reference is not None and len(reference) == len(first) else {}
     for name, own in matched.items():
-        if own not in mine:
-            rows.append(Row(_letter(i), name, math.nan, False, fault=f"has no such output, only {', '.join(mine)}"))
-            continue
-        found = difference(mine[own], first[name])
-        distances = [_distance(array, exact.get(name)) for array in (mine[own], first[name])]
-        rows.append(Row(_letter(i), name, found.error, found.within(rtol), *distances, found.fault))
-    for extra in set(mine) - set(matched.values()):
-        rows.append(Row(_letter(i), extra, math.nan, False, fault="the first file has no such output"))
+        if own in mine:
+            judged = judge(mine[own], first[name], exact.get(name), rtol)
+        else:
+            judged = Judged(math.nan, False, cause="fault", fault=f"has no such output, only {', '.join(mine)}")
+        rows.append(Row(**vars(judged), file=letter, output=name))
+    for extra in sorted(set(mine) - set(matched.values())):
+        fault = "the first file has no such output"
+        rows.append(Row(math.nan, False, cause="fault", fault=fault, file=letter, output=extra))
     return rows
 
 
-def _distance(array: np.ndarray, exact: np.ndarray | None) -> float | None:
-    if exact is None:
-        return None
-    found = difference(array, exact, same_dtype=False)
-    return None if found.fault else found.error
-
-
 def _layers(
-    layered: dict[int, Subject], feeds: dict[int, Arrays], rtol: float, tell: Callable[[str], None]
+    layered: dict[int, Subject], feeds: dict[int, Arrays], exact: Arrays, rtol: float, tell: Callable[[str], None]
 ) -> list[Layer]:
     """Every layer that the first layered file and another one have, in the first's order, then by file.
 
@@ -155,9 +134,8 @@ def _layers(
     for path, wanted in values[first].items():
         for i in others:
             if path in values[i]:
-                found = difference(values[i][path], wanted)
-                ok = found.within(rtol)
-                compared.append(Layer(_letter(i), path, kinds.get(path, ""), found.error, ok, found.fault))
+                judged = judge(values[i][path], wanted, exact.get(path) if first == 0 else None, rtol)
+                compared.append(Layer(**vars(judged), file=_letter(i), layer=path, kind=kinds.get(path, "")))
     return compared
 
 

@@ -56,10 +56,10 @@ def mismatch(wanted: list[Value], first: list[Value]) -> str:
     """Why a file can't be run on the first file's inputs; "" if it can."""
     if len(wanted) != len(first):
         return f"{len(wanted)} inputs, the first file has {len(first)}"
-    pairs = zip(wanted, first, strict=True)
+    pairs = list(zip(wanted, first, strict=True))
     if {v.name for v in wanted} == {v.name for v in first}:
         by_name = {v.name: v for v in first}
-        pairs = ((v, by_name[v.name]) for v in wanted)
+        pairs = [(v, by_name[v.name]) for v in wanted]
     for mine, other in pairs:
         a, b = (mine.shape or (None,))[1:], (other.shape or (None,))[1:]
         if len(a) != len(b) or any(x != y for x, y in zip(a, b, strict=True) if None not in (x, y)):

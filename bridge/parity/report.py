@@ -6,12 +6,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SIMILAR = 4.0  # distances from float64 within this factor are rounding alike
+from bridge.parity.arrays import Judged
 
 
 @dataclass(frozen=True)
 class File:
-    """One file as one framework runs it. letter: what the tables call it. reached: why it could not be run, or ""."""
+    """One file as one framework runs it. letter: what the tables call it. fault: why it could not be run, or ""."""
 
     letter: str
     path: str
@@ -21,44 +21,20 @@ class File:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One output of one file beside the same output of the first.
+class Row(Judged):
+    """One output of one file beside the same output of the first: see arrays.judge."""
 
-    error: scale-relative (see arrays.difference), NaN where it has no value. distance, first_distance: how far this
-    file and the first are from the float64 reference; None without one. fault: shapes, types, names, NaN.
-    """
-
-    file: str
-    output: str
-    error: float
-    ok: bool
-    distance: float | None = None
-    first_distance: float | None = None
-    fault: str = ""
-
-    @property
-    def cause(self) -> str:
-        """ "rounding" where neither file is nearer to float64 than the other, else "fault"; "" if it is ok, or unknown."""
-        if self.ok:
-            return ""
-        if self.fault:
-            return "fault"
-        if self.distance is None or self.first_distance is None:
-            return ""
-        mine, first = max(self.distance, 1e-7), max(self.first_distance, 1e-7)
-        return "rounding" if max(mine, first) <= SIMILAR * min(mine, first) else "fault"
+    file: str = field(kw_only=True)
+    output: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer of one file beside the same layer of the first layered file."""
+class Layer(Judged):
+    """One layer of one file beside the same layer of the first layered file. kind: "Dense", or "" if unknown."""
 
-    file: str
-    layer: str
-    kind: str  # "Dense", or ""
-    error: float
-    ok: bool
-    fault: str = ""
+    file: str = field(kw_only=True)
+    layer: str = field(kw_only=True)
+    kind: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -96,7 +72,7 @@ class Report:
             "inputs": self.inputs,
             "reference": self.reference,
             "files": [asdict(file) for file in self.files],
-            "outputs": [asdict(row) | {"cause": row.cause} for row in self.rows],
+            "outputs": [asdict(row) for row in self.rows],
             "first_difference": asdict(first) if first else None,
             "layers": [asdict(layer) for layer in self.layers],
             "notes": self.notes,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -44,9 +44,9 @@ class Subject(ABC):
     def layers(self, inputs: Arrays) -> Arrays:
         """What each layer gives, by its path, in the order of execution."""
 
-    def reference(self, inputs: Arrays) -> Arrays | None:
-        """The outputs in float64; None where the framework does not offer it for this file."""
-        return None
+    @abstractmethod
+    def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
+        """{"outputs", "layers"} in float64 with this file's weights; None where no framework offers it."""
 
     def kinds(self) -> dict[str, str]:
         """The class of each layer by its path, as far as it is known without running anything."""
@@ -70,9 +70,9 @@ class KerasFile(Subject):
     def layers(self, inputs: Arrays) -> Arrays:
         return dict(ask("run", source=self.source, inputs=inputs, layers=True)["layers"])
 
-    def reference(self, inputs: Arrays) -> Arrays | None:
+    def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
         try:
-            return dict(ask("run", source=self.source, inputs=inputs, double=True)["outputs"])
+            return dict(ask("run", source=self.source, inputs=inputs, layers=True, double=True))
         except BridgeError:  # a subclassed model without a config: Keras can't build its float64 twin
             return None
 
@@ -99,6 +99,15 @@ class OnnxFile(Subject):
     def layers(self, inputs: Arrays) -> Arrays:
         return dict(worker("runtime").call("layers", model=str(self.file), inputs=inputs)["layers"])
 
+    def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
+        # ONNX Runtime lacks float64 kernels for many operators; the layered graph says enough to ask torch
+        if not self.layered or importlib.util.find_spec("torch") is None:
+            return None
+        try:
+            return _torch_in_double(str(self.file), inputs)
+        except BridgeError:  # a layer without a torch rule
+            return None
+
     def kinds(self) -> dict[str, str]:
         return self._kinds
 
@@ -116,19 +125,22 @@ class TorchFolder(Subject):
         return self.graph.inputs
 
     def run(self, inputs: Arrays) -> Arrays:
-        return self._ask("run", inputs=inputs)["outputs"]
+        return dict(worker("torch_side").call("run", model=self.path, inputs=inputs)["outputs"])
 
     def layers(self, inputs: Arrays) -> Arrays:
-        return self._ask("layers", inputs=inputs)["layers"]
+        return dict(worker("torch_side").call("layers", model=self.path, inputs=inputs)["layers"])
 
-    def reference(self, inputs: Arrays) -> Arrays | None:
-        return self._ask("run", inputs=inputs, double=True)["outputs"]
+    def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
+        return _torch_in_double(self.path, inputs)
 
     def kinds(self) -> dict[str, str]:
         return kinds_of(self.graph)
 
-    def _ask(self, job: str, **arguments: Any) -> dict[str, Arrays]:
-        return dict(worker("torch_side").call(job, model=self.path, **arguments))
+
+def _torch_in_double(model: str, inputs: Arrays) -> dict[str, Arrays]:
+    torch = worker("torch_side")
+    outputs = torch.call("run", model=model, inputs=inputs, double=True)["outputs"]
+    return {"outputs": outputs, "layers": torch.call("layers", model=model, inputs=inputs, double=True)["layers"]}
 
 
 def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool) -> list[Subject]:
@@ -136,12 +148,12 @@ def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, uns
 
     arch, mlp: for the Keras files that hold weights alone; for all Keras files where none does.
     """
-    paths = [str(path) for path in paths]
-    apart = [path for path in paths if is_keras(path)]
+    given = [str(path) for path in paths]
+    apart = [path for path in given if is_keras(path)]
     if (arch or mlp) and len(apart) > 1:
         apart = [path for path in apart if ask("describe", path=path)["needs_architecture"]] or apart
     found: list[Subject] = []
-    for path in paths:
+    for path in given:
         if Path(path).is_dir() and not is_keras(path):
             found += [TorchFolder(path), OnnxFile(f"{path.rstrip('/')}/model.onnx", _model_of(Path(path)))]
         elif is_keras(path):

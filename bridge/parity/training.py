@@ -120,7 +120,7 @@ def compare_training(
     if steps < 1 or batch < 1:
         raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
     x, y, losses, described = _batches(graph, data, scale, loss, steps, batch, seed)
-    options = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
+    options: dict[str, Any] = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
     if len(y) == 1:
         options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
     tell = progress or (lambda text: None)
@@ -154,9 +154,8 @@ def compare_gradients(
     theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]
     mine = worker("torch_side").call("gradients", model=folder, inputs=inputs, directions=directions)["gradients"]
     names = dict.fromkeys([*theirs, *mine])
-    return GradientReport(
-        rtol, {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
-    )
+    errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
+    return GradientReport(rtol, errors)
 
 
 def read_graph(model: str) -> Graph:

@@ -30,11 +30,15 @@ def job_run(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
     return {"outputs": run(_module(model), inputs, double=double)}
 
 
-def job_layers(model: str, inputs: Arrays) -> dict[str, Any]:
+def job_layers(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
     """{"layers": {name: array}}: what every node of the layered graph gives, by the node's name, in their order."""
     module = _module(model)
+    tensors = _tensors(module, inputs)
+    if double:
+        module = module.double()
+        tensors = [t.double() if t.is_floating_point() else t for t in tensors]
     with torch.no_grad():
-        values = build.taps(module, _tensors(module, inputs))
+        values = build.taps(module, tensors)
     return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
 
 
