@@ -91,5 +91,7 @@ def to_torch(array: np.ndarray) -> Tensor:
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
-        return tensor.detach().view(torch.int16).numpy().view(helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16))
+        return (
+            tensor.detach().view(torch.int16).numpy().view(helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16))
+        )
     return tensor.detach().numpy()

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def divide(x: Tensor | float, y: Tensor | float) -> Tensor:
+def divide(x: Tensor, y: Tensor | float) -> Tensor:
     """x / y; of integers the whole part, cut toward zero."""
-    whole = not (x if isinstance(x, Tensor) else y).is_floating_point()
-    return torch.div(x, y, rounding_mode="trunc" if whole else None)
+    return torch.div(x, y, rounding_mode=None if x.is_floating_point() else "trunc")
 
 
 def power(x: Tensor, y: Tensor | float) -> Tensor:

@@ -104,7 +104,7 @@ def divide(node: Node, known: Known) -> Part:
     left, right = operands(known)
     if any(value is not None and np.issubdtype(value.dtype, np.floating) for value in known):
         return Part(call=f"({left} / {right})")
-    return Part(call=f"divide({left}, {right})", functions=(functions.divide,))
+    return Part(call=f"divide({tensor(known, 0, 1)}, {right})", functions=(functions.divide,))
 
 
 @operator("Mod")
@@ -230,6 +230,10 @@ def where(node: Node, known: Known) -> Part:
     if known[0] is not None and known[0].ndim == 0:
         raise Refused("Where with a constant for a condition")
     chosen, other = operands(known, (1, 2))
+    if all(value is not None and not value.ndim for value in known[1:]):  # torch gives plain numbers its own types
+        kind = known[1].dtype.name
+        own = f".to(torch.{kind})" if kind not in ("float32", "int64", "bool") else ""
+        return Part(call=f"torch.where({{0}}, {scalar(known[1])}, {scalar(known[2])}){own}")
     return Part(call=f"torch.where({{0}}, {chosen}, {other})")
 
 
