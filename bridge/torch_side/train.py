@@ -58,6 +58,8 @@ def fit(
     """
     if epochs < 1 or batch < 1:
         raise BridgeError(f"epochs and batch must be at least 1, found {epochs} and {batch}.")
+    if seed < 0:
+        raise BridgeError(f"seed must be a whole number >= 0, found {seed}.")
     target_device, home = device_for(device), next(module.parameters(), torch.empty(0)).device
     module.to(target_device)
     inputs = columns(module, x)
@@ -141,7 +143,7 @@ def evaluate(module: nn.Module, objective: Objective, data: Rows, batch: int) ->
     module.eval()
     running = Running(objective.accuracy)
     device = next(module.parameters(), torch.empty(0)).device
-    with torch.inference_mode():
+    with torch.no_grad():
         for inputs, targets in data.batches(max(batch, 256), device):
             value, prediction = objective(inputs, targets)
             running.add(value, prediction, targets[0])
