@@ -141,6 +141,11 @@ ACCEPTED = {
         ("net.0", "net.3", "net.5"),
     ),
     "defined in another order": ("; ".join(reversed(FC.split(";"))), RELU_FC, ("fc1", "fc2", "fc3")),
+    "names in a part, mixed with others": (
+        "self.part = nn.ModuleDict({'dense_2': nn.Linear(4, 3), 'dense': nn.Linear(6, 5)}); self.x = nn.Linear(5, 4)",
+        "d = self.part; return F.softmax(d['dense_2'](F.relu(self.x(F.relu(d['dense'](x))))), -1)",
+        ("part.dense", "x", "part.dense_2"),
+    ),
     "lazy layers": (
         "self.a = nn.LazyLinear(5); self.b = nn.LazyLinear(4); self.c = nn.LazyLinear(3)",
         "return F.softmax(self.c(F.relu(self.b(F.relu(self.a(x))))), -1)",
@@ -230,7 +235,8 @@ def test_a_module_may_stop_before_the_softmax_and_that_is_said(
 
 def test_a_bias_that_keras_lacks_becomes_zeros_and_is_reported(by_code: MakeGraph, net: Callable[[str], str]) -> None:
     graph = by_code(
-        "return keras.Sequential([layers.Input((6,)), layers.Dense(5, use_bias=False, name='a'), layers.Dense(3, name='b')])",
+        "first, last = layers.Dense(5, use_bias=False, name='a'), layers.Dense(3, name='b')\n"
+        "    return keras.Sequential([layers.Input((6,)), first, last])",
         {"a": {"kernel": (6, 5)}, "b": {"kernel": (5, 3), "bias": (3,)}},
     )
     source = net_source("self.a = nn.Linear(6, 5); self.b = nn.Linear(5, 3)", "return self.b(self.a(x))")
@@ -240,7 +246,10 @@ def test_a_bias_that_keras_lacks_becomes_zeros_and_is_reported(by_code: MakeGrap
     assert_same_outputs(graph, mapping)
 
 
-NORM_CODE = "return keras.Sequential([layers.Input((6,)), layers.Dense(5, name='a'), layers.BatchNormalization(name='n'), layers.Dense(5, activation='relu', name='b')])"
+NORM_CODE = (
+    "first, last = layers.Dense(5, name='a'), layers.Dense(5, activation='relu', name='b')\n"
+    "    return keras.Sequential([layers.Input((6,)), first, layers.BatchNormalization(name='n'), last])"
+)
 NORM_WEIGHTS = {
     "a": {"kernel": (6, 5), "bias": (5,)},
     "n": {"gamma": (5,), "beta": (5,), "moving_mean": (5,), "moving_variance": (5,)},
@@ -248,6 +257,23 @@ NORM_WEIGHTS = {
 }
 NORM = "self.l1 = nn.Linear(6, 5); self.bn = nn.BatchNorm1d(5, {}); self.l2 = nn.Linear(5, 5)"
 RUN_NORM = "return F.relu(self.l2(self.bn(self.l1(x))))"
+
+
+def test_a_module_in_float64_is_proved_in_float64(mlp: MakeGraph, net: Callable[[str], str]) -> None:
+    mapping = map_into(mlp(MLP), net(net_source(FC + "; self.double()", RELU_FC)))
+    assert mapping.difference < 1e-12
+    assert {tensor.dtype for tensor in mapping.state_dict().values()} == {torch.float64}
+
+
+def test_many_equal_layers_fail_soon_and_in_few_words(mlp: MakeGraph, net: Callable[[str], str]) -> None:
+    init = "self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))"
+    forward = "x = [x := torch.sigmoid(layer(x)) for layer in self.layers][-1]; return x"
+    with pytest.raises(
+        BridgeError, match=r"none of 64 mappings computes .* with the likeliest the outputs differ"
+    ) as error:
+        map_into(mlp("4" + "-4:tanh" * 12), net(net_source(init, forward)))
+    assert "layers.0 still gives what Keras's dense gives before its tanh" in str(error.value)
+    assert len(str(error.value)) < 1500
 
 
 def test_batch_norm_gets_its_statistics_and_its_momentum_is_compared(
@@ -271,6 +297,15 @@ def test_batch_norm_with_torchs_own_epsilon_is_refused_with_the_reason(
     with pytest.raises(BridgeError, match=r"bn: BatchNorm eps is 1e-05, Keras's is 0\.001 in n\.") as error:
         map_into(by_code(NORM_CODE, NORM_WEIGHTS), net(net_source(NORM.format("momentum=0.01"), RUN_NORM)))
     assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_scale_that_keras_lacks_becomes_ones(by_code: MakeGraph, net: Callable[[str], str]) -> None:
+    code = "return keras.Sequential([layers.Input((5,)), layers.BatchNormalization(scale=False, name='n')])"
+    graph = by_code(code, {"n": {name: (5,) for name in ("beta", "moving_mean", "moving_variance")}})
+    mapping = map_into(graph, net(net_source("self.n = nn.BatchNorm1d(5, 1e-3, 0.01)", "return self.n(x)")))
+    assert mapping.weight_map()["filled"] == {"n.weight": "ones"}
+    assert mapping.notes == ("n.weight: set to ones, Keras has no scale there.",)
+    assert_same_outputs(graph, mapping)
 
 
 BRANCHES = (
@@ -305,7 +340,8 @@ SYMMETRIC = (
 
 def test_biases_that_may_be_swapped_need_a_map(by_code: MakeGraph, net: Callable[[str], str], tmp_path: Path) -> None:
     graph = by_code(SYMMETRIC, BRANCH_WEIGHTS)
-    init = "self.b2 = nn.Parameter(torch.zeros(3)); self.w1 = nn.Parameter(torch.zeros(4, 3)); self.b1 = nn.Parameter(torch.zeros(3)); self.w2 = nn.Parameter(torch.zeros(4, 3))"
+    sizes = {"b2": "3", "w1": "4, 3", "b1": "3", "w2": "4, 3"}
+    init = "; ".join(f"self.{name} = nn.Parameter(torch.zeros({size}))" for name, size in sizes.items())
     spec = net(net_source(init, "return x @ self.w1 + self.b1 + x @ self.w2 + self.b2"))
     with pytest.raises(BridgeError, match=r"different mappings compute what the Keras model computes") as error:
         map_into(graph, spec)
@@ -320,8 +356,9 @@ REFUSED = {
         FC,
         RELU_FC.replace("F.relu(self.fc2", "torch.tanh(self.fc2"),
         r"the mapping does not compute what the Keras model computes: the outputs differ by 0\.\d+ of their scale\."
-        r"\nfc2 still gives what Keras's dense_1 gives before its relu; fc3 is the first that differs \(Keras's dense_2\)\."
-        r" Tried: fc1\.weight: dense/kernel; .*\nMend the module, or decide by hand with --map FILE\.json: "
+        r"\nfc2 still gives what Keras's dense_1 gives before its relu; "
+        r"fc3 is the first that differs \(Keras's dense_2\)\. Tried: fc1\.weight: dense/kernel; .*"
+        r"\nMend the module, or decide by hand with --map FILE\.json: "
         r'\{"fc1\.weight": "dense/kernel", "fc1\.bias": "dense/bias", \.\.\.\}',
     ),
     "a missing layer": (
@@ -342,7 +379,7 @@ REFUSED = {
     "another size": (
         FC.replace("5, 4", "5, 2"),
         RELU_FC,
-        r"without a tensor: dense_1/kernel .*\nTensors without a Keras weight: fc2\.weight \(2, 5\), fc2\.bias \(2,\)\.$",
+        r"without a tensor: dense_1/kernel .*\nTensors without a Keras weight: fc2\.weight \(2, 5\), fc2\.bias \(2,\)",
     ),
     "half precision": (
         FC + "; self.half()",
@@ -376,12 +413,12 @@ def test_a_module_that_does_not_compute_the_same_is_refused(
 
 LOADED = {
     "no file": (None, "net.py:Net", r"net\.py: no such file \(your module\)"),
-    "no class": ("class Other(nn.Module): pass\ndef make(): pass\n", "net.py:Net", r"has no 'Net'\. It has: Other, make\.$"),
-    "arguments": ("class Net(nn.Module):\n    def __init__(self, width): pass\n", "net.py:Net", r"it needs width, and bridge calls"),
-    "raises": ("def Net():\n    raise ValueError('no')\n", "net.py:Net", r"net\.py:Net raised ValueError: no \(line 6\)$"),
+    "no class": ("class Other(nn.Module): pass\ndef make(): pass\n", "net.py:Net", r"no 'Net'\. It has: Other, make\."),
+    "arguments": ("class Net(nn.Module):\n    def __init__(self, width): pass\n", "net.py:Net", r"it needs width, and"),
+    "raises": ("def Net():\n    raise ValueError('no')\n", "net.py:Net", r"Net raised ValueError: no \(line 6\)$"),
     "raises on import": ("1 / 0\n", "net.py:Net", r"net\.py raised ZeroDivisionError: division by zero \(line 5\)$"),
     "a mistake": ("def Net(:\n", "net.py:Net", r"net\.py raised SyntaxError: invalid syntax \(line 5\)$"),
-    "nothing": ("def Net(): pass\n", "net.py:Net", r"gives nothing \(is a return missing\?\), expected a torch\.nn\.Module"),
+    "nothing": ("def Net(): pass\n", "net.py:Net", r"nothing \(is a return missing\?\), expected a torch\.nn\.Module"),
     "no module": ("def Net(): return 3\n", "net.py:Net", r"gives an object of type int, expected a torch\.nn\.Module"),
     "no name": ("", "net.py", r"expected FILE\.py:Class"),
     "not Python": (None, "net.txt:Net", r"is not a Python file \(its name must end in \.py\)"),
@@ -410,24 +447,39 @@ def test_the_users_folder_shadows_no_package(mlp: MakeGraph, net: Callable[[str]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["json.py", "net.py", "pieces_of_the_net.py"]
 
 
-WHOLE = {
-    f"fc{i}.{word}": f"{keras}/{weight}"
-    for i, keras in enumerate(("dense", "dense_1", "dense_2"), 1)
-    for word, weight in (("weight", "kernel"), ("bias", "bias"))
-}
+LAYERS = {"fc1": "dense", "fc2": "dense_1", "fc3": "dense_2"}
+WORDS = {"weight": "kernel", "bias": "bias"}
+WHOLE = {f"{fc}.{word}": f"{keras}/{name}" for fc, keras in LAYERS.items() for word, name in WORDS.items()}
 MAPS = {
     "not JSON": ("{", r"is not JSON: .*\nExpected: \{"),
     "not an object": ([1], r"expected an object such as"),
     "twice": ('{"a": "b", "a": "c"}', r"'a' is in it twice"),
-    "an unknown tensor": (WHOLE | {"fc1.wieght": "dense/kernel"}, r"your module has no tensor 'fc1\.wieght'; near it: fc1\.weight"),
-    "an unknown weight": (WHOLE | {"fc1.weight": "dense/kernl"}, r"fc1\.weight: the Keras model has no weight 'dense/kernl'; near it: dense/kernel"),
-    "used twice": (WHOLE | {"fc2.weight": "dense/kernel"}, r"fc2\.weight is \(4, 5\), dense/kernel is \(6, 5\) and does not fit in either"),
-    "given twice": (WHOLE | {"fc2.bias": "dense_1/bias", "fc3.bias": "dense_1/bias"}, r"fc3\.bias is \(3,\), dense_1/bias is \(4,\)"),
-    "incomplete": ({k: v for k, v in WHOLE.items() if k != "fc2.bias"}, r"is not complete, it lacks the Keras weights dense_1/bias and the tensors fc2\.bias\."),
-    "wrong axes": (WHOLE | {"fc1.weight": {"keras": "dense/kernel", "axes": [0, 1]}}, r"dense/kernel is \(6, 5\) and does not fit with these axes"),
-    "impossible axes": (WHOLE | {"fc1.weight": {"keras": "dense/kernel", "axes": [0, 2]}}, r"axes is \[0, 2\], expected an order of \[0, 1\]"),
-    "a number": (WHOLE | {"fc1.weight": 3}, r"fc1\.weight has 3, expected a Keras weight as in"),
-}  # fmt: skip
+    "an unknown tensor": ({"fc1.wieght": "dense/kernel"}, r"no tensor 'fc1\.wieght'; near it: fc1\.weight"),
+    "an unknown weight": (
+        {"fc1.weight": "dense/kernl"},
+        r"fc1\.weight: .* no weight 'dense/kernl'; near it: dense/kernel",
+    ),
+    "nothing near": ({"zzz": "dense/kernel"}, r"your module has no tensor 'zzz'; it has fc1\.weight, fc1\.bias, "),
+    "another shape": (
+        {"fc2.weight": "dense/kernel"},
+        r"fc2\.weight is \(4, 5\), dense/kernel is \(6, 5\) and does not fit",
+    ),
+    "given twice": ({"tied.bias": "dense/bias", "fc1.bias": "dense/bias"}, r"dense/bias is given to both"),
+    "no tensors": (
+        {k: v for k, v in WHOLE.items() if k != "fc2.bias"},
+        r"lacks the Keras weights dense_1/bias and the",
+    ),
+    "wrong axes": (
+        {"fc1.weight": {"keras": "dense/kernel", "axes": [0, 1]}},
+        r"\(6, 5\) and does not fit with these axes",
+    ),
+    "no axes": (
+        {"fc1.weight": {"keras": "dense/kernel", "axes": [0, 2]}},
+        r"axes is \[0, 2\], expected an order of \[0, 1\]",
+    ),
+    "a number": ({"fc1.weight": 3}, r"fc1\.weight has 3, expected a Keras weight as in"),
+    "another key": ({"fc1.weight": {"keras": "dense/kernel", "axis": 1}}, r"expected a Keras weight as in"),
+}
 
 
 @pytest.mark.parametrize("case", MAPS.values(), ids=MAPS)
@@ -438,7 +490,7 @@ def test_a_map_with_a_mistake_is_refused(
     file = tmp_path / "map.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(BridgeError, match=message) as error:
-        map_into(mlp(MLP), net(net_source(FC, RELU_FC)), file)
+        map_into(mlp(MLP), net(net_source(FC + "; self.tied = nn.Linear(2, 5)", RELU_FC)), file)
     assert len(str(error.value).splitlines()) <= 3
 
 

@@ -25,7 +25,7 @@ from bridge.torch_side.proof import Outcome, Reference
 from bridge.torch_side.user_code import UserModule, split
 
 _LIMIT = 64  # mappings tried
-_SHOWN = 6  # tensors named in a message
+_SHOWN = 4  # things of a kind named in a message
 _FILLS = {
     "zeros": "set to zeros, Keras has no bias there.",
     "ones": "set to ones, Keras has no scale there.",
@@ -171,7 +171,8 @@ class _Trial:
         else:
             what = f"none of {len(tried)} mappings computes" if len(tried) > 1 else "the mapping does not compute"
         line = f"{self.user.label}: {what} what the Keras model computes"
-        line += f": the outputs differ by {outcome.difference:.2g} of their scale."
+        differ = "the outputs differ" if len(tried) == 1 else "with the likeliest the outputs differ"
+        line += f": {differ} by {outcome.difference:.2g} of their scale."
         if self.reference.judge(self.user) != self.reference.judge(self.user):
             hint = "Its forward gives another result at each call, in evaluation mode too: does it draw random numbers?"
             return BridgeError(f"{line}\n{hint}")
@@ -195,7 +196,7 @@ class _Trial:
             how = f" ({assignment.move})" if own else ""
             options.setdefault(assignment.slot.key, {})[f"{assignment.weight}{how}"] = None
         listed = sorted(options.items(), key=lambda item: len(item[1]) == 1)
-        return _some([f"{key}: {' or '.join(paths)}" for key, paths in listed], "; ")
+        return _some([f"{key}: {_some(list(paths), ' or ')}" for key, paths in listed], "; ")
 
     def _sample(self, assignments: list[Assignment]) -> str:
         two = {a.slot.key: a.weight for a in assignments if a.weight}
@@ -210,7 +211,9 @@ def _fill(assignments: list[Assignment], arrays: dict[str, np.ndarray]) -> None:
 
 def _leftovers(user: UserModule, matcher: Matcher) -> BridgeError:
     weights, slots = matcher.leftovers()
-    lines = [f"{user.label}: the Keras weights and the module's tensors don't pair up."]
+    lines = [
+        f"{user.label}: the Keras weights and the module's tensors don't pair up; each needs one of its kind and shape."
+    ]
     if weights:
         lines.append(
             f"Keras weights without a tensor: {_some([f'{m.weight.path} {m.weight.shape}' for m in weights])}."
@@ -238,5 +241,5 @@ def _notes(reference: Reference, assignments: list[Assignment], outcome: Outcome
 
 
 def _some(items: list[str], separator: str = ", ") -> str:
-    more = f"{separator}and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    more = f"{separator}{len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return separator.join(items[:_SHOWN]) + more

@@ -23,7 +23,7 @@ _NORM_WORDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
 _NEUTRAL = {"bias": "zeros", "weight": "ones"}  # what computes the same as the weight's absence
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 _PRECISE = (torch.float32, torch.float64)
-_EFFORT = 20_000  # steps of one search
+_EFFORT = 4_000  # steps of one search; twice the tensors are enough where the orders fit
 _LAYOUTS = 16  # orders of axes tried for one pairing
 
 

@@ -46,7 +46,7 @@ class UserModule:
         if not isinstance(module, nn.Module):
             found = "nothing (is a return missing?)" if module is None else f"an object of type {type(module).__name__}"
             raise BridgeError(f"{self.label}: gives {found}, expected a torch.nn.Module.")
-        self.module: nn.Module = module.eval()
+        self.module: nn.Module = module.cpu().eval()
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> Any:
         """What forward returns for the inputs of a Keras model, given by name where it has these names, else in order.
