@@ -12,7 +12,7 @@ ANY = 7  # how long an axis of unknown length is
 
 
 def probe_inputs(inputs: Iterable[Value], rows: int = 5, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random arrays by input name, (rows, ...): standard normal floats, bytes over their range, integers from 0 to 9."""
+    """Random arrays by input name, (rows, ...): normal floats, bytes over their range, other integers 0 to 9."""
     random = np.random.default_rng(seed)
     made = {}
     for value in inputs:

@@ -10,10 +10,11 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.keras_side.names import Names
 
-_MASK_USERS = ("Softmax", "BatchNormalization", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_MASK_USERS = ("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum")  # the others only hand it on
 _TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 SHOWN = 6
 
 
@@ -36,8 +37,12 @@ def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str
 
 
 def refuse_all_at_once(model: keras.Model, found: Names) -> None:
-    """Raises BridgeError with every reason, the first few in full."""
-    lines = refusals(model, found)
+    """Raises BridgeError with every reason that can be told before tracing."""
+    refuse(model, refusals(model, found))
+
+
+def refuse(model: keras.Model, lines: list[str]) -> None:
+    """Raises BridgeError if there are reasons, the first few in full."""
     if lines:
         more = f" (and {len(lines) - SHOWN} more; bridge inspect lists them)" if len(lines) > SHOWN else ""
         what = "; ".join(lines[:SHOWN])
@@ -46,6 +51,9 @@ def refuse_all_at_once(model: keras.Model, found: Names) -> None:
 
 def _layer_reason(layer: keras.Layer) -> str | None:
     kind = type(layer).__name__
+    regularizer = layer.activity_regularizer
+    if regularizer is not None and type(regularizer) not in _PENALTIES:
+        return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
     if not type(layer).__module__.startswith("keras.src.layers."):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
@@ -60,9 +68,6 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return "quantized or LoRA weights; merge them first"
     if getattr(layer, "renorm", False):
         return "batch renormalization (renorm=True)"
-    regularizer = layer.activity_regularizer
-    if regularizer is not None and type(regularizer).__name__ not in ("L1", "L2", "L1L2"):
-        return f"its activity regularizer {type(regularizer).__name__} is not L1, L2 or L1L2"
     return None
 
 

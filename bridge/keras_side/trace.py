@@ -23,12 +23,14 @@ import tensorflow as tf
 import tf2onnx
 from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from onnx import helper, numpy_helper
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import DOMAIN, OPSET
+from bridge.graph.fold import folded
 from bridge.keras_side.names import Names, names
-from bridge.keras_side.refusals import refuse_all_at_once
+from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense",)  # layers whose `activation` option becomes a node of its own
@@ -72,6 +74,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             args, kwargs = arguments(list(given))
             outputs = model(*args, training=_INFERENCE, **kwargs)
+        refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
@@ -95,7 +98,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     _fill(graph, proto, tracer.calls, rename, output_names)
-    return graph
+    return folded(graph)
 
 
 class _Tracer:
@@ -104,6 +107,7 @@ class _Tracer:
         self.calls: list[_Call] = []
         self.values: dict[int, tf.Tensor] = {}
         self.masked: list[str] = []
+        self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self._count: dict[str, int] = {}
 
     @contextlib.contextmanager
@@ -113,26 +117,47 @@ class _Tracer:
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Layer) and is_known(operation):
-                return self._layer(operation, args, kwargs)
+                reason = self._reason(operation, args, kwargs)
+                if not reason:
+                    return self._layer(operation, args, kwargs)
+                self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
             result = plain(operation, *args, **kwargs)
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
-                path = self.found.layers[id(operation)]
+                path = self._path(operation)
                 return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
             return result
 
-        with mock.patch.object(keras.Operation, "__call__", call):
+        def scope(layer: keras.Layer) -> Any:
+            return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
+
+        with (
+            mock.patch.object(keras.Operation, "__call__", call),
+            # TensorFlow's graphs refuse names that Keras allows: "a b"
+            mock.patch.object(keras.Layer, "_open_name_scope", scope),
+            # Keras computes the penalty besides; L1 brings a tensor that no output needs, which stops tf2onnx
+            mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
+            mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
+        ):
             yield
+
+    def _path(self, layer: keras.Layer) -> str:
+        return self.found.layers.get(id(layer), layer.name)
+
+    def _reason(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Why this call of a known layer can't be a node, if so."""
+        if id(layer) not in self.found.layers:
+            return "the model makes this layer anew in each call; make it once"
+        tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
+        if any(t.shape.rank is None for t in tensors):
+            return "its input has no known rank, which the conversion needs"
+        return mask_reason(layer, [kwargs.get("mask"), *(getattr(t, "_keras_mask", None) for t in tensors)])
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
-        path = self.found.layers.get(id(layer))
-        if path is None:
-            raise BridgeError(f"{layer.name} ({kind}): the model makes this layer anew in each call; make it once.")
+        path = self._path(layer)
         training = kwargs.pop("training", None)
-        kwargs.pop("mask", None)  # refuse_all_at_once and _refuse_mask see to the layers that would use it
+        kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
-        if any(t.shape.rank is None for t in tensors):
-            raise BridgeError(f"{path} ({kind}): its input has no known rank, which the conversion needs.")
         own = [*layer._trainable_variables, *layer._non_trainable_variables]
         own = [v for v in own if id(v) in self.found.weights]
         described = Layer(
@@ -156,7 +181,7 @@ class _Tracer:
         return self._penalized(layer, path, result, name) if penalized else result
 
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
-        if isinstance(activation, keras.Layer) or keras.activations.serialize(activation) not in _FUNCTIONS:
+        if activation not in keras.src.activations.ALL_OBJECTS:
             return activation(x)  # a layer, or the user's own function: traced as what it is
         config = {"name": layer.name, "activation": keras.activations.serialize(activation)}
         return self._placeholder(Layer("Activation", path, config), name, [x], [], x.shape, x.dtype.name, split=True)
@@ -194,7 +219,16 @@ class _Tracer:
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
 
 
-_FUNCTIONS = frozenset(keras.activations.serialize(f) for f in keras.src.activations.ALL_OBJECTS)
+def _as_constant(plain: Any) -> Any:
+    """FuncGraph.capture that makes a constant of a tensor which a layer holds, where TensorFlow makes an input of it."""
+
+    def capture(graph: FuncGraph, tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        if not tf.is_tensor(tensor) or not hasattr(tensor, "numpy") or tensor.dtype in (tf.resource, tf.variant):
+            return plain(graph, tensor, *args, **kwargs)
+        with graph.as_default():
+            return tf.constant(tensor.numpy())
+
+    return capture
 
 
 def is_known(layer: keras.Layer) -> bool:

@@ -33,7 +33,7 @@ def fill(model: keras.Model, graph: Graph) -> None:
     lacks, extra = set(variables) - set(graph.weights), set(graph.weights) - set(variables)
     if lacks or extra:
         raise BridgeError(
-            f"{model.name}: its weights are not those of the converted model: "
+            f"{model.name}: its weights are not the converted model's: "
             f"only here {', '.join(sorted(lacks)[:3]) or 'none'}, only there {', '.join(sorted(extra)[:3]) or 'none'}.\n"
             "Pass the architecture that was converted: --arch FILE.py:function"
         )

@@ -40,6 +40,12 @@ class Step:
     part: Part
     name: Name | None
 
+    @property
+    def mentioned(self) -> list[str]:
+        """The inputs that the call uses; a rule may have put a constant's value into its text instead."""
+        names = self.node.tensors
+        return [n for i, n in enumerate(names) if self.part.call is None or f"{{{i}}}" in self.part.call]
+
 
 @dataclass
 class Plan:
@@ -79,7 +85,7 @@ def make_plan(graph: Graph) -> Plan:
             plan.free[path] = names.of(path)
             _add(plan, Move(weight, ".".join(plan.free[path]), Take(path)))
     plan.moves = {path: plan.moves[path] for path in graph.weights}  # in Keras's order
-    used = {name for node in graph.nodes for name in node.inputs}
+    used = {name for step in plan.steps for name in step.mentioned}
     for value, array in graph.constants.items():
         if value in used and array.size and array.ndim:
             plan.constants[value] = names.of(f"constants/{value.replace('/', '_')}")

@@ -277,7 +277,7 @@ def _input_name(plan: Plan, name: str) -> str:
     if len(plan.graph.inputs) == 1:
         return "x"
     free = identifier(name)
-    return f"{free}_" if free in _RESERVED else free
+    return f"{free}_" if free in plan_names(plan) else free
 
 
 def _method(name: str, inputs: list[str], doc: str, lines: list[str], result: str = "Tensor") -> str:

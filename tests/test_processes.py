@@ -1,0 +1,121 @@
+"""The frameworks stay apart: by folder, by process, and out of commands that don't need them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge import process
+from bridge.errors import BridgeError
+from bridge.process import WorkerCrashed, claim, worker
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "bridge"
+HOME = {
+    "tensorflow": "keras_side",
+    "keras": "keras_side",
+    "tf2onnx": "keras_side",
+    "h5py": "keras_side",
+    "torch": "torch_side",
+    "safetensors": "torch_side",
+    "onnxruntime": "runtime",
+}
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").split(".")[0]
+
+
+def typed_only(file):
+    """Modules imported under TYPE_CHECKING alone: they cost and load nothing."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            names |= {n.module.split(".")[0] for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and n.module}
+    return names
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_each_framework_is_imported_on_its_own_side_only(file):
+    folder = file.relative_to(PACKAGE).parts[0]
+    for name in set(imported(file)) - typed_only(file):
+        assert HOME.get(name, folder) == folder, f"{file.name} imports {name}"
+
+
+def modules_after(code):
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+def test_help_imports_no_framework():
+    code = "from bridge.cli import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass"
+    assert not modules_after(code) & {*HOME, "onnx", "numpy", "rich"}
+
+
+def test_import_bridge_is_light():
+    assert not modules_after("import bridge; bridge.__version__; bridge.BridgeError") & {*HOME, "onnx", "numpy"}
+
+
+def test_keras_jobs_never_load_torch():
+    assert "torch" not in modules_after("import bridge.keras_side.jobs")
+
+
+def test_torch_jobs_never_load_tensorflow():
+    assert not modules_after("import bridge.torch_side.jobs") & {"tensorflow", "keras"}
+
+
+def test_a_second_framework_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    with pytest.raises(BridgeError, match="tensorflow is already imported in this process, and torch must not share"):
+        claim("torch_side")
+    monkeypatch.setitem(sys.modules, "torch", object())
+    with pytest.raises(BridgeError, match="torch is already imported in this process, and TensorFlow must not share"):
+        claim("keras_side")
+
+
+def test_a_bug_in_a_job_keeps_its_traceback():
+    with pytest.raises(WorkerCrashed, match=r"Traceback[\s\S]*KeyError: 'no such job'"):
+        worker("runtime").call("no such job")
+    assert worker("runtime").alive
+
+
+def test_a_dead_worker_is_told_and_replaced():
+    first = worker("runtime")
+    first._process.kill()
+    first._process.wait()
+    second = worker("runtime")
+    assert second is not first
+    assert second.alive
+
+
+def test_a_file_in_the_users_folder_is_not_imported_in_a_packages_place(tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+    made = process.Worker("runtime")
+    try:
+        with pytest.raises(WorkerCrashed, match="no such job"):
+            made.call("no such job")
+    finally:
+        made.stop()
+
+
+def test_python_m_bridge_works_like_bridge():
+    done = subprocess.run([sys.executable, "-m", "bridge", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("bridge, version")
+
+
+def test_a_mistake_on_the_command_line_is_one_message_and_exit_code_2(tmp_path):
+    words = [sys.executable, "-m", "bridge", "convert", "torch2onnx", str(tmp_path), "-o", str(tmp_path / "o.onnx")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"bridge: {tmp_path}: is not a bridge folder")
+    assert "Traceback" not in done.stderr
