@@ -14,7 +14,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.torch_side.matching import Axes, Candidate, Matcher, Slot
+from bridge.torch_side.matching import Axes, Candidate, Matcher, Pairs, Slot
 from bridge.torch_side.part import Take
 
 EXAMPLE = '{"fc1.weight": "dense/kernel", "w2": {"keras": "dense_1/kernel", "axes": [1, 0]}}'
@@ -34,7 +34,7 @@ def candidates_by_hand(file: Path, matcher: Matcher) -> Iterator[Candidate]:
     Raises BridgeError for names that do not exist, shapes that do not fit, and whatever the map leaves out.
     """
     entries = [_entry(file, key, value, matcher) for key, value in _read(file).items()]
-    pairs = {}
+    pairs: Pairs = {}
     for entry in entries:
         if entry.path in pairs:
             raise BridgeError(

@@ -110,7 +110,7 @@ def slots_of(module: nn.Module) -> list[Slot]:
     for key in persistent:
         if key in tensors and key.rpartition(".")[2] != "num_batches_tracked":  # a counter that Keras doesn't have
             keys.setdefault(id(tensors[key]), []).append(key)
-    slots = []
+    slots: list[Slot] = []
     for key, *aliases in keys.values():
         tensor = tensors[key]
         if tensor.is_floating_point() and tensor.dtype not in _PRECISE:

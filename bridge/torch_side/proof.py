@@ -126,8 +126,8 @@ class Reference:
         with torch.no_grad():
             forms = {"outputs": module(*tensors)}
             if hasattr(module, "logits"):
-                forms["logits"] = module.logits(*tensors)
-                final = module.final
+                forms["logits"] = module.logits(*tensors)  # type: ignore[operator]
+                final = str(module.final)
                 logarithm = F.log_softmax(forms["logits"], -1) if final == "softmax" else F.logsigmoid(forms["logits"])
                 forms[_NAMES[final]] = logarithm
         return {
