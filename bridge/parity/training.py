@@ -195,7 +195,7 @@ def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
 
 
 def _optimizer(optimizer: str | dict[str, Any], learning_rate: float | None) -> dict[str, Any]:
-    options = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
+    options: dict[str, Any] = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
     if options.get("name") not in OPTIMIZERS:
         raise BridgeError(f"optimizer {options.get('name')!r} is not known.\nChoose one of {', '.join(OPTIMIZERS)}.")
     if learning_rate is not None:

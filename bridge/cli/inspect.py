@@ -1,0 +1,81 @@
+"""bridge inspect: what is in a file, and what convert would do with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.convert import keras_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bridge.inspection import Inspection
+
+
+@click.command("inspect")
+@click.argument("file")
+@keras_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(file: str, as_json: bool, **options: Any) -> None:
+    """Show what is in FILE: layers, weights, versions; what convert would do with it, what it would refuse and why.
+
+    FILE is a Keras file, an .onnx file, a bridge folder or a .safetensors file. For Keras files that hold weights
+    alone, --arch or --mlp say how the layers are connected, as for convert.
+    """
+    from rich.console import Console
+
+    from bridge.inspection import inspect
+
+    found = inspect(file, **options)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        show(Console(highlight=False), found)
+
+
+def show(console: Console, found: Inspection) -> None:
+    """Prints an inspection."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(found.path, markup=False, soft_wrap=True)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    facts.add_row("format", Text(found.format))
+    for name, value in found.facts.items():
+        facts.add_row(Text(name), Text(value))
+    console.print(facts)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind", overflow="fold")
+    table.add_column("shape", overflow="fold")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    for layer in found.layers:
+        count = f"{layer.parameters:,}" if layer.weights else ""
+        shape = "" if layer.output_shape is None else sizes(layer.output_shape)
+        table.add_row(Text(layer.name), Text(layer.kind), shape, count, style="bold")
+        for weight in layer.weights:
+            fixed = " not trained" if weight.trainable is False else ""
+            table.add_row(Text(f"  {weight.name}"), f"{weight.dtype}{fixed}", sizes(weight.shape), "", style="dim")
+    console.print(table)
+    trained = "" if found.trainable is None else f", {found.trainable:,} of them trained"
+    console.print(f"{found.parameters:,} parameters{trained}.")
+    for line in found.convert:
+        console.print(line, markup=False, soft_wrap=True)
+    if found.refusals:
+        console.print("convert would refuse it:")
+        for line in found.refusals:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    for line in found.warnings:
+        console.print(f"WARNING: {line}", markup=False, soft_wrap=True)
+
+
+def sizes(shape: tuple[int | None, ...]) -> str:
+    """`batch x 64`, for people."""
+    words = ("batch" if n == 0 and s is None else "any" if s is None else str(s) for n, s in enumerate(shape))
+    return " x ".join(words) or "scalar"

@@ -1,0 +1,39 @@
+"""Which kind of file is it, and who tells of it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.errors import BridgeError
+from bridge.inspection.folder import inspect_folder
+from bridge.inspection.keras_file import inspect_keras
+from bridge.inspection.onnx_file import inspect_onnx
+from bridge.inspection.result import Inspection
+from bridge.inspection.tensors import inspect_safetensors
+
+
+def inspect(path: str | Path, *, arch: str | None = None, mlp: str | None = None, unsafe: bool = False) -> Inspection:
+    """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
+
+    arch, mlp, unsafe: as for convert; Keras files alone take them.
+    Raises BridgeError if the file is damaged, or of none of these kinds.
+    """
+    file = Path(path)
+    suffix = file.suffix.lower()
+    is_keras = suffix in (".keras", ".h5", ".hdf5") or (file / "saved_model.pb").is_file()
+    if not file.exists():
+        raise BridgeError(f"{path}: no such file.")
+    if is_keras:
+        return inspect_keras(str(path), arch, mlp, unsafe)
+    if arch or mlp or unsafe:
+        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp and --unsafe are for those.")
+    if file.is_dir():
+        return inspect_folder(file)
+    if suffix == ".onnx":
+        return inspect_onnx(file)
+    if suffix == ".safetensors":
+        return inspect_safetensors(file)
+    raise BridgeError(
+        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), .onnx, .safetensors and bridge folders,\n"
+        f"not {suffix or 'files without a suffix'}."
+    )

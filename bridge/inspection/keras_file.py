@@ -1,0 +1,93 @@
+"""A Keras file: its headers first, then, where it says how the layers are connected, the loaded model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from bridge.errors import BridgeError
+from bridge.inspection.result import Inspection, Layer, Shape, Weight
+from bridge.keras_side.client import ask
+from bridge.keras_side.source import Source
+
+
+def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) -> Inspection:
+    """What is in a Keras file, and what convert would refuse of it, all at once.
+
+    Raises BridgeError if the file is damaged, or if `arch` or `mlp` don't fit it.
+    """
+    told = ask("describe", path=path)
+    facts = {
+        "Keras": str(told["keras_version"] or "not told"),
+        "model": str(told["model_class"] or "not told: weights alone"),
+    }
+    if told["training_config"]:
+        facts["besides"] = "optimizer and loss, which convert leaves out"
+    refusals = [_without(path, line) for line in told["refusals"]]
+    if told["needs_architecture"] and not arch and not mlp:
+        way = f"--mlp {told['mlp']} with an activation for each ?, or " if told["mlp"] else ""
+        convert = [f"Weights alone: convert needs {way}--arch FILE.py:function or --arch config.json."]
+        return Inspection(path, told["format"], facts, _described(told["layers"]), convert, refusals)
+    if refusals and not (arch or unsafe):
+        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
+    try:
+        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe)))
+    except BridgeError as error:
+        if arch or mlp:
+            raise
+        lines = [_without(path, str(error))]
+        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
+    facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
+    layers = _surveyed(found)
+    convert = [] if found["refusals"] else _can(layers)
+    warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
+    named = {key: value for key, value in facts.items() if value}
+    return Inspection(path, told["format"], named, layers, convert, found["refusals"], warnings)
+
+
+def _can(layers: list[Layer]) -> list[str]:
+    if not layers:
+        return []
+    return [f"bridge convert keras2torch and keras2onnx take it: {len(layers)} layers, each one node and one module."]
+
+
+def _described(layers: list[dict[str, Any]]) -> list[Layer]:
+    return [
+        Layer(
+            layer["name"],
+            layer["class"],
+            None,
+            tuple(Weight(w["name"], tuple(w["shape"]), w["dtype"]) for w in layer["weights"]),
+        )
+        for layer in layers
+    ]
+
+
+def _surveyed(found: dict[str, Any]) -> list[Layer]:
+    """The layers of the loaded model with their weights; after them, weights that belong to none of them."""
+    left = {w["name"]: Weight(w["name"], tuple(w["shape"]), w["dtype"], w["trainable"]) for w in found["weights"]}
+    layers = []
+    for layer in found["layers"]:
+        mine = [name for name in left if name.rpartition("/")[0] == layer["name"]]
+        weights = tuple(_named(left.pop(name), name.rpartition("/")[2]) for name in mine)
+        shape = layer["output_shape"]
+        layers.append(Layer(layer["name"], layer["class"], None if shape is None else tuple(shape), weights))
+    if left:
+        layers.append(Layer("(the model's own)", "", None, tuple(left.values())))
+    return layers
+
+
+def _named(weight: Weight, name: str) -> Weight:
+    return Weight(name, weight.shape, weight.dtype, weight.trainable)
+
+
+def _values(values: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{v['name']} ({_sizes(tuple(v['shape']))}) {v['dtype']}" for v in values)
+
+
+def _sizes(shape: Shape) -> str:
+    return " x ".join("batch" if n == 0 and s is None else "any" if s is None else str(s) for n, s in enumerate(shape))
+
+
+def _without(path: str, line: str) -> str:
+    return line.removeprefix(f"{path}: ")
