@@ -101,9 +101,25 @@ def keras2torch(
 
     module = build(graph)
     proof = _proved(found, graph, module)
+    if into is not None:
+        return _into(graph, proof, into, output, map_file, force)
     if output is not None:
         write_folder(module, output, force=force)
     return Converted(module, weight_rows(plan_of(module)), proof)
+
+
+def _into(
+    graph: Graph, proof: Proof, into: str, output: Path | None, map_file: str | Path | None, force: bool
+) -> Converted:
+    from bridge.torch_side.into import convert_into, map_into
+
+    by_hand = Path(map_file) if map_file is not None else None
+    if output is not None:
+        mapping = convert_into(graph, into, output, by_hand, force)
+    else:
+        mapping = map_into(graph, into, by_hand)
+    proof = Proof(proof.onnx, mapping.difference)
+    return Converted(mapping.module.train(), mapping.describe(), proof, mapping.notes)
 
 
 def _proved(found: Traced, graph: Graph, module: nn.Module | None = None) -> Proof:

@@ -111,7 +111,9 @@ def _show(folder: Path, ran: list[list[str]], seconds: float) -> None:
         ("new-head", "the same, its last layer new", str(EPOCHS)),
         ("scratch", "random weights", str(EPOCHS)),
     ]
-    table = Table(box=box.SIMPLE_HEAD, title="Handwritten digits it has not seen, by ONNX Runtime", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title="Handwritten digits it has not seen, by ONNX Runtime", title_justify="left"
+    )
     for column in ("network", "begins with", "epochs", "loss", "right"):
         table.add_column(column, justify="left" if column in ("network", "begins with") else "right")
     for name, begins, epochs in rows:

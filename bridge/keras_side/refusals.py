@@ -20,14 +20,15 @@ SHOWN = 6
 
 def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str]:
     """One line for each layer, or option of a layer, that the conversion can't do."""
-    lines = []
+    lines, refused = [], ()
     for layer in model._flatten_layers():
         path = found.layers.get(id(layer))
-        if not path:
-            continue
+        if not path or path.startswith(refused):
+            continue  # the model itself, or a part of a refused layer: an LSTM's cell
         reason = _layer_reason(layer)
         if reason:
             lines.append(f"{path} ({type(layer).__name__}): {reason}")
+            refused = (*refused, f"{path}/")
     for weight in found.weights.values():
         for what, known in (("regularizer", _REGULARIZERS), ("constraint", _CONSTRAINTS)):
             config = getattr(weight, what)

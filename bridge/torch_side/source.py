@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import re
 import textwrap
@@ -212,10 +213,11 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
             continue
         targets = []
         for name in node.outputs:
-            variable = expressions[graph.inputs[0].name] if chain and not taps else _variable(name, taken)
+            wish = name if node.layer else node.kind.lower()
+            variable = expressions[graph.inputs[0].name] if chain and not taps else _variable(wish, taken)
             expressions[name] = variable
             targets.append(variable)
-        lines.append(f"{', '.join(targets)} = {call}")
+        lines.append(f"{', '.join(targets)} = {_bare(call)}")
         if taps:
             lines.append(f"values[{node.name!r}] = {targets[0]}")
     return _Lines(lines, expressions)
@@ -253,6 +255,12 @@ def _call(step: Step, inputs: list[str]) -> str:
     return template.format(*inputs, self=module)
 
 
+def _bare(call: str) -> str:
+    """The expression without parentheses round the whole of it."""
+    inner = call[1:-1]
+    return inner if call == f"({inner})" and not {"(", ")"} & set(inner) else call
+
+
 def _result(plan: Plan, values: dict[str, str]) -> str:
     outputs = [value.name for value in plan.graph.outputs]
     if len(outputs) == 1:
@@ -265,7 +273,8 @@ def _scalar(array: object) -> str:
 
 
 def _variable(name: str, taken: set[str]) -> str:
-    base = free = identifier(name.rpartition("/")[2] if not name.endswith(("/linear", "/value")) else name)
+    base = identifier(name.rpartition("/")[2] if not name.endswith(("/linear", "/value")) else name)
+    base = free = f"{base}_" if hasattr(builtins, base) else base
     number = 1
     while free in taken:
         free, number = f"{base}_{number}", number + 1
