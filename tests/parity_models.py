@@ -1,0 +1,41 @@
+"""Architectures for the parity and inspect tests, run by --arch in the Keras process; pytest's own never imports it."""
+
+import keras
+from keras import layers
+
+
+def normalised():
+    return keras.Sequential(
+        [
+            keras.Input((6,), name="x"),
+            layers.Dense(5, activation="relu", name="first"),
+            layers.BatchNormalization(name="norm", momentum=0.9),
+            layers.Dense(3, activation="softmax", name="last"),
+        ],
+        name="normalised",
+    )
+
+
+def dropped():
+    return keras.Sequential(
+        [
+            keras.Input((6,), name="x"),
+            layers.Dense(5, activation="relu", name="first"),
+            layers.Dropout(0.25, name="drop"),
+            layers.Dense(3, activation="softmax", name="last"),
+        ],
+        name="dropped",
+    )
+
+
+def two_outputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((2,), name="b")
+    joined = layers.Concatenate(name="joined")([a, b])
+    hidden = layers.Dense(5, activation="relu", name="first")(joined)
+    return keras.Model([a, b], [layers.Dense(3, "softmax", name="last")(hidden), layers.Dense(1, name="value")(hidden)])
+
+
+def convolved():
+    x = keras.Input((6,), name="x")
+    image = layers.Reshape((6, 1), name="image")(layers.Dense(6, name="first")(x))
+    return keras.Model(x, layers.Conv1DTranspose(2, 2, name="grown")(layers.Conv1DTranspose(3, 2, name="grow")(image)))
