@@ -155,15 +155,15 @@ def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, 
 
     An output inside the folder itself (its model.onnx) is brought up to date so.
     """
-    from bridge.torch_side.build import graph_of, load
     from bridge.torch_side.folder import digest_of, stamped
+    from bridge.torch_side.own_module import folder_graph
 
     folder = _folder(folder)
     output = Path(output)
     if output.suffix.lower() != ".onnx":
         raise BridgeError(f"{output}: an ONNX file is written to a name that ends in .onnx.")
     refuse_existing(output, force)
-    proto = stamped(graph_of(load(folder)), digest_of(folder / "model.safetensors"))
+    proto = stamped(folder_graph(folder), digest_of(folder / "model.safetensors"))
     write_proto(inlined(proto) if inline else proto, output, force=force)
     return proto
 
@@ -182,7 +182,7 @@ def torch2keras(
     arch: the code that builds the Keras model, where the model's config can't.
     weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count}.
     """
-    from bridge.torch_side.build import graph_of, load
+    from bridge.torch_side.own_module import folder_graph
 
     folder = _folder(folder)
     output = Path(output)
@@ -190,7 +190,7 @@ def torch2keras(
         raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
     refuse_existing(output, force)
     refuse_input_as_output(output, folder)
-    return home(graph_of(load(folder)), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
+    return home(folder_graph(folder), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
 
 
 def home(

@@ -121,10 +121,9 @@ def _show(folder: Path, ran: list[list[str]], seconds: float) -> None:
         table.add_row(name, begins, epochs, f"{scores.loss:.3f}", f"{scores.accuracy or 0:.1%}")
     console.print()
     console.print(table)
-    console.print(
-        "Transfer pays where the new data resembles the old. Clothes teach little about digits, so the network that\n"
-        "begins with random weights may well win here; with your own data, compare the same way.\n",
-        highlight=False,
+    click.echo(
+        "Transfer pays where the new data resembles the old. Clothes teach little about digits, so\n"
+        "random weights do as well here. With data of your own, compare the same way.\n"
     )
     console.print("Files:", highlight=False)
     for path in sorted(folder.iterdir()):

@@ -32,9 +32,9 @@ def fill(model: keras.Model, graph: Graph) -> None:
     variables = names(model).variables
     lacks, extra = set(variables) - set(graph.weights), set(graph.weights) - set(variables)
     if lacks or extra:
+        here, there = (", ".join(sorted(paths)[:3]) or "none" for paths in (lacks, extra))
         raise BridgeError(
-            f"{model.name}: its weights are not the converted model's: "
-            f"only here {', '.join(sorted(lacks)[:3]) or 'none'}, only there {', '.join(sorted(extra)[:3]) or 'none'}.\n"
+            f"{model.name}: its weights are not the converted model's: only here {here}, only there {there}.\n"
             "Pass the architecture that was converted: --arch FILE.py:function"
         )
     for path, variable in variables.items():

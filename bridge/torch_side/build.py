@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import linecache
 import weakref
 from dataclasses import replace
@@ -24,6 +25,7 @@ from bridge.torch_side.source import class_name, class_source, own_things, taps_
 
 _plans: weakref.WeakKeyDictionary[type[nn.Module], Plan] = weakref.WeakKeyDictionary()
 _numbers = itertools.count()
+_MAP_BYTES = 64 << 20
 _FORBIDDEN = {f"torch.{name}" for name in ("load", "save", "hub", "jit", "ops", "classes", "serialization", "utils")}
 
 
@@ -45,6 +47,11 @@ def load(folder: str | Path) -> nn.Module:
     """
     folder = Path(folder)
     graph = read_graph(folder)
+    if (into := read_map(folder).get("into")) is not None:
+        raise BridgeError(
+            f"{folder}: its weights are in a module of your own, {str(into)[:60]}, which no file makes bridge run.\n"
+            f"Use that class with model.safetensors, or bridge's own module from {folder / 'model.onnx'}."
+        )
     module = build(graph)
     module.load_state_dict(read_state(folder / "model.safetensors", module), strict=True)
     return module.eval()
@@ -54,6 +61,22 @@ def read_graph(model: Path) -> Graph:
     """The layered graph of a bridge folder or of a layered .onnx file."""
     file = model / "model.onnx" if model.is_dir() else model
     return from_proto(read_proto(existing_file(file, "the model")), str(file))
+
+
+def read_map(folder: Path) -> dict[str, Any]:
+    """map.json of a bridge folder; empty where there is none. Raises BridgeError if it is damaged."""
+    file = folder / "map.json"
+    if not file.exists():
+        return {}
+    try:
+        if file.stat().st_size > _MAP_BYTES:
+            raise ValueError("it is too large")
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BridgeError(f"{file}: can't be read: {str(error)[:100]}. Convert again.") from None
+    if not isinstance(found, dict):
+        raise BridgeError(f"{file}: is not a JSON object. Convert again.")
+    return found
 
 
 def read_state(file: Path, module: nn.Module) -> dict[str, Tensor]:

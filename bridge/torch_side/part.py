@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,15 @@ class Take:
         if self.axes is None:
             return "identity"
         return "transpose" if self.axes == (1, 0) else f"permute {self.axes}"
+
+    @classmethod
+    def named(cls, weight: str, move: str) -> Take:
+        """The Take that str() calls `move`. Raises ValueError if there is none."""
+        if move in ("identity", "transpose"):
+            return cls(weight, None if move == "identity" else (1, 0))
+        if not re.fullmatch(r"permute \(\d+(, \d+)+\)", move):
+            raise ValueError(f"unknown move {move!r}")
+        return cls(weight, tuple(map(int, re.findall(r"\d+", move))))
 
 
 @dataclass(frozen=True)
