@@ -24,7 +24,7 @@ def inspect_onnx(path: Path) -> Inspection:
         format="plain ONNX",
         facts=facts_of(proto) | {"operators": _counts(node.op_type for node in proto.graph.node)},
         layers=_nodes(proto),
-        convert=["bridge eval and bridge parity run it with ONNX Runtime."],
+        convert=["bridge eval and bridge parity run it."],
         refusals=["convert, finetune: a plain ONNX file does not say which Keras layer a node belongs to"],
         warnings=_not_finite({t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}),
     )
@@ -40,7 +40,7 @@ def inspect_layered(path: Path, proto: onnx.ModelProto) -> Inspection:
         format="layered ONNX",
         facts=facts | ({"between layers": between} if between else {}),
         layers=layers_of(graph),
-        convert=["bridge finetune trains it, bridge eval and bridge parity run it with ONNX Runtime."],
+        convert=["bridge finetune trains it, bridge eval runs it with ONNX Runtime."],
         warnings=_not_finite(graph.arrays),
     )
 
