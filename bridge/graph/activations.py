@@ -54,16 +54,17 @@ _PLAIN = {
     + number("one", 1)
     + "a = Div(x, root2)\nb = Erf(a)\nc = Add(b, one)\nd = Mul(x, half)\ny = Mul(d, c)",
     "glu": "left, right = Split <axis = -1, num_outputs = 2> (x)\ng = Sigmoid(right)\ny = Mul(left, g)",
-    # Martins and Astudillo 2016, algorithm 1: z sorted downwards, k supports if 1 + k z_k > sum_{j<=k} z_j
+    # z sorted downwards, s its running sums; k values are in the support: those with z_j > (s_j - 1) / j. Keras then
+    # takes tau = (sum of s_j over the support - 1) / k, where Martins and Astudillo (2016) have (s_k - 1) / k.
     "sparsemax": number("one", 1)
     + number("zero", 0)
     + integers("last", [-1])
     + "dims = Shape(x)\nwidth = Gather <axis = 0> (dims, last)\n"
     + "sorted, order = TopK <axis = -1> (x, width)\naxis0 = Squeeze(last)\nsums = CumSum(sorted, axis0)\n"
     + "start = Constant <value_int = 1> ()\nwide = Squeeze(width)\nend = Add(wide, start)\n"
-    + "ranks_i = Range(start, end, start)\nranks = CastLike(ranks_i, x)\nscaled = Mul(ranks, sorted)\n"
-    + "left = Add(scaled, one)\ninside = Greater(left, sums)\nones = CastLike(inside, x)\n"
-    + "k = ReduceSum <keepdims = 1> (ones, last)\nkept = Mul(ones, sorted)\n"
+    + "ranks_i = Range(start, end, start)\nranks = CastLike(ranks_i, x)\nless = Sub(sums, one)\n"
+    + "level = Div(less, ranks)\ninside = Greater(sorted, level)\nones = CastLike(inside, x)\n"
+    + "k = ReduceSum <keepdims = 1> (ones, last)\nkept = Mul(ones, sums)\n"
     + "total = ReduceSum <keepdims = 1> (kept, last)\nexcess = Sub(total, one)\ntau = Div(excess, k)\n"
     + "d = Sub(x, tau)\ny = Max(d, zero)",
 }

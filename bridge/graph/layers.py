@@ -101,11 +101,11 @@ def normalized_axes(layer: Layer, shape: Shape) -> list[int]:
 
 @body("UnitNormalization")
 def unit_normalization(layer: Layer, shapes: list[Shape]) -> str:
-    """y = x / sqrt(max(sum of squares over axis, 1e-12))."""
+    """y = x / max(norm over axis, 1e-12)."""
     axes = normalized_axes(layer, shapes[0])
     return (
         integers("axes", axes)
-        + number("least", 1e-12)
+        + number("least", 1e-24)
         + "sq = Mul(x, x)\nsum = ReduceSum <keepdims = 1> (sq, axes)\nm = Max(sum, least)\ns = Sqrt(m)\ny = Div(x, s)"
     )
 
@@ -239,7 +239,7 @@ def dot(layer: Layer, shapes: list[Shape]) -> str:
     equation, axes = dot_equation(layer, shapes)
     lines, names = "", ["x0", "x1"]
     if layer.config["normalize"]:
-        lines += number("least", 1e-12, "x0")
+        lines += number("least", 1e-14, "x0")  # the square of Keras's epsilon
         for i, axis in enumerate(axes):
             lines += integers(f"axis{i}", [axis])
             lines += f"sq{i} = Mul(x{i}, x{i})\nsum{i} = ReduceSum <keepdims = 1> (sq{i}, axis{i})\n"

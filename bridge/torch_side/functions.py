@@ -22,12 +22,16 @@ def squareplus(x: Tensor) -> Tensor:
 
 
 def sparsemax(x: Tensor) -> Tensor:
-    """The projection of x onto the probability simplex, over the last axis (Martins, Astudillo 2016)."""
+    """Keras's sparsemax over the last axis.
+
+    Its threshold is (sum of the support's running sums - 1) / k, where Martins and Astudillo (2016) have the last
+    running sum alone.
+    """
     ordered = x.sort(dim=-1, descending=True).values
     sums = ordered.cumsum(dim=-1)
     rank = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
-    support = (1 + rank * ordered > sums).to(x.dtype)
-    tau = ((support * ordered).sum(-1, keepdim=True) - 1) / support.sum(-1, keepdim=True)
+    support = (ordered > (sums - 1) / rank).to(x.dtype)
+    tau = ((support * sums).sum(-1, keepdim=True) - 1) / support.sum(-1, keepdim=True)
     return (x - tau).clamp(min=0)
 
 
@@ -36,9 +40,9 @@ def softmax_over(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     return (x - torch.logsumexp(x, dims, keepdim=True)).exp()
 
 
-def unit_norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """x / sqrt(max(sum of squares over dims, 1e-12)), as Keras normalizes."""
-    return x / x.square().sum(dims, keepdim=True).clamp(min=1e-12).sqrt()
+def unit_norm(x: Tensor, dims: tuple[int, ...], least: float = 1e-7) -> Tensor:
+    """x / max(its norm over dims, least)."""
+    return x / x.square().sum(dims, keepdim=True).clamp(min=least**2).sqrt()
 
 
 def mask_steps(x: Tensor, value: float) -> Tensor:

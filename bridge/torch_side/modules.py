@@ -121,6 +121,23 @@ class Dropout(nn.Module):
         return x * F.dropout(x.new_ones(sizes), self.p)
 
 
+class AlphaDropout(nn.Module):
+    """nn.AlphaDropout whose mask is shared along the axes where noise_shape is 1 (None: as long as x)."""
+
+    def __init__(self, p: float, noise_shape: tuple[int | None, ...]):
+        super().__init__()
+        self.p, self.noise_shape = p, noise_shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        sizes = [x.shape[d] if size is None else size for d, size in enumerate(self.noise_shape)]
+        kept = (torch.rand(sizes, dtype=x.dtype, device=x.device) >= self.p).to(x.dtype)
+        low = -1.6732632423543772 * 1.0507009873554805  # what selu tends to
+        scale = ((1 - self.p) * (1 + self.p * low**2)) ** -0.5
+        return scale * (x * kept + low * (1 - kept)) - scale * low * self.p
+
+
 class GaussianDropout(nn.Module):
     """x times noise of mean 1 and standard deviation sqrt(p / (1 - p)), in training."""
 

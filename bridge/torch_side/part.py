@@ -56,7 +56,8 @@ class Take:
 
     def to_keras(self, tensor: torch.Tensor) -> np.ndarray:
         array = tensor.detach().cpu().numpy()
-        return np.ascontiguousarray(array if self.axes is None else array.transpose(np.argsort(self.axes)))
+        moved = array if self.axes is None else array.transpose(np.argsort(self.axes))
+        return np.array(moved, order="C", copy=None)  # ascontiguousarray would give a scalar an axis
 
     def shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The torch tensor's shape."""

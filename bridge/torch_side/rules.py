@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from bridge.graph import Layer, Refused
+from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.layers import dot_equation, normalization_constants, normalization_shape, normalized_axes
 from bridge.torch_side import functions
 from bridge.torch_side.modules import (
     ActivityRegularization,
+    AlphaDropout,
     BatchNorm,
     Dropout,
     GaussianDropout,
@@ -55,8 +56,9 @@ def gaussian_noise(layer: Layer, shapes: list[Shape]) -> Part:
 
 @rule("AlphaDropout")
 def alpha_dropout(layer: Layer, shapes: list[Shape]) -> Part:
-    if layer.config.get("noise_shape") is not None:
-        raise Refused("AlphaDropout with a noise_shape")
+    noise_shape = layer.config.get("noise_shape")
+    if noise_shape is not None:
+        return Part(New(AlphaDropout, layer.config["rate"], tuple(noise_shape)))
     return Part(New(nn.AlphaDropout, layer.config["rate"]))
 
 
@@ -111,7 +113,7 @@ def layer_normalization(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("UnitNormalization")
 def unit_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     axes = tuple(normalized_axes(layer, shapes[0]))
-    return Part(call=f"unit_norm({{0}}, {axes})", functions=(functions.unit_norm,))
+    return Part(call=f"unit_norm({{0}}, {axes}, 1e-12)", functions=(functions.unit_norm,))
 
 
 @rule("Rescaling")
@@ -147,7 +149,9 @@ def flatten(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("Reshape")
 def reshape(layer: Layer, shapes: list[Shape]) -> Part:
     target = tuple(map(int, layer.config["target_shape"]))
-    flat = "{0}.flatten(1)" if len(shapes[0]) > 2 else "{0}"
+    flat = "{0}.flatten(1)" if len(shapes[0]) > 2 else "{0}" if len(shapes[0]) == 2 else "{0}.unsqueeze(1)"
+    if not target:  # one value a row
+        return Part(call=f"{flat}.squeeze(1)")
     return Part(call=flat if target == (-1,) else f"{flat}.unflatten(1, {target})")
 
 
