@@ -175,7 +175,8 @@ class _Tracer:
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         spec = keras.tree.map_structure(_as_spec, (args, kwargs))
         out = layer.compute_output_spec(*spec[0], **spec[1])
-        result = self._placeholder(described, first, tensors, own, out.shape, out.dtype, training=fixed)
+        shape = _activated(layer.activation, out.shape) if kind == "Activation" else out.shape
+        result = self._placeholder(described, first, tensors, own, shape, out.dtype, training=fixed)
         if splits:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(layer, path, result, name) if penalized else result
@@ -184,7 +185,8 @@ class _Tracer:
         if activation not in keras.src.activations.ALL_OBJECTS:
             return activation(x)  # a layer, or the user's own function: traced as what it is
         config = {"name": layer.name, "activation": keras.activations.serialize(activation)}
-        return self._placeholder(Layer("Activation", path, config), name, [x], [], x.shape, x.dtype.name, split=True)
+        shape = _activated(activation, tuple(x.shape))
+        return self._placeholder(Layer("Activation", path, config), name, [x], [], shape, x.dtype.name, split=True)
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
@@ -238,6 +240,12 @@ def is_known(layer: keras.Layer) -> bool:
 
 def is_built_in(layer: keras.Layer) -> bool:
     return type(layer).__module__.startswith("keras.src.layers.")
+
+
+def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The shape after an activation: glu halves the last axis, which Keras's own layers don't say."""
+    halves = activation is keras.activations.glu and shape[-1] is not None
+    return (*shape[:-1], shape[-1] // 2) if halves else shape
 
 
 def _as_spec(value: Any) -> Any:
