@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from onnx import helper
 from parity_files import LAYERS, MODELS, change, spoil, write_h5
 
+import bridge
 from bridge.cli import cli
 from bridge.convert import keras2onnx, keras2torch
 from bridge.data import Data
@@ -229,6 +230,12 @@ def test_relative_l2_is_over_all_arrays_together():
     wanted = {"a": np.float32([3.0]), "b": np.float32([4.0])}
     assert relative_l2(wanted | {"a": np.float32([3.5])}, wanted) == pytest.approx(0.1)
     assert math.isnan(relative_l2(wanted | {"a": np.float32([np.nan])}, wanted))
+
+
+def test_the_python_name_stays_callable_after_its_first_call(tmp_path):
+    onnx.save(onnx_samples.mlp((12, 4)), tmp_path / "m.onnx")
+    for _ in range(2):
+        assert bridge.parity(tmp_path / "m.onnx", tmp_path / "m.onnx", rows=2).ok
 
 
 def test_the_command_prints_a_table_within_80_columns(files):
