@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -37,17 +37,21 @@ def _share(right: torch.Tensor) -> torch.Tensor:
 
 
 class Running:
-    """Means over an epoch's rows of loss and accuracy, and each step's loss; computed in chunks, not at each step."""
+    """Means over an epoch's rows of loss and accuracies, and each step's loss; computed in chunks, not at each step.
 
-    def __init__(self, accuracy: Metric | None, chunk: int = 64):
-        self.accuracy, self.chunk = accuracy, chunk
+    accuracies: name -> (the output's number, its metric).
+    """
+
+    def __init__(self, accuracies: dict[str, tuple[int, Metric]], chunk: int = 64):
+        self.accuracies, self.chunk = accuracies, chunk
         self.losses: list[float] = []
-        self._rows = self._loss = self._right = 0.0
-        self._waiting: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._rows = self._loss = 0.0
+        self._right = dict.fromkeys(accuracies, 0.0)
+        self._waiting: list[tuple[torch.Tensor, list[torch.Tensor], Sequence[torch.Tensor]]] = []
 
-    def add(self, loss: torch.Tensor, prediction: torch.Tensor, target: torch.Tensor) -> bool:
-        """Takes a step's loss (a batch mean) and its batch; True if a chunk has just been computed."""
-        self._waiting.append((loss.detach(), prediction.detach(), target))
+    def add(self, loss: torch.Tensor, predictions: list[torch.Tensor], targets: Sequence[torch.Tensor]) -> bool:
+        """Takes a step's loss (a batch mean) and its batch, by output; True if a chunk has just been computed."""
+        self._waiting.append((loss.detach(), [prediction.detach() for prediction in predictions], targets))
         if len(self._waiting) < self.chunk:
             return False
         self.compute()
@@ -58,15 +62,16 @@ class Running:
         if not self._waiting:
             return
         losses, predictions, targets = zip(*self._waiting, strict=True)
-        values = torch.stack(losses).tolist()
+        values, rows = torch.stack(losses).tolist(), [len(columns[0]) for columns in targets]
         self.losses += values
-        self._loss += sum(value * len(target) for value, target in zip(values, targets, strict=True))
-        self._rows += sum(len(target) for target in targets)
-        if self.accuracy is not None:
-            self._right += float(self.accuracy(torch.cat(predictions), torch.cat(targets)).sum())
+        self._loss += sum(value * count for value, count in zip(values, rows, strict=True))
+        self._rows += sum(rows)
+        for name, (output, accuracy) in self.accuracies.items():
+            predicted, wanted = (torch.cat([columns[output] for columns in c]) for c in (predictions, targets))
+            self._right[name] += float(accuracy(predicted, wanted).sum())
         self._waiting.clear()
 
-    def means(self) -> tuple[float, float | None]:
-        """(loss, accuracy or None), each row with the same weight, the last partial batch included."""
+    def means(self) -> dict[str, float]:
+        """{"loss": ..., "accuracy": ...}, each row with the same weight, the last partial batch included."""
         self.compute()
-        return self._loss / self._rows, None if self.accuracy is None else self._right / self._rows
+        return {"loss": self._loss / self._rows} | {name: right / self._rows for name, right in self._right.items()}

@@ -14,7 +14,8 @@ from bridge.torch_side.metrics import Metric, accuracy_for
 
 Loss = str | Mapping[str, str] | None
 Targets = np.ndarray | Mapping[str, np.ndarray]
-ACTIVATION = {"softmax": lambda logits: logits.softmax(-1), "sigmoid": torch.sigmoid}
+Activate = Callable[[torch.Tensor], torch.Tensor]
+ACTIVATION: dict[str, Activate] = {"softmax": lambda logits: logits.softmax(-1), "sigmoid": torch.sigmoid}
 
 
 class Objective:
@@ -27,20 +28,28 @@ class Objective:
         outputs = _outputs_of(module, inputs)
         self.names: tuple[str, ...] = tuple(outputs)
         self.shapes = {name: tuple(output.shape[1:]) for name, output in outputs.items()}
-        self.final: str | None = getattr(module, "final", None) if hasattr(module, "logits") else None
+        finals = getattr(module, "final", None) if hasattr(module, "logits") else None
+        finals = finals if isinstance(finals, Mapping) else {self.names[0]: finals}
         given = self._by_output(y, "targets")
         self.losses = {
-            name: losses.choose(self.final, self.shapes[name], given[name]) if loss is None else losses.known(chosen)
+            name: losses.choose(finals.get(name), self.shapes[name], given[name])
+            if not chosen
+            else losses.known(chosen)
             for name, chosen in self._by_output(loss or "", "loss").items()
         }
-        first = self.names[0]
-        self.loss_name = self.losses[first] if len(self.names) == 1 else "+".join(self.losses.values())
-        self.logits = len(self.names) == 1 and losses.through_logits(self.loss_name, self.final)
-        functions = losses.FROM_LOGITS if self.logits else losses.FROM_OUTPUT
-        self._functions = [functions[self.losses[name]] for name in self.names]
+        self.loss_name = "+".join(self.losses.values())
+        through = [losses.through_logits(self.losses[name], finals.get(name)) for name in self.names]
+        self.logits = any(through)
         self._call: Callable[..., object] = module.logits if self.logits else module  # type: ignore[assignment]
+        self._functions = [
+            (losses.FROM_LOGITS if straight else losses.FROM_OUTPUT)[self.losses[name]]
+            for name, straight in zip(self.names, through, strict=True)
+        ]
+        # what logits() left out of the outputs: those whose loss is not taken through it get it back here
+        left_out = [ACTIVATION.get(finals.get(name) or "") if self.logits else None for name in self.names]
+        self._activations = [None if straight else a for straight, a in zip(through, left_out, strict=True)]
         self._penalty: Callable[[], torch.Tensor] | None = getattr(module, "penalty", None)
-        self.accuracy_name, self.accuracy = self._accuracy() if len(self.names) == 1 else (None, None)
+        self.accuracies = self._accuracies([a if s else None for s, a in zip(through, left_out, strict=True)])
 
     def targets(self, y: Targets, origin: str = "the targets") -> list[torch.Tensor]:
         """The targets as tensors, in the outputs' order. Raises BridgeError if they don't fit."""
@@ -49,26 +58,32 @@ class Objective:
 
     def __call__(
         self, inputs: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(mean loss, prediction): the prediction is the first output or its logits."""
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(mean loss, each output or its logits): several outputs' losses are added up, as Keras does."""
         result = self._call(*inputs)
         outputs = [result[name] for name in self.names] if isinstance(result, dict) else [result]
+        if len(outputs) > 1:
+            pairs = zip(outputs, self._activations, strict=True)
+            outputs = [activate(output) if activate else output for output, activate in pairs]
         loss = self._functions[0](outputs[0], targets[0])
         for function, output, target in zip(self._functions[1:], outputs[1:], targets[1:], strict=True):
             loss = loss + function(output, target)
         if self._penalty is not None:
             loss = loss + self._penalty()
-        return loss, outputs[0]
+        return loss, outputs
 
-    def _accuracy(self) -> tuple[str | None, Metric | None]:
-        found = accuracy_for(self.loss_name, self.shapes[self.names[0]])
-        if found is None:
-            return None, None
-        name, metric = found
-        if self.logits and self.loss_name == losses.BINARY:
-            activation = ACTIVATION[str(self.final)]
-            return name, lambda logits, target: metric(activation(logits), target)
-        return name, metric
+    def _accuracies(self, activations: list[Activate | None]) -> dict[str, tuple[int, Metric]]:
+        """By the name in the history: accuracy, or, of several outputs, OUTPUT_accuracy. activations: of logits."""
+        found = {}
+        for number, (name, activate) in enumerate(zip(self.names, activations, strict=True)):
+            known = accuracy_for(self.losses[name], self.shapes[name])
+            if known is None:
+                continue
+            title, metric = known
+            if activate is not None and self.losses[name] == losses.BINARY:
+                metric = _after(activate, metric)
+            found[title if len(self.names) == 1 else f"{name}_{title}"] = (number, metric)
+        return found
 
     def _by_output(self, given: object, what: str) -> dict:
         if not isinstance(given, Mapping):
@@ -82,6 +97,10 @@ class Objective:
         if missing := [name for name in self.names if name not in given]:
             raise BridgeError(f"no {what} for the output {missing[0]!r}.\nThe outputs are {', '.join(self.names)}.")
         return {name: given[name] for name in self.names}
+
+
+def _after(activate: Activate, metric: Metric) -> Metric:
+    return lambda logits, target: metric(activate(logits), target)
 
 
 def _outputs_of(module: nn.Module, inputs: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:

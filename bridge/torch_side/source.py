@@ -46,22 +46,7 @@ def plan_names(plan: Plan) -> set[str]:
 
 def class_source(plan: Plan) -> str:
     """The module's class alone."""
-    graph, final = plan.graph, final_step(plan)
-    inputs = [_input_name(plan, value.name) for value in graph.inputs]
-    blocks = [_init(plan)]
-    if final is None:
-        lines = _forward(plan, plan.steps)
-        result = "Tensor" if len(graph.outputs) == 1 else "dict[str, Tensor]"
-        body = [*lines.body, f"return {_result(plan, lines.values)}"]
-        blocks.append(_method("forward", inputs, _doc(plan), body, result))
-    else:
-        lines = _forward(plan, [step for step in plan.steps if step is not final])
-        value = lines.values[final.node.tensors[0]]
-        doc = f"The outputs before the final {final_word(final)}: train on these."
-        blocks.append(_method("logits", inputs, doc, [*lines.body, f"return {value}"]))
-        call = _call(final, [f"self.logits({', '.join(inputs)})"])
-        blocks.append(_method("forward", inputs, _doc(plan), [f"return {call}"]))
-    blocks += _training_methods(plan)
+    graph = plan.graph
     names = literal(tuple(value.name for value in graph.inputs))
     shapes = ", ".join(f"{value.name!r}: {literal((value.shape or ())[1:])}" for value in graph.inputs)
     head = [
@@ -71,9 +56,33 @@ def class_source(plan: Plan) -> str:
         f"    input_names = {names}",
         f"    input_shapes = {{{shapes}}}  # without the batch axis",
     ]
-    if final is not None:
-        head.append(f'    final = "{final_word(final)}"')
+    words = {name: final_word(step) for name, step in final_steps(plan).items()}
+    if words:
+        head.append(f"    final = {words if len(graph.outputs) > 1 else literal(*words.values())}")
+    blocks = [_init(plan), *_forward_methods(plan), *_training_methods(plan)]
     return "\n".join(head) + "\n\n" + "\n\n".join(textwrap.indent(block, "    ") for block in blocks) + "\n"
+
+
+def _forward_methods(plan: Plan) -> list[str]:
+    """`forward`; and `logits` where a softmax or sigmoid ends the model."""
+    finals, outputs = final_steps(plan), [value.name for value in plan.graph.outputs]
+    inputs = [_input_name(plan, value.name) for value in plan.graph.inputs]
+    result = "Tensor" if len(outputs) == 1 else "dict[str, Tensor]"
+    lines = _forward(plan, [step for step in plan.steps if step not in finals.values()])
+    before = {o: lines.values[finals[o].node.tensors[0] if o in finals else o] for o in outputs}
+    listed = ", ".join(f"{name!r}: {value}" for name, value in before.items())
+    body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
+    if not finals:
+        return [_method("forward", inputs, _doc(plan), body, result)]
+    doc = f"The outputs before the final {' or '.join(dict.fromkeys(map(str, map(final_word, finals.values()))))}"
+    logits = _method("logits", inputs, f"{doc}: train on these.", body, result)
+    inner = f"self.logits({', '.join(inputs)})"
+    if len(outputs) == 1:
+        body = [f"return {_call(finals[outputs[0]], [inner])}"]
+    else:
+        activated = [f"outputs[{o!r}] = {_call(step, [f'outputs[{o!r}]'])}" for o, step in finals.items()]
+        body = [f"outputs = {inner}", *activated, "return outputs"]
+    return [logits, _method("forward", inputs, _doc(plan), body, result)]
 
 
 def taps_source(plan: Plan) -> str:
@@ -106,16 +115,16 @@ def _is_used(line: str, text: str) -> bool:
     return line not in words or re.search(words[line], text) is not None
 
 
-def final_step(plan: Plan) -> Step | None:
-    """The softmax or sigmoid that ends a model's only output, if one does: training goes through what is before it."""
+def final_steps(plan: Plan) -> dict[str, Step]:
+    """The softmax or sigmoid that ends an output, by output: training goes through what is before it."""
     graph = plan.graph
-    if len(graph.outputs) != 1:
-        return None
-    step = next((s for s in plan.steps if graph.outputs[0].name in s.node.outputs), None)
     uses = Counter(name for node in graph.nodes for name in node.inputs)
-    if step is None or uses[graph.outputs[0].name] or final_word(step) is None:
-        return None
-    return step
+    makers = {name: step for step in plan.steps for name in step.node.outputs}
+    return {
+        value.name: makers[value.name]
+        for value in graph.outputs
+        if value.name in makers and not uses[value.name] and final_word(makers[value.name]) is not None
+    }
 
 
 def final_word(step: Step) -> str | None:
@@ -259,13 +268,6 @@ def _bare(call: str) -> str:
     """The expression without parentheses round the whole of it."""
     inner = call[1:-1]
     return inner if call == f"({inner})" and not {"(", ")"} & set(inner) else call
-
-
-def _result(plan: Plan, values: dict[str, str]) -> str:
-    outputs = [value.name for value in plan.graph.outputs]
-    if len(outputs) == 1:
-        return values[outputs[0]]
-    return "{" + ", ".join(f"{name!r}: {values[name]}" for name in outputs) + "}"
 
 
 def _scalar(array: object) -> str:

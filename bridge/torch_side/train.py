@@ -83,7 +83,7 @@ def fit(
                 row: dict[str, float] = {"epoch": epoch}
                 shuffled = order(len(data), seed, epoch) if shuffle else None
                 running = _train_epoch(module, objective, stepper, data, batch, epoch, shuffled, on_step)
-                row |= _named(objective, running)
+                row |= running.means()
                 if held_out:
                     row |= {
                         f"val_{name}": value for name, value in evaluate(module, objective, held_out, batch).items()
@@ -141,13 +141,13 @@ def train_steps(
 def evaluate(module: nn.Module, objective: Objective, data: Rows, batch: int) -> dict[str, float]:
     """Loss and accuracy of `module` in inference mode, every row with the same weight."""
     module.eval()
-    running = Running(objective.accuracy)
+    running = Running(objective.accuracies)
     device = next(module.parameters(), torch.empty(0)).device
     with torch.no_grad():
         for inputs, targets in data.batches(max(batch, 256), device):
-            value, prediction = objective(inputs, targets)
-            running.add(value, prediction, targets[0])
-    return _named(objective, running)
+            value, predictions = objective(inputs, targets)
+            running.add(value, predictions, targets)
+    return running.means()
 
 
 def _train_epoch(
@@ -161,20 +161,20 @@ def _train_epoch(
     on_step: Callable[[int, int], None] | None,
 ) -> Running:
     train_mode(module)
-    running = Running(objective.accuracy)
+    running = Running(objective.accuracies)
     constrain = getattr(module, "constrain", None)
     update, clear, add, steps = stepper.apply, stepper.clear, running.add, -(-len(data) // batch)
     no_grad = torch.no_grad()
     device = next(module.parameters()).device
     for inputs, targets in data.batches(batch, device, shuffled):
-        value, prediction = objective(inputs, targets)
+        value, predictions = objective(inputs, targets)
         value.backward()
         with no_grad:
             update()
             if constrain is not None:
                 constrain()
         clear()
-        if add(value, prediction, targets[0]):
+        if add(value, predictions, targets):
             _check_finite(running, epoch, stepper)
             if on_step is not None:
                 on_step(len(running.losses), steps)
@@ -201,11 +201,6 @@ def _trainable(module: nn.Module) -> list[nn.Parameter]:
     if not params:
         raise BridgeError("the network has no trainable parameter: all of them are frozen. Freeze fewer.")
     return params
-
-
-def _named(objective: Objective, running: Running) -> dict[str, float]:
-    loss, accuracy = running.means()
-    return {"loss": loss} if accuracy is None else {"loss": loss, str(objective.accuracy_name): accuracy}
 
 
 class _Best:
