@@ -100,7 +100,7 @@ def progress(epochs: int) -> Iterator[dict[str, Any]]:
         task = bar.add_task(f"epoch 1 of {epochs}", total=None)
 
         def on_epoch(row: dict[str, float]) -> None:
-            bar.console.print(line(row, epochs), highlight=False)
+            bar.console.print(line(row, epochs), highlight=False, soft_wrap=True)
             bar.update(task, description=f"epoch {int(row['epoch']) + 1} of {epochs}", completed=0)
 
         yield {"on_epoch": on_epoch, "on_step": lambda done, steps: bar.update(task, completed=done, total=steps)}

@@ -159,6 +159,8 @@ def _show_layers(console: Console, report: Report) -> None:
     from rich import box
     from rich.table import Table
 
+    from bridge.graph import BODIES
+
     letters = list(dict.fromkeys(layer.file for layer in report.layers))[:COLUMNS]
     if not letters:
         return
@@ -170,7 +172,10 @@ def _show_layers(console: Console, report: Report) -> None:
     by_layer: dict[str, dict[str, Any]] = {}
     for layer in report.layers:
         by_layer.setdefault(layer.layer, {})[layer.file] = layer
-    names = list(by_layer)
+    # operators between the layers are shown where they differ
+    names = [
+        n for n, found in by_layer.items() if any(r.kind in BODIES or not (r.kind and r.ok) for r in found.values())
+    ]
     shown = names if len(names) <= MOST_LAYERS else _around(names, report)
     for name in shown:
         found = by_layer[name]
@@ -180,6 +185,8 @@ def _show_layers(console: Console, report: Report) -> None:
     console.print(table)
     if len(shown) < len(names):
         console.print(f"{len(shown)} of {len(names)} layers; --json lists them all.")
+    if len(names) < len(by_layer):
+        console.print(f"The {len(by_layer) - len(names)} operators between the layers agree too.", highlight=False)
 
 
 def _around(names: list[str], report: Report) -> list[str]:
