@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bridge.keras_side.names import names
-from bridge.keras_side.trace import named_outputs, signature
+from bridge.keras_side.signature import named_outputs, signature
 
 
 def gradients(

@@ -10,8 +10,9 @@ from bridge.errors import BridgeError
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.refusals import refusals
+from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
-from bridge.keras_side.trace import signature, trace
+from bridge.keras_side.trace import trace
 
 
 def inputs_of(model: keras.Model) -> list[dict[str, Any]]:

@@ -12,29 +12,29 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 import keras
 import numpy as np
-import onnx
 import tensorflow as tf
 import tf2onnx
 from keras.src.export.tf2onnx_lib import patch_tf2onnx
-from onnx import helper, numpy_helper
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from bridge.errors import BridgeError
 from bridge.graph import BODIES, Graph, Layer, Node, Value
-from bridge.graph.body import DOMAIN, OPSET
+from bridge.graph.body import OPSET
 from bridge.graph.fold import folded
 from bridge.keras_side.names import Names, names
+from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
+from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense",)  # layers whose `activation` option becomes a node of its own
-_PLACEHOLDER = "bridge_layer_"
+_CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
+_TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
+_ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 
 
 class _Inference(int):
@@ -42,15 +42,6 @@ class _Inference(int):
 
 
 _INFERENCE = _Inference(0)
-
-
-@dataclass
-class _Call:
-    """One call of a layer, met while tracing."""
-
-    node: Node
-    inputs: list[Value]  # of its tensors; only shape and dtype count
-    output: Value
 
 
 def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
@@ -61,6 +52,9 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     found = names(model)
     refuse_all_at_once(model, found)
     inputs, arguments = signature(model)
+    if not all(layer.built for layer in model._flatten_layers()):
+        _build(model)
+        found = names(model)
     tracer = _Tracer(model, found)
     variables = list(found.variables.values())
     weights = list(found.weights.values())
@@ -82,7 +76,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    handlers = {"PyFunc": (_as_placeholder, [])}
+    handlers = {"PyFunc": (as_placeholder, [])}
     function = tf.function(forward, input_signature=specs, autograph=False)
     proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
@@ -97,14 +91,21 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         keras_config=_config(model),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
-    _fill(graph, proto, tracer.calls, rename, output_names)
+    fill(graph, proto, tracer.calls, rename, output_names)
     return folded(graph)
+
+
+def _build(model: keras.Model) -> None:
+    """Calls the model once: a layer that is another's activation has no weights before."""
+    inputs, arguments = signature(model)
+    args, kwargs = arguments([keras.ops.zeros((1, *(size or 1 for size in v.shape[1:])), v.dtype) for v in inputs])
+    model(*args, training=False, **kwargs)
 
 
 class _Tracer:
     def __init__(self, model: keras.Model, found: Names):
         self.model, self.found = model, found
-        self.calls: list[_Call] = []
+        self.calls: list[Call] = []
         self.values: dict[int, tf.Tensor] = {}
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
@@ -147,16 +148,24 @@ class _Tracer:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
             return "the model makes this layer anew in each call; make it once"
-        tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
+        if kwargs.get("training") and type(layer).__name__ in _ACTS_IN_TRAINING:
+            return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        mask = kwargs.get("mask")
+        tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
-        return mask_reason(layer, [kwargs.get("mask"), *(getattr(t, "_keras_mask", None) for t in tensors)])
+        wrong = {t.dtype.name for t in tensors} - {"float32"} if type(layer).__name__ not in _TAKE_ANY else set()
+        if wrong:
+            return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
+        if kind in _CAST:
+            args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         own = [*layer._trainable_variables, *layer._non_trainable_variables]
         own = [v for v in own if id(v) in self.found.weights]
@@ -209,10 +218,10 @@ class _Tracer:
         node = Node(name, layer.kind, [], [name], layer, training, {"split": True} if split else {})
         inputs = [Value("", tuple(t.shape), t.dtype.name) for t in tensors]
         number = len(self.calls)
-        self.calls.append(_Call(node, inputs, Value(name, tuple(shape), dtype)))
+        self.calls.append(Call(node, inputs, Value(name, tuple(shape), dtype)))
         weights = [self.values[id(v)] for v in own]
         out = tf.numpy_function(
-            lambda *_: np.zeros(()), [*tensors, *weights], tf.as_dtype(dtype), name=f"{_PLACEHOLDER}{number}"
+            lambda *_: np.zeros(()), [*tensors, *weights], tf.as_dtype(dtype), name=f"{PLACEHOLDER}{number}"
         )
         return tf.ensure_shape(out, shape)
 
@@ -222,7 +231,7 @@ class _Tracer:
 
 
 def _as_constant(plain: Any) -> Any:
-    """FuncGraph.capture that makes a constant of a tensor which a layer holds, where TensorFlow makes an input of it."""
+    """FuncGraph.capture that makes a constant of a tensor that a layer holds; TensorFlow's makes it an input."""
 
     def capture(graph: FuncGraph, tensor: Any, *args: Any, **kwargs: Any) -> Any:
         if not tf.is_tensor(tensor) or not hasattr(tensor, "numpy") or tensor.dtype in (tf.resource, tf.variant):
@@ -269,131 +278,3 @@ def _model_name(model: keras.Model, source: dict[str, Any] | None) -> str:
     made_up = re.fullmatch(r"(sequential|functional|model)(_\d+)?", model.name)
     file = str((source or {}).get("file", "")).split(".")[0]
     return re.sub(r"\W", "_", file if made_up and file else model.name)
-
-
-def signature(model: keras.Model) -> tuple[list[Value], Any]:
-    """The model's inputs in their flat order, and how to arrange tensors for its call."""
-    if isinstance(model, keras.Sequential | keras.src.models.Functional):
-        inputs = [Value(t._keras_history.operation.name, (None, *t.shape[1:]), t.dtype) for t in model.inputs]
-        functional = model._functional if isinstance(model, keras.Sequential) else model
-        return inputs, lambda flat: ([keras.tree.pack_sequence_as(functional._inputs_struct, flat)], {})
-    shapes = getattr(model, "_build_shapes_dict", None) or {}
-    flat = {name.removesuffix("_shape"): shape for name, shape in shapes.items()}
-    if not flat or any(not _is_shape(s) for s in flat.values()):
-        raise BridgeError(
-            f"{model.name} ({type(model).__name__}): the shapes of its inputs are not known.\n"
-            "Call the model once on an example (arrays, not lists of them) before the --arch function returns it."
-        )
-    inputs = [Value(name, (None, *shape[1:])) for name, shape in flat.items()]
-    if len(flat) == 1:
-        return inputs, lambda tensors: (tensors, {})
-    return inputs, lambda tensors: ([tensors[0]], dict(zip(list(flat)[1:], tensors[1:], strict=True)))
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple | list) and all(size is None or isinstance(size, int) for size in value)
-
-
-def named_outputs(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
-    if isinstance(outputs, dict):
-        named = {str(key): value for key, value in outputs.items()}
-    else:
-        flat = keras.tree.flatten(outputs)
-        functional = model._functional if isinstance(model, keras.Sequential) else model
-        own = list(getattr(functional, "output_names", None) or [])
-        if len(own) != len(flat) or len(set(own)) != len(own):
-            own = ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
-        named = dict(zip(own, flat, strict=True))
-    if any(not tf.is_tensor(value) for value in named.values()):
-        raise BridgeError(f"{model.name}: its outputs are nested deeper than a list or a dict of tensors.")
-    return named
-
-
-def _as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
-    found = re.search(rf"{_PLACEHOLDER}(\d+)", name)
-    if found is None:
-        return node  # the user's own Python call: refused below as an operator that ONNX does not have
-    node.domain, node.type = DOMAIN, f"{_PLACEHOLDER}{found[1]}"
-    for attribute in list(node.attr):
-        if attribute not in ("domain",):
-            del node.attr[attribute]
-    node.set_attr("call", int(found[1]))
-    return node
-
-
-def _fill(
-    graph: Graph, proto: onnx.ModelProto, calls: list[_Call], rename: dict[str, str], output_names: list[str]
-) -> None:
-    """Turns tf2onnx's nodes into the graph's, under the names that people know."""
-    for node in proto.graph.node:
-        if node.domain == DOMAIN:
-            rename[node.output[0]] = calls[_number(node)].node.name
-    taken = {*rename.values()}
-    for node, output in zip(_output_nodes(proto), output_names, strict=True):
-        # an output is called what Keras calls it; its layer's own name stays the node's name
-        current = rename.get(node, node)
-        if current != output:
-            rename = {key: f"{value}/inner" if value == output else value for key, value in rename.items()}
-            rename[node] = output
-    for node in proto.graph.node:
-        for name in node.output:
-            if name and name not in rename:
-                rename[name] = _free_value(name, taken)
-    constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
-    for name in constants:
-        rename.setdefault(name, _free_value(name, taken))
-    graph.constants = {rename[name]: array for name, array in constants.items()}
-    graph.values |= {value.name: value for value in graph.inputs}
-    for node in proto.graph.node:
-        inputs = [rename.get(name, name) for name in node.input]
-        outputs = [rename[name] if name else "" for name in node.output]
-        if node.domain == DOMAIN:
-            call = calls[_number(node)]
-            call.node.inputs, call.node.outputs = inputs, outputs
-            for name, value in zip(call.node.tensors, call.inputs, strict=True):
-                graph.values.setdefault(name, Value(name, value.shape, value.dtype))
-            graph.values[outputs[0]] = Value(outputs[0], call.output.shape, call.output.dtype)
-            graph.nodes.append(call.node)
-        else:
-            _refuse_unknown(node)
-            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            graph.nodes.append(Node(node.name, node.op_type, inputs, outputs, attributes=attributes))
-    shapes = {info.name: info for info in proto.graph.output}
-    for original, name in zip(shapes.values(), output_names, strict=True):
-        tensor = original.type.tensor_type
-        shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
-        known = graph.values.get(name)
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-        graph.outputs.append(known or Value(name, shape, dtype))
-
-
-def _number(node: onnx.NodeProto) -> int:
-    return int(node.op_type.removeprefix(_PLACEHOLDER))
-
-
-def _output_nodes(proto: onnx.ModelProto) -> list[str]:
-    return [info.name for info in proto.graph.output]
-
-
-def _free_value(name: str, taken: set[str]) -> str:
-    name = re.sub(r"[^\w/.#]", "_", name.removesuffix(":0"))
-    free, number = name, 1
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    taken.add(free)
-    return free
-
-
-def _refuse_unknown(node: onnx.NodeProto) -> None:
-    if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET):
-        for attribute in node.attribute:
-            for inner in attribute.g.node:
-                if inner.domain == DOMAIN:
-                    raise BridgeError(f"{node.name}: a layer is called inside a loop or a condition, not possible yet.")
-                _refuse_unknown(inner)
-        return
-    raise BridgeError(
-        f"{node.name}: the TensorFlow operator {node.op_type} has no ONNX form.\n"
-        "Rewrite that part of the model's own code with keras.ops, or leave it out of the model."
-    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
-from bridge.keras_side.trace import signature
+from bridge.keras_side.signature import signature
 
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 

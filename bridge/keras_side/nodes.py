@@ -1,0 +1,142 @@
+"""What tf2onnx made of a traced model, as the nodes and values of a layered graph, under the names that people know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from onnx import helper, numpy_helper
+
+from bridge.errors import BridgeError
+from bridge.graph import Graph, Node, Value
+from bridge.graph.body import DOMAIN, OPSET
+
+PLACEHOLDER = "bridge_layer_"
+
+
+@dataclass
+class Call:
+    """One call of a layer, met while tracing."""
+
+    node: Node
+    inputs: list[Value]  # of its tensors; only shape and dtype count
+    output: Value
+
+
+def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
+    found = re.search(rf"{PLACEHOLDER}(\d+)", name)
+    if found is None:
+        return node  # the user's own Python call: refused below as an operator that ONNX does not have
+    node.domain, node.type = DOMAIN, f"{PLACEHOLDER}{found[1]}"
+    for attribute in list(node.attr):
+        if attribute not in ("domain",):
+            del node.attr[attribute]
+    node.set_attr("call", int(found[1]))
+    return node
+
+
+def fill(
+    graph: Graph, proto: onnx.ModelProto, calls: list[Call], rename: dict[str, str], output_names: list[str]
+) -> None:
+    """Turns tf2onnx's nodes into the graph's, under the names that people know."""
+    for node in proto.graph.node:
+        if node.domain == DOMAIN:
+            rename[node.output[0]] = calls[_number(node)].node.name
+    taken = {*rename.values()}
+    for node, output in zip(_output_nodes(proto), output_names, strict=True):
+        # an output is called what Keras calls it; its layer's own name stays the node's name
+        current = rename.get(node, node)
+        if current != output:
+            rename = {key: f"{value}/inner" if value == output else value for key, value in rename.items()}
+            rename[node] = output
+    for node in proto.graph.node:
+        for name in node.output:
+            if name and name not in rename:
+                rename[name] = _free_value(name, taken)
+    constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
+    for name in constants:
+        rename.setdefault(name, _free_value(name, taken))
+    graph.constants = {rename[name]: array for name, array in constants.items()}
+    graph.values |= {value.name: value for value in graph.inputs}
+    for node in _in_call_order(proto.graph.node):
+        inputs = [rename.get(name, name) for name in node.input]
+        outputs = [rename[name] if name else "" for name in node.output]
+        if node.domain == DOMAIN:
+            call = calls[_number(node)]
+            call.node.inputs, call.node.outputs = inputs, outputs
+            for name, value in zip(call.node.tensors, call.inputs, strict=True):
+                graph.values.setdefault(name, Value(name, value.shape, value.dtype))
+            graph.values[outputs[0]] = Value(outputs[0], call.output.shape, call.output.dtype)
+            graph.nodes.append(call.node)
+        else:
+            _refuse_unknown(node)
+            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+            graph.nodes.append(Node(node.name, node.op_type, inputs, outputs, attributes=attributes))
+    shapes = {info.name: info for info in proto.graph.output}
+    for original, name in zip(shapes.values(), output_names, strict=True):
+        tensor = original.type.tensor_type
+        shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
+        known = graph.values.get(name)
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+        graph.outputs.append(known or Value(name, shape, dtype))
+
+
+def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes with the layers in the order in which Keras calls them, each right after what it needs.
+
+    The order counts: moving statistics that are updated twice in a step depend on it.
+    """
+    nodes = list(nodes)
+    makers = {name: node for node in nodes for name in node.output if name}
+    layers = sorted((n for n in nodes if n.domain == DOMAIN), key=_number)
+    ordered: dict[int, onnx.NodeProto] = {}
+    for last in [*layers, *nodes]:
+        waiting = [last]
+        while waiting:
+            node = waiting[-1]
+            needs = [makers[name] for name in _reads(node) if name in makers and id(makers[name]) not in ordered]
+            waiting += needs
+            if not needs:
+                ordered.setdefault(id(waiting.pop()), node)
+    return list(ordered.values())
+
+
+def _reads(node: onnx.NodeProto) -> list[str]:
+    """The values that a node takes, those inside of its loops and conditions too."""
+    inner = [inner for attribute in node.attribute for inner in attribute.g.node]
+    return [*node.input, *(name for other in inner for name in _reads(other))]
+
+
+def _number(node: onnx.NodeProto) -> int:
+    return int(node.op_type.removeprefix(PLACEHOLDER))
+
+
+def _output_nodes(proto: onnx.ModelProto) -> list[str]:
+    return [info.name for info in proto.graph.output]
+
+
+def _free_value(name: str, taken: set[str]) -> str:
+    name = re.sub(r"[^\w/.#]", "_", name.removesuffix(":0"))
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
+
+
+def _refuse_unknown(node: onnx.NodeProto) -> None:
+    if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET):
+        for attribute in node.attribute:
+            for inner in attribute.g.node:
+                if inner.domain == DOMAIN:
+                    raise BridgeError(f"{node.name}: a layer is called inside a loop or a condition, not possible yet.")
+                _refuse_unknown(inner)
+        return
+    raise BridgeError(
+        f"{node.name}: the TensorFlow operator {node.op_type} has no ONNX form.\n"
+        "Rewrite that part of the model's own code with keras.ops, or leave it out of the model."
+    )
