@@ -6,6 +6,8 @@ import ast
 import itertools
 import json
 import linecache
+import sys
+import types
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -158,9 +160,11 @@ def _run(source: str, plan: Plan) -> dict[str, Any]:
         source.splitlines(keepends=True),
         file,
     )  # for tracebacks and torch.compile
-    scope: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, "__name__": "bridge.model", **names}
-    exec(compile(source, file, "exec"), scope)
-    return scope
+    module = types.ModuleType(f"bridge_model_{next(_numbers)}")
+    sys.modules[module.__name__] = module  # where torch.compile looks for the functions that the class calls
+    module.__dict__.update({"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, **names})
+    exec(compile(source, file, "exec"), module.__dict__)
+    return module.__dict__
 
 
 def _check(source: str, names: set[str]) -> None:

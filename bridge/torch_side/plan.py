@@ -113,10 +113,10 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
         return Step(node, part, names.of(f"{node.name}_penalty"))
     shapes = [graph.values[name].shape or () for name in node.tensors]
     part = RULES[node.kind](node.layer, shapes)
+    if part.module is not None and node.training is not None:
+        part = _with_fixed_mode(node, part)
     if part.module is None:
         return Step(node, part, None)
-    if node.training is not None:
-        part = _with_fixed_mode(node, part)
     if path not in layers:
         if set(node.layer.weights) != {take.weight for take in part.weights.values()}:
             raise Refused(f"its rule does not use each of its weights once: {sorted(node.layer.weights)}")

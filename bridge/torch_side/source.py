@@ -66,7 +66,7 @@ def class_source(plan: Plan) -> str:
 def _forward_methods(plan: Plan) -> list[str]:
     """`forward`; and `logits` where a softmax or sigmoid ends the model."""
     finals, outputs = final_steps(plan), [value.name for value in plan.graph.outputs]
-    inputs = [_input_name(plan, value.name) for value in plan.graph.inputs]
+    inputs = list(_input_names(plan).values())
     result = "Tensor" if len(outputs) == 1 else "dict[str, Tensor]"
     lines = _forward(plan, [step for step in plan.steps if step not in finals.values()])
     before = {o: lines.values[finals[o].node.tensors[0] if o in finals else o] for o in outputs}
@@ -87,7 +87,7 @@ def _forward_methods(plan: Plan) -> list[str]:
 
 def taps_source(plan: Plan) -> str:
     """A function (module, inputs) -> every node's output by the node's name, for comparing layer by layer."""
-    inputs = [_input_name(plan, value.name) for value in plan.graph.inputs]
+    inputs = list(_input_names(plan).values())
     lines = _forward(plan, plan.steps, taps=True)
     return _method(
         "taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"], "dict"
@@ -201,7 +201,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     graph = plan.graph
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     outputs = [value.name for value in graph.outputs]
-    expressions = {value.name: _input_name(plan, value.name) for value in graph.inputs}
+    expressions = _input_names(plan)
     expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
@@ -284,11 +284,13 @@ def _variable(name: str, taken: set[str]) -> str:
     return free
 
 
-def _input_name(plan: Plan, name: str) -> str:
-    if len(plan.graph.inputs) == 1:
-        return "x"
-    free = identifier(name)
-    return f"{free}_" if free in plan_names(plan) else free
+def _input_names(plan: Plan) -> dict[str, str]:
+    """The parameters of forward, by the names of the graph's inputs."""
+    inputs = [value.name for value in plan.graph.inputs]
+    if len(inputs) == 1:
+        return {inputs[0]: "x"}
+    taken = plan_names(plan)
+    return {name: _variable(name, taken) for name in inputs}
 
 
 def _method(name: str, inputs: list[str], doc: str, lines: list[str], result: str = "Tensor") -> str:
@@ -303,7 +305,8 @@ def _doc(plan: Plan) -> str:
         )  # type: ignore[attr-defined]
         return f"({sizes})"
 
-    inputs = ", ".join(f"{_input_name(plan, v.name)}: {described(v)}" for v in plan.graph.inputs)
+    names = _input_names(plan)
+    inputs = ", ".join(f"{names[v.name]}: {described(v)}" for v in plan.graph.inputs)
     return f"{inputs} -> {', '.join(described(v) for v in plan.graph.outputs)}."
 
 
