@@ -1,0 +1,173 @@
+"""Records what Keras does with every case, once a test session: keras_recorder.py FOLDER.
+
+One .npz a case: the layered model, the weights, and for random inputs the outputs, gradients, a step in training mode,
+losses and constraints. A case that bridge refuses has the message in it instead.
+"""
+
+import json
+import sys
+import traceback
+import warnings
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from layer_cases import CASES, REFUSED
+from model_cases import MODELS
+
+from bridge.errors import BridgeError
+from bridge.graph import to_proto
+from bridge.keras_side.names import names
+from bridge.keras_side.run import run
+from bridge.keras_side.signature import named_outputs, signature
+from bridge.keras_side.trace import trace
+
+KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], np.float32)
+OPEN = 3  # how long an axis is that the model leaves open
+MANY = 3000  # rows by which the statistics of dropped and noisy values are told
+
+
+def main(folder):
+    for case in CASES:
+        record(folder / f"{case}.npz", lambda case=case: of_layer(case), case.values, case.random)
+    for case in MODELS.values():
+        record(folder / f"{case}.npz", case.make, case.values, case.random)
+    for kind, options, shape in REFUSED:
+        record(folder / f"refused-{kind}.npz", lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
+    facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None):
+    inputs = [keras.Input(shape, name=f"x{i}", dtype=dtype) for i, shape in enumerate(shapes)]
+    layer = getattr(keras.layers, kind)(name="layer", **options)
+    ready(layer)
+    return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs), name=kind)
+
+
+def of_layer(case):
+    def ready(layer):
+        if case.adapt:
+            shape = (20, *(OPEN if size is None else size for size in case.shapes[0]))
+            layer.adapt(np.random.default_rng(7).normal(1, 2, shape).astype(np.float32))
+
+    return plain(case.kind, case.options, case.shapes, case.dtype, ready)
+
+
+def record(file, make, values, noisy):
+    keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
+    random = np.random.default_rng(zlib.crc32(file.stem.encode()))
+    try:
+        np.savez(file, **observed(make, values, noisy, random, file.stem))
+    except BridgeError as error:
+        np.savez(file, error=np.array(str(error)))
+    except Exception:  # a bug fails its own case's tests, and hides no other's
+        np.savez(file, bug=np.array(traceback.format_exc()))
+
+
+def observed(make, values, noisy, random, name):
+    model = make()
+    randomize(model, random)
+    graph = trace(model, {"file": f"{name}.keras"})
+    kept = {}
+    kept["proto"] = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
+    kept["trainable"] = np.array(sum(v.shape.num_elements() for v in map(tf.constant, model.trainable_variables)))
+    for rows in (1, 5):
+        inputs = {v.name: draw(random, (rows, *v.shape[1:]), v.dtype, values) for v in graph.inputs}
+        kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
+        kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
+    inputs = {
+        v.name: draw(random, (5, *v.shape[1:]), v.dtype, "bytes" if values == "bytes" else "normal")
+        for v in graph.inputs
+    }
+    kept |= {f"x/{name}": array for name, array in inputs.items()}
+    variables = names(model).variables
+    start = {path: v.numpy() for path, v in variables.items()}
+    kept |= {f"weight/{path}": array for path, array in start.items()}
+    factors = {}
+    for mode in ("eval",) if noisy else ("eval", "train"):
+        kept |= step(model, graph, inputs, variables, factors, mode, random)
+    if noisy:
+        kept |= statistics(model, graph)
+    for path, variable in variables.items():
+        variable.assign(start[path])
+        if variable.constraint is not None and variable.trainable:
+            kept[f"constrained/{path}"] = np.asarray(variable.constraint(tf.constant(start[path])))
+    return kept
+
+
+def step(model, graph, inputs, variables, factors, mode, random):
+    """Outputs, losses, gradients of sum(outputs * factors) + losses, and the weights after the call."""
+    floats = {name: tf.constant(array) for name, array in inputs.items() if array.dtype.kind == "f"}
+    trained = {path: v for path, v in variables.items() if v.trainable and v.dtype.startswith("float")}
+    expected, arrange = signature(model)
+    with tf.GradientTape() as tape:
+        tape.watch(list(floats.values()))
+        args, kwargs = arrange([floats.get(v.name, tf.constant(inputs[v.name])) for v in expected])
+        outputs = named_outputs(model, model(*args, training=mode == "train", **kwargs))
+        for name, output in outputs.items():
+            if name not in factors:
+                factors[name] = random.standard_normal(output.shape).astype(np.float32)
+        losses = tf.add_n(model.losses) if model.losses else tf.constant(0.0)
+        total = tf.add_n([tf.reduce_sum(tf.cast(y, tf.float32) * factors[name]) for name, y in outputs.items()])
+        total += losses
+    sources = {f"weight/{p}": v.value for p, v in trained.items()} | {f"input/{n}": x for n, x in floats.items()}
+    gradients = tape.gradient(total, list(sources.values()), unconnected_gradients="zero")
+    kept = {f"factor/{name}": array for name, array in factors.items()}
+    kept |= {f"{mode}/y/{name}": np.asarray(y) for name, y in outputs.items()}
+    kept |= {
+        f"{mode}/gradient/{n}": np.asarray(tf.convert_to_tensor(g)) for n, g in zip(sources, gradients, strict=True)
+    }
+    kept |= {f"{mode}/after/{path}": v.numpy() for path, v in variables.items()}
+    kept[f"{mode}/losses"] = np.asarray(losses)
+    return kept
+
+
+def statistics(model, graph):
+    """What training mode makes of a constant input, in many rows."""
+    (value,) = graph.inputs
+    x = np.full((MANY, *(OPEN if size is None else size for size in value.shape[1:])), 1.5, np.float32)
+    return {"noise/x": x, "noise/y": np.asarray(model(x, training=True))}
+
+
+def randomize(model, random):
+    """Random weights, biases and statistics included: zeros and ones hide swapped axes."""
+    for path, variable in names(model).variables.items():
+        if not variable.dtype.startswith("float"):
+            continue
+        if "variance" in path:
+            value = random.uniform(0.5, 2, variable.shape)
+        else:
+            value = random.standard_normal(variable.shape) / max(1, *variable.shape[:1], 1) ** 0.5
+        variable.assign(value.astype(np.float32))
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization) and layer.built:
+            layer.finalize_state()
+
+
+def draw(random, shape, dtype, values):
+    shape = tuple(OPEN if size is None else size for size in shape)
+    if not dtype.startswith("float"):
+        return random.integers(0, 256 if dtype == "uint8" else 10, shape).astype(dtype)
+    x = random.standard_normal(shape).astype(dtype)
+    if values == "knots":
+        place = random.random(shape) < 0.4
+        x[place] = random.choice(KNOTS, int(place.sum()))
+    elif values == "tiny":
+        x *= np.array([1.0, 1e-3, 1e-7, 1e-13, 0.0], dtype)[: len(x)].reshape(-1, *[1] * (x.ndim - 1))
+        if len(x) == 1:
+            x *= np.float32(1e-8)
+    elif values == "steps":
+        place = random.random(shape[:-1]) < 0.5
+        x[place] = random.choice([0.0, -1.0], int(place.sum()))[:, None]
+        x[random.random(shape) < 0.2] = 0.0
+    elif values == "large":
+        x *= 1e4
+    return x
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(Path(sys.argv[1]))

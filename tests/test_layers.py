@@ -1,0 +1,99 @@
+"""Every layer rule against Keras: outputs, gradients, training, ONNX, the way home, and the source alone."""
+
+import json
+
+import checks
+import numpy as np
+import pytest
+import torch
+from layer_cases import ACTIVATIONS, CASES, REFUSED
+
+from bridge.graph import BODIES
+from bridge.graph.activations import _ALIASES
+from bridge.graph.activations import ACTIVATIONS as BODY_ACTIVATIONS
+from bridge.torch_side.activations import ACTIVATIONS as TORCH_ACTIVATIONS
+from bridge.torch_side.part import RULES
+from bridge.torch_side.plan import make_plan  # noqa: F401 (registers the rules)
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+RANDOM = [case for case in CASES if case.random]
+STEADY = [case for case in CASES if not case.random]
+
+
+@every_case
+def test_module_computes_what_keras_does(case, recorded):
+    checks.outputs_agree(recorded(case), case.tolerance)
+
+
+@every_case
+def test_gradients_are_tensorflows(case, recorded):
+    checks.gradients_agree(recorded(case), case.tolerance, "eval")
+
+
+@pytest.mark.parametrize("case", STEADY, ids=str)
+def test_training_step_is_kerass(case, recorded):
+    checks.gradients_agree(recorded(case), case.tolerance, "train")
+    checks.weights_after_a_training_step_agree(recorded(case), case.tolerance)
+
+
+@every_case
+def test_onnx_computes_what_keras_does(case, recorded):
+    checks.onnx_agrees(recorded(case), case.tolerance)
+
+
+@every_case
+def test_weights_go_home_bit_for_bit(case, recorded):
+    checks.weights_go_home(recorded(case))
+
+
+@every_case
+def test_constraints_are_kerass(case, recorded):
+    checks.constraints_agree(recorded(case), 1e-6)
+
+
+@every_case
+def test_model_py_alone_computes_the_same(case, recorded, ran_alone):
+    for rows in (1, 5):
+        for name, y in recorded(case).under(f"y{rows}").items():
+            checks.assert_close(ran_alone(case, rows)[name], y, case.tolerance, f"{name}, batch {rows}")
+
+
+@pytest.mark.parametrize("case", RANDOM, ids=str)
+def test_noise_has_kerass_statistics(case, recorded):
+    """Mean and spread of what training makes of a constant; the values themselves where they are few."""
+    torch.manual_seed(0)
+    x, expected = recorded(case).under("noise")["x"], recorded(case).under("noise")["y"]
+    with torch.no_grad():
+        y = recorded(case).module().train()(torch.from_numpy(x)).numpy()
+    assert y.shape == expected.shape
+    noise_shape = case.options.get("noise_shape") or [None] * x.ndim
+    shared = tuple(axis for axis, size in enumerate(noise_shape) if size == 1)
+    draws = y.size / np.prod([y.shape[axis] for axis in shared])
+    spread = float(expected.std())
+    if draws > 1000:  # five standard errors of a difference
+        assert y.mean() == pytest.approx(expected.mean(), abs=5 * (spread + 1e-7) * (2 / draws) ** 0.5)
+        assert y.std() == pytest.approx(spread, rel=0.1, abs=1e-7)
+    assert np.ptp(y, axis=shared).max() <= 1e-6 if shared else True  # one draw for all along a shared axis
+    for axis in {*range(x.ndim)} - {*shared}:
+        assert spread == 0 or x.shape[axis] == 1 or np.ptp(y, axis=axis).max() > 0.1
+    if case.kind in ("Dropout", "AlphaDropout"):
+        values = np.unique(expected.round(5))
+        np.testing.assert_allclose(np.unique(y.round(5)), values, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _, _ in REFUSED])
+def test_other_layers_are_refused_by_name(kind, recorded):
+    message = recorded(f"refused-{kind}").refusal
+    assert message == f"{kind}: can't be converted yet: layer ({kind}): no conversion for this kind of layer yet."
+
+
+def test_every_layer_has_a_body_a_rule_and_a_case():
+    kinds = {case.kind for case in CASES}
+    assert set(BODIES) == set(RULES) == kinds
+    assert len({str(case) for case in CASES}) == len(CASES)
+
+
+def test_every_activation_of_keras_is_covered(recorded_folder):
+    facts = json.loads((recorded_folder / "facts.json").read_text())
+    assert {*ACTIVATIONS, "threshold"} == set(facts["activations"])  # threshold can't be called without arguments
+    assert set(TORCH_ACTIVATIONS) == set(BODY_ACTIVATIONS) == set(ACTIVATIONS) - set(_ALIASES)

@@ -1,0 +1,186 @@
+"""Whole models against Keras: structure, names, sharing, freezing, masks, and what is refused."""
+
+import re
+
+import checks
+import numpy as np
+import pytest
+import torch
+from model_cases import MODELS
+from recording import named, tensors
+
+from bridge.torch_side.build import arrays_from, plan_of
+from bridge.torch_side.modules import BatchNorm
+
+CONVERTED = [case for case in MODELS.values() if not case.refused]
+REFUSED = [case for case in MODELS.values() if case.refused]
+every_model = pytest.mark.parametrize("case", CONVERTED, ids=str)
+
+
+@pytest.fixture
+def module(recorded):
+    return lambda name: recorded(MODELS[name]).module()
+
+
+@every_model
+def test_module_computes_what_keras_does(case, recorded):
+    checks.outputs_agree(recorded(case), case.tolerance)
+
+
+@every_model
+def test_gradients_are_tensorflows(case, recorded):
+    checks.gradients_agree(recorded(case), case.gradient_tolerance, "eval")
+
+
+@pytest.mark.parametrize("case", [case for case in CONVERTED if not case.random], ids=str)
+def test_training_step_is_kerass(case, recorded):
+    checks.gradients_agree(recorded(case), case.gradient_tolerance, "train")
+    checks.weights_after_a_training_step_agree(recorded(case), case.tolerance)
+
+
+@every_model
+def test_onnx_computes_what_keras_does(case, recorded):
+    checks.onnx_agrees(recorded(case), case.tolerance)
+
+
+@every_model
+def test_weights_go_home_bit_for_bit(case, recorded):
+    checks.weights_go_home(recorded(case))
+
+
+@every_model
+def test_constraints_are_kerass(case, recorded):
+    checks.constraints_agree(recorded(case), 1e-6)
+
+
+@every_model
+def test_model_py_alone_computes_the_same(case, recorded, ran_alone):
+    for rows in (1, 5):
+        for name, y in recorded(case).under(f"y{rows}").items():
+            checks.assert_close(ran_alone(case, rows)[name], y, case.tolerance, f"{name}, batch {rows}")
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_what_cannot_be_converted_is_refused_by_name(case, recorded):
+    message = recorded(case).refusal
+    assert message is not None
+    assert re.search(case.refused, message), message
+    assert len(message.splitlines()) <= 3
+
+
+def test_a_shared_layer_is_one_module_called_twice(module):
+    shared = module("a_layer_used_twice")
+    assert [name for name, child in shared.named_modules() if isinstance(child, torch.nn.Linear)] == ["shared"]
+    assert sum(p.numel() for p in shared.parameters()) == 4 * 4 + 4
+
+
+def test_parameter_names_are_keras_paths(module):
+    keys = set(module("nested_models_with_the_same_inner_names").state_dict())
+    layers = ["left.dense", "left.out", "right.dense", "right.out", "dense"]
+    assert keys == {f"{layer}.{word}" for layer in layers for word in ("weight", "bias")}
+    keys = set(module("custom_layer").state_dict())
+    assert {"gate.w", "gate.count", "gate.inner.weight", "gate.norm.running_var", "head.bias"} <= keys
+
+
+def test_several_outputs_come_in_a_dict_by_kerass_names(module):
+    y = module("inputs_and_outputs_in_dicts")(torch.zeros(2, 4), torch.zeros(2, 4))
+    assert {name: tuple(value.shape) for name, value in y.items()} == {"score": (2, 2), "hidden": (2, 4)}
+    y = module("several_inputs_and_outputs_in_lists")(torch.zeros(2, 4), torch.zeros(2, 3))
+    assert list(y) == ["small", "large"]
+
+
+def test_inputs_keep_kerass_names_and_shapes(module):
+    both = module("several_inputs_and_outputs_in_lists")
+    assert both.input_names == ("a", "b")
+    assert both.input_shapes == {"a": (4,), "b": (3,)}
+
+
+def test_frozen_layers_stay_frozen(module):
+    frozen = module("frozen_layers")
+    trained = {name for name, parameter in frozen.named_parameters() if parameter.requires_grad}
+    layers = [n for n, child in frozen.named_modules() if isinstance(child, torch.nn.Linear | BatchNorm)]
+    assert trained == {f"{layer}.{word}" for layer in layers[2:] for word in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("name", ["frozen_layers", "frozen_base", "subclassed_with_a_frozen_call"])
+def test_a_frozen_batch_normalization_stays_in_inference_mode(name, module):
+    frozen = module(name).train()
+    norms = [child for child in frozen.modules() if isinstance(child, BatchNorm) and child.frozen]
+    assert len(norms) == 1
+    before = {key: value.clone() for key, value in norms[0].state_dict().items()}
+    frozen(torch.randn(8, 4))
+    assert all(torch.equal(value, before[key]) for key, value in norms[0].state_dict().items())
+
+
+def test_dropout_called_with_training_false_never_drops(module):
+    frozen = module("subclassed_with_a_frozen_call")
+    x = torch.randn(16, 4)
+    assert torch.equal(frozen.train()(x), frozen.eval()(x))
+
+
+def test_an_unused_layers_weights_are_kept(module):
+    spare = module("an_unused_layer")
+    assert {"unused/kernel", "unused/bias"} <= {*arrays_from(plan_of(spare), spare.state_dict())}
+    assert {"unused.kernel", "unused.bias"} <= {*spare.state_dict()}
+
+
+def test_zero_biases_stay_parameters(module):
+    assert [p.numel() for n, p in module("zero_biases").named_parameters() if n.endswith("bias")] == [4, 3]
+
+
+def test_no_bias_stays_no_bias(module):
+    assert not [n for n in module("no_biases").state_dict() if "bias" in n]
+
+
+@pytest.mark.parametrize(
+    ("name", "final"),
+    [
+        ("mlp", "softmax"),
+        ("sequential_built_by_a_call", "sigmoid"),
+        ("softmax_layer_at_the_end", "softmax"),
+        ("activation_layer_at_the_end", "sigmoid"),
+    ],
+)
+def test_a_final_softmax_or_sigmoid_can_be_left_out(name, final, recorded):
+    case = recorded(MODELS[name])
+    module, inputs = case.module().eval(), tensors(case.under("x5"))
+    assert module.final == final
+    logits = module.logits(*inputs)
+    y = logits.softmax(-1) if final == "softmax" else logits.sigmoid()
+    assert torch.equal(y, module(*inputs))
+
+
+def test_other_models_have_no_logits(module):
+    assert not hasattr(module("no_biases"), "logits")
+    assert not hasattr(module("no_biases"), "final")
+
+
+def test_a_mask_at_the_output_is_told(recorded):
+    assert recorded(MODELS["a_mask_at_the_output"]).graph.source["masked"] == ["dense"]
+    assert recorded(MODELS["masking_before_layers_that_pass_it_on"]).graph.source["masked"] == []
+
+
+@pytest.mark.parametrize("name", ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in"])
+def test_torch_compiles_and_exports_the_module(name, recorded):
+    case = recorded(MODELS[name])
+    module, inputs = case.module().eval(), tuple(tensors(case.under("x5")))
+    expected = named(module(*inputs), case.graph)
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    exported = torch.export.export(module, inputs).module()
+    for run in (compiled, exported):
+        for output, y in named(run(*inputs), case.graph).items():
+            assert torch.equal(y, expected[output])
+
+
+def test_a_training_step_compiles_whole(recorded):
+    case = recorded(MODELS["every_training_rule_at_once"])
+    module, inputs = case.module().train(), tensors(case.under("x"))
+    expected = case.under("train/y")
+
+    def loss(*given):
+        y = module(*given)
+        return y, module.penalty()
+
+    y, penalty = torch.compile(loss, backend="eager", fullgraph=True)(*inputs)
+    np.testing.assert_allclose(y.detach().numpy(), next(iter(expected.values())), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(penalty.item(), case.entries["train/losses"], rtol=1e-6)
