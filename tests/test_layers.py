@@ -97,3 +97,14 @@ def test_every_activation_of_keras_is_covered(recorded_folder):
     facts = json.loads((recorded_folder / "facts.json").read_text())
     assert {*ACTIVATIONS, "threshold"} == set(facts["activations"])  # threshold can't be called without arguments
     assert set(TORCH_ACTIVATIONS) == set(BODY_ACTIVATIONS) == set(ACTIVATIONS) - set(_ALIASES)
+
+
+def test_batch_normalization_trains_on_a_single_row(recorded):
+    """Keras's result: the row is its own mean, so beta is left; every parameter gets a gradient."""
+    case = next(case for case in CASES if str(case) == "BatchNormalization-plain")
+    module = recorded(case).module().train()
+    y = module(torch.randn(1, 6))
+    assert torch.equal(y[0], module.layer.bias)
+    y.sum().backward()
+    assert torch.equal(module.layer.weight.grad, torch.zeros(6))
+    assert torch.equal(module.layer.bias.grad, torch.ones(6))

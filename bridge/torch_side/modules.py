@@ -48,7 +48,9 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
                 self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
                 self.running_var.mul_(1 - self.momentum).add_(variance, alpha=self.momentum)
             if x.numel() == x.shape[1]:  # one value a feature, which torch refuses: it is its own mean
-                x = x - x + (0.0 if self.bias is None else self.bias.view(-1, *[1] * (x.ndim - 2)))
+                shape = (-1, *[1] * (x.ndim - 2))
+                x = (x - x) * (1.0 if self.weight is None else self.weight.view(shape))
+                x = x + (0.0 if self.bias is None else self.bias.view(shape))
             else:
                 x = F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
         else:

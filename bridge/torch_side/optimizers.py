@@ -177,7 +177,7 @@ class Adam(KerasOptimizer):
         velocity = state["velocity"].lerp_(grad.mul_(grad), 1 - group["beta_2"])
         if group["amsgrad"]:
             velocity = torch.maximum(state["velocity_hat"], velocity, out=state["velocity_hat"])
-        value.addcdiv_(momentum, torch.sqrt(velocity, out=grad).add_(group["epsilon"]), value=-float(alpha))
+        value.addcdiv_(momentum, _root(velocity, out=grad).add_(group["epsilon"]), value=-float(alpha))
 
 
 class AdamW(Adam):
@@ -218,9 +218,10 @@ class RMSprop(KerasOptimizer):
         velocity = state["velocity"].mul_(rho).addcmul_(grad, grad, value=1 - rho)
         if group["centered"]:
             average = state["average_gradient"].mul_(rho).add_(grad, alpha=1 - rho)
-            root = torch.addcmul(velocity, average, average, value=-1).add_(group["epsilon"]).sqrt_()
+            root = torch.addcmul(velocity, average, average, value=-1).add_(group["epsilon"])
         else:
-            root = torch.add(velocity, group["epsilon"]).sqrt_()
+            root = torch.add(velocity, group["epsilon"])
+        _root(root, out=root)
         if group["momentum"] > 0:
             value.sub_(state["momentum"].mul_(group["momentum"]).addcdiv_(grad, root, value=rate))
         else:
@@ -260,6 +261,18 @@ def _check(name: str, options: dict[str, Any]) -> None:
             raise BridgeError(f"optimizer {name}: {option} must be {wanted}, found {value!r}.")
     if sum(options[clip] is not None for clip in ("clipnorm", "clipvalue", "global_clipnorm")) > 1:
         raise BridgeError(f"optimizer {name}: only one of clipnorm, clipvalue and global_clipnorm can be given.")
+
+
+def _root(values: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """The square root, correctly rounded.
+
+    On the CPU by numpy: torch's takes five times as long where values are zero, and a network with unused inputs or
+    silent units has many zeros in its velocities.
+    """
+    if values.device.type != "cpu" or values.dtype != torch.float32:
+        return torch.sqrt(values, out=out)
+    np.sqrt(values.numpy(), out=out.numpy())
+    return out
 
 
 def _clip(grads: Sequence[torch.Tensor], group: dict[str, Any]) -> None:
