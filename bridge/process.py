@@ -80,7 +80,8 @@ class Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            _send(self._process.stdin, {"job": job, "arguments": arguments})
+            # with this process's folder, which may have changed: relative paths mean the same there
+            _send(self._process.stdin, {"job": job, "arguments": arguments, "folder": os.getcwd()})
             while True:
                 kind, value = _receive(self._process.stdout)
                 if kind == "event":
@@ -185,6 +186,7 @@ def _serve(side: str) -> None:
             if jobs is None:
                 jobs = importlib.import_module(f"bridge.{side}.jobs")
                 setattr(jobs, "emit", lambda value: _send(answers, ("event", value)))  # noqa: B010 (a module's)
+            os.chdir(message["folder"])
             result = jobs.JOBS[message["job"]](**message["arguments"])
             _send(answers, ("result", result))
         except (BridgeError, CheckFailed) as error:

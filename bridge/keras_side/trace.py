@@ -262,8 +262,12 @@ def _as_spec(value: Any) -> Any:
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """The config as JSON has it: tuples are lists, Keras's objects their own serialized form."""
-    return json.loads(json.dumps(config, default=keras.saving.serialize_keras_object))
+    """The config as JSON has it: tuples and arrays are lists, Keras's objects their own serialized form."""
+
+    def listed(item: dict[str, Any]) -> Any:
+        return item["config"]["value"] if item.get("class_name") in ("__numpy__", "__tensor__") else item
+
+    return json.loads(json.dumps(config, default=keras.saving.serialize_keras_object), object_hook=listed)
 
 
 def _config(model: keras.Model) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ def literal(value: Any) -> str:
     if isinstance(value, tuple | list):
         items = ", ".join(literal(v) for v in value)
         return f"({items},)" if len(value) == 1 else f"({items})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # in double quotes, as Python reads it too
     if type(value) not in _LITERALS:
         raise TypeError(f"only plain values can stand in a module's source, not {value!r}")
     if isinstance(value, float) and not np.isfinite(value):

@@ -48,17 +48,17 @@ def class_source(plan: Plan) -> str:
     """The module's class alone."""
     graph = plan.graph
     names = literal(tuple(value.name for value in graph.inputs))
-    shapes = ", ".join(f"{value.name!r}: {literal((value.shape or ())[1:])}" for value in graph.inputs)
+    shapes = literal({value.name: (value.shape or ())[1:] for value in graph.inputs})
     head = [
         f"class {class_name(plan)}(nn.Module):",
         f"    {_class_doc(plan)}",
         "",
         f"    input_names = {names}",
-        f"    input_shapes = {{{shapes}}}  # without the batch axis",
+        f"    input_shapes = {shapes}  # without the batch axis",
     ]
     words = {name: final_word(step) for name, step in final_steps(plan).items()}
     if words:
-        head.append(f"    final = {words if len(graph.outputs) > 1 else literal(*words.values())}")
+        head.append(f"    final = {literal(words if len(graph.outputs) > 1 else next(iter(words.values())))}")
     blocks = [_init(plan), *_forward_methods(plan), *_training_methods(plan)]
     return "\n".join(head) + "\n\n" + "\n\n".join(textwrap.indent(block, "    ") for block in blocks) + "\n"
 
@@ -70,7 +70,7 @@ def _forward_methods(plan: Plan) -> list[str]:
     result = "Tensor" if len(outputs) == 1 else "dict[str, Tensor]"
     lines = _forward(plan, [step for step in plan.steps if step not in finals.values()])
     before = {o: lines.values[finals[o].node.tensors[0] if o in finals else o] for o in outputs}
-    listed = ", ".join(f"{name!r}: {value}" for name, value in before.items())
+    listed = ", ".join(f"{literal(name)}: {value}" for name, value in before.items())
     body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
     if not finals:
         return [_method("forward", inputs, _doc(plan), body, result)]
@@ -80,7 +80,7 @@ def _forward_methods(plan: Plan) -> list[str]:
     if len(outputs) == 1:
         body = [f"return {_call(finals[outputs[0]], [inner])}"]
     else:
-        activated = [f"outputs[{o!r}] = {_call(step, [f'outputs[{o!r}]'])}" for o, step in finals.items()]
+        activated = [f"outputs[{literal(o)}] = {_call(step, [f'outputs[{literal(o)}]'])}" for o, step in finals.items()]
         body = [f"outputs = {inner}", *activated, "return outputs"]
     return [logits, _method("forward", inputs, _doc(plan), body, result)]
 
@@ -228,7 +228,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
             targets.append(variable)
         lines.append(f"{', '.join(targets)} = {_bare(call)}")
         if taps:
-            lines.append(f"values[{node.name!r}] = {targets[0]}")
+            lines.append(f"values[{literal(node.name)}] = {targets[0]}")
     return _Lines(lines, expressions)
 
 
