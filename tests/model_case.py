@@ -1,0 +1,43 @@
+"""What a model case is: a function that the Keras process calls; nothing imports Keras before that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+GRADIENTS = 5e-6  # rounding adds up over the layers that a gradient passes
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest."""
+
+    name: str
+    make: Callable[[], Any]
+    values: str = "normal"
+    random: bool = False
+    looser: tuple[float, str] | None = None
+    refused: str | None = None
+
+    @property
+    def tolerance(self) -> float:
+        return self.looser[0] if self.looser else 1e-6
+
+    @property
+    def gradient_tolerance(self) -> float:
+        return max(self.tolerance, GRADIENTS)
+
+    def __str__(self) -> str:
+        return f"model-{self.name}"
+
+
+MODELS: dict[str, ModelCase] = {}
+
+
+def model(**options: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
+    def register(make: Callable[[], Any]) -> Callable[[], Any]:
+        MODELS[make.__name__] = ModelCase(make.__name__, make, **options)
+        return make
+
+    return register

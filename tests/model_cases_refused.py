@@ -1,0 +1,145 @@
+"""Models that bridge refuses, with what the message must match."""
+
+from model_case import model
+
+
+@model(refused=r"norm \(BatchNormalization\): .*mask")
+def mask_into_batch_normalization():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((3, 4)), layers.Masking(), layers.BatchNormalization(name="norm")])
+
+
+@model(refused=r"soft \(Softmax\): .*mask")
+def mask_into_softmax():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((3, 3)), layers.Masking(), layers.Softmax(axis=1, name="soft")])
+
+
+def _mask_into(kind):
+    import keras
+    from keras import layers
+
+    x = keras.Input((3, 4))
+    return keras.Model(x, getattr(layers, kind)(name="merge")([layers.Dense(4)(x), layers.Masking()(x)]))
+
+
+@model(refused=r"leaky \(LeakyReLU\): its input is int32")
+def integers_into_an_activation():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((4,), dtype="int32"), layers.LeakyReLU(name="leaky")])
+
+
+@model(refused=r"scale \(Scale\): its activity regularizer Mine")
+def an_activity_regularizer_of_the_users_own():
+    import keras
+    from keras import layers
+
+    class Mine(keras.regularizers.Regularizer):
+        def __call__(self, x):
+            return keras.ops.sum(x)
+
+    class Scale(layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    x = keras.Input((4,))
+    return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
+
+
+@model(refused=r"merge \(Multiply\): .*mask")
+def mask_into_multiply():
+    return _mask_into("Multiply")
+
+
+@model(refused=r"merge \(Maximum\): .*mask")
+def mask_into_maximum():
+    return _mask_into("Maximum")
+
+
+@model(refused=r"merge \(Minimum\): .*mask")
+def mask_into_minimum():
+    return _mask_into("Minimum")
+
+
+@model(refused=r"mixed_float16")
+def mixed_precision():
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="half", dtype="mixed_float16"), layers.Dense(2, dtype="float32")]
+    )
+
+
+@model(refused=r"encoder/conv \(Conv1D\): .*; pool \(GlobalMaxPooling1D\): .*; renorm \(BatchNormalization\)")
+def several_refusals():
+    import keras
+    from keras import layers
+
+    encoder = keras.Sequential([keras.Input((4, 2)), layers.Conv1D(3, 2, name="conv")], name="encoder")
+    stack = [
+        encoder,
+        layers.GlobalMaxPooling1D(name="pool"),
+        layers.Dense(3),
+        layers.BatchNormalization(renorm=True, name="renorm"),
+    ]
+    return keras.Sequential([keras.Input((4, 2)), *stack])
+
+
+@model(refused=r"attention \(MultiHeadAttention\)")
+def attention():
+    import keras
+    from keras import layers
+
+    x = keras.Input((3, 4))
+    return keras.Model(x, layers.MultiHeadAttention(2, 2, name="attention")(x, x))
+
+
+@model(refused=r"text \(TextVectorization\)")
+def text():
+    import keras
+    from keras import layers
+
+    x = keras.Input((1,), dtype="string")
+    vocabulary = layers.TextVectorization(vocabulary=["a", "b"], output_sequence_length=3, name="text")
+    return keras.Model(x, layers.Dense(2)(layers.Rescaling(1.0)(vocabulary(x))))
+
+
+@model(refused=r"kernel: its regularizer 'Mine'|dense/kernel: its regularizer")
+def a_regularizer_of_the_users_own():
+    import keras
+    from keras import layers
+
+    class Mine(keras.regularizers.Regularizer):
+        def __call__(self, x):
+            return keras.ops.sum(x)
+
+        def get_config(self):
+            return {}
+
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_regularizer=Mine(), name="dense")])
+
+
+@model(refused=r"random \(Dropout\): .*training=True")
+def dropout_that_is_always_on():
+    import keras
+    import numpy as np
+    from keras import layers
+
+    class Noisy(keras.Model):
+        def __init__(self):
+            super().__init__(name="noisy")
+            self.drop = layers.Dropout(0.5, name="random")
+
+        def call(self, x):
+            return self.drop(x, training=True)
+
+    made = Noisy()
+    made(np.zeros((2, 4), np.float32))
+    return made
