@@ -38,9 +38,11 @@ def command() -> None:
 @force_option
 def keras2onnx(model: str, output: str, **options: Any) -> None:
     """Write a Keras model as ONNX in which each Keras layer is one node."""
+    from bridge.cli.show import waiting
     from bridge.convert import keras2onnx
 
-    proof = keras2onnx(model, output, **options)
+    with waiting(f"Tracing {model} in Keras"):
+        proof = keras2onnx(model, output, **options)
     click.echo(f"{output}: ONNX Runtime and Keras differ by {proof.onnx:.1e} of the outputs' scale (random inputs).")
 
 
@@ -53,10 +55,11 @@ def keras2onnx(model: str, output: str, **options: Any) -> None:
 @force_option
 def keras2torch(model: str, output: str, into: str | None, map_file: str | None, force: bool, **options: Any) -> None:
     """Write a Keras model as a trainable torch module: model.onnx, model.safetensors, model.py, map.json."""
-    from bridge.cli.show import show_weights
+    from bridge.cli.show import show_weights, waiting
     from bridge.convert import keras2torch
 
-    result = keras2torch(model, output, into=into, map_file=map_file, force=force, **options)
+    with waiting(f"Tracing {model} in Keras"):
+        result = keras2torch(model, output, into=into, map_file=map_file, force=force, **options)
     show_weights(result.rows)
     click.echo(
         f"{output}: {result.trainable:,} trainable parameters. On random inputs, relative to the outputs' scale, torch "
@@ -89,7 +92,9 @@ def torch2onnx(folder: str, output: str, inline: bool, force: bool) -> None:
 @force_option
 def torch2keras(folder: str, output: str, **options: Any) -> None:
     """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit."""
+    from bridge.cli.show import waiting
     from bridge.convert import torch2keras
 
-    result = torch2keras(folder, output, **options)
+    with waiting(f"Writing {output} with Keras"):
+        result = torch2keras(folder, output, **options)
     click.echo(f"{output}: {result['weights']} weights, {result['parameters']:,} numbers, bit for bit.")

@@ -27,9 +27,11 @@ def command(file: str, as_json: bool, **options: Any) -> None:
     """
     from rich.console import Console
 
+    from bridge.cli.show import waiting
     from bridge.inspection import inspect
 
-    found = inspect(file, **options)
+    with waiting(f"Reading {file}"):
+        found = inspect(file, **options)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from rich import box
@@ -20,3 +22,14 @@ def show_weights(rows: list[dict[str, Any]]) -> None:
     console = Console()
     console.print(table)
     console.print(f"{len(rows)} Keras variables, each used exactly once.", highlight=False)
+
+
+@contextlib.contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """A moving sign on the terminal's stderr while something takes its time (TensorFlow needs seconds to start)."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield
