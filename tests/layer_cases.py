@@ -12,7 +12,7 @@ ACTIVATIONS = [
     "sparse_sigmoid", "squareplus", "sparsemax",
 ]
 # fmt: on
-SHRINKING = ("soft_shrink", "tanh_shrink")
+SHRINKING = ("soft_shrink",)
 
 CASES = [
     *rows("Activation", *[(name, {"activation": name}) for name in ACTIVATIONS], values="knots"),

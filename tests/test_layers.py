@@ -27,12 +27,12 @@ def test_module_computes_what_keras_does(case, recorded):
 
 @every_case
 def test_gradients_are_tensorflows(case, recorded):
-    checks.gradients_agree(recorded(case), case.tolerance, "eval")
+    checks.gradients_agree(recorded(case), case.gradient_tolerance, "eval")
 
 
 @pytest.mark.parametrize("case", STEADY, ids=str)
 def test_training_step_is_kerass(case, recorded):
-    checks.gradients_agree(recorded(case), case.tolerance, "train")
+    checks.gradients_agree(recorded(case), case.gradient_tolerance, "train")
     checks.weights_after_a_training_step_agree(recorded(case), case.tolerance)
 
 
