@@ -17,7 +17,7 @@ from bridge.graph import Graph, Layer
 from bridge.graph.probe import probe_inputs
 from bridge.torch_side.build import build, plan_of, taps
 from bridge.torch_side.matching import Assignment, Slot
-from bridge.torch_side.user_code import UserModule
+from bridge.torch_side.user_module import UserModule
 
 TOLERANCE = 1e-5  # relative to the output's largest value, besides the rounding that the reference itself shows
 _ROWS = 8
