@@ -40,7 +40,8 @@ def literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # in double quotes, as Python reads it too
+        # in double quotes, as Python reads it too; what UTF-8 can't hold (half of a surrogate pair) by its number
+        return ascii(value) if re.search("[\ud800-\udfff]", value) else json.dumps(value, ensure_ascii=False)
     if type(value) not in _LITERALS:
         raise TypeError(f"only plain values can stand in a module's source, not {value!r}")
     if isinstance(value, float) and not np.isfinite(value):
