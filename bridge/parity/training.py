@@ -12,13 +12,15 @@ import numpy as np
 
 from bridge.data import Data, class_labels, fit_to, targets_for
 from bridge.errors import BridgeError
-from bridge.graph import Graph, Weight, from_proto, read_proto
+from bridge.folder import read_graph, refuse_own_module
+from bridge.graph import Graph, Weight
+from bridge.graph.activations import final_word
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 from bridge.parity.arrays import difference, relative_l2
 from bridge.parity.report import finite_or_null
-from bridge.parity.subjects import TorchFolder, _model_of, is_keras
+from bridge.parity.subjects import TorchFolder, is_keras
 from bridge.process import worker
 
 RTOL = 1e-5
@@ -158,12 +160,6 @@ def compare_gradients(
     return GradientReport(rtol, errors)
 
 
-def read_graph(model: str) -> Graph:
-    """The layered graph of a bridge folder or of a layered .onnx file."""
-    path = Path(model)
-    return from_proto(read_proto(_model_of(path) if path.is_dir() else path), model)
-
-
 def refuse_random_layers(graph: Graph, name: str) -> None:
     """Raises BridgeError if a layer draws random numbers in training: each framework draws others."""
     found: dict[str, None] = {}
@@ -190,6 +186,7 @@ def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
             f"{len(keras)} and {len(others)}."
         )
     if Path(others[0]).is_dir():
+        refuse_own_module(others[0])
         TorchFolder(others[0])  # its checks: torch is installed, the folder is one of bridge's
     return keras[0], others[0]
 
@@ -237,8 +234,8 @@ def _batches(
 
 
 def _loss(graph: Graph, output: str) -> str:
-    node = graph.final_activation(output)
-    word = node.layer.config.get("activation", node.kind.lower()) if node and node.layer else None
+    node, value = graph.maker(output), graph.values[output]
+    word = final_word(node.layer, len(value.shape or ())) if node and node.layer else None
     return {"softmax": SPARSE, "sigmoid": BINARY}.get(str(word), "mse")
 
 

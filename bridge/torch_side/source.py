@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bridge.graph import Node, Refused
+from bridge.graph.activations import final_word
 from bridge.torch_side.part import literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
@@ -60,7 +61,7 @@ def class_source(plan: Plan) -> str:
         f"    input_names = {names}",
         f"    input_shapes = {shapes}  # without the batch axis",
     ]
-    words = {name: final_word(step) for name, step in final_steps(plan).items()}
+    words = {name: _ending(plan, step) for name, step in final_steps(plan).items()}
     if words:
         head.append(f"    final = {literal(words if len(graph.outputs) > 1 else next(iter(words.values())))}")
     blocks = [_init(plan), *_forward_methods(plan), *_training_methods(plan)]
@@ -78,7 +79,8 @@ def _forward_methods(plan: Plan) -> list[str]:
     body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
     if not finals:
         return [_method("forward", inputs, _doc(plan), body, result)]
-    doc = f"The outputs before the final {' or '.join(dict.fromkeys(map(str, map(final_word, finals.values()))))}"
+    words = dict.fromkeys(str(_ending(plan, step)) for step in finals.values())
+    doc = f"The outputs before the final {' or '.join(words)}"
     logits = _method("logits", inputs, f"{doc}: train on these.", body, result)
     inner = f"self.logits({', '.join(inputs)})"
     if len(outputs) == 1:
@@ -127,16 +129,14 @@ def final_steps(plan: Plan) -> dict[str, Step]:
     return {
         value.name: makers[value.name]
         for value in graph.outputs
-        if value.name in makers and not uses[value.name] and final_word(makers[value.name]) is not None
+        if value.name in makers and not uses[value.name] and _ending(plan, makers[value.name]) is not None
     }
 
 
-def final_word(step: Step) -> str | None:
-    """ "softmax" (over the last axis) or "sigmoid", if that is what the step computes."""
-    config = step.node.layer.config if step.node.layer else {}
-    if step.node.kind == "Activation" and config.get("activation") in ("softmax", "sigmoid"):
-        return str(config["activation"])
-    return "softmax" if step.node.kind == "Softmax" and config.get("axis") == -1 else None
+def _ending(plan: Plan, step: Step) -> str | None:
+    """The final softmax or sigmoid that a step is."""
+    value = plan.graph.values.get(step.node.outputs[0])
+    return final_word(step.node.layer, len(value.shape or ())) if step.node.layer and value else None
 
 
 def own_things(plan: Plan) -> list[object]:
