@@ -56,7 +56,8 @@ def compare(
         outputs[i] = found[i].run(feeds[i])
     tell(f"float64: {found[0].path}")
     exact = found[0].in_double(feeds[0])
-    notes, result = [], []
+    notes = [f"{_letter(i)}: {subject.note}." for i, subject in enumerate(found) if subject.note]
+    result: list[Row] = []
     for i in usable:
         matched, note = _matched(outputs[i], outputs[0], _letter(i))
         notes += [note] if note else []

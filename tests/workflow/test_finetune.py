@@ -9,7 +9,7 @@ import torch
 
 import bridge as api
 from bridge.data import Data, read
-from bridge.torch_side.build import read_graph
+from bridge.folder import read_graph
 from bridge.torch_side.finetune import finetune
 
 TUNE = ["--data", "digits", "--scale", 255]
