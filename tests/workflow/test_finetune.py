@@ -113,6 +113,71 @@ def test_a_resumed_run_ends_where_the_uninterrupted_one_does(converted, digits, 
         assert torch.equal(value, resumed.module.state_dict()[key]), key
 
 
+def interrupted(converted, digits, output, **options):
+    """Leaves the state of one epoch beside `output`."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        raise Stop
+
+    with pytest.raises(Stop):
+        finetune(converted, digits, output, epochs=2, scale=255, on_epoch=stop, **options)
+    return output.with_name(f"{output.name}.unfinished")
+
+
+def test_a_refused_run_touches_no_state(converted, digits, tmp_path):
+    state = interrupted(converted, digits, tmp_path / "t") / "checkpoint.safetensors"
+    before = state.read_bytes()
+    for options, message in (
+        ({"resume": True, "scale": 100}, r"data \(checksum\) was"),
+        ({"resume": True, "scale": 255, "transfer": "structure"}, r'transfer was "parameters" in that run'),
+        ({"force": True, "loss": "hinge"}, "hinge"),
+        ({"seed": -1}, r"--seed -1: must be a whole number, 0 or more"),
+        ({}, "an interrupted run to .* left its state here"),
+    ):
+        with pytest.raises(api.BridgeError, match=message):
+            finetune(converted, digits, tmp_path / "t", epochs=2, **options)
+        assert state.read_bytes() == before
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255, force=True)
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+
+
+def test_a_refused_resume_of_a_finished_run_leaves_nothing(converted, digits, tmp_path):
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
+    with pytest.raises(api.BridgeError, match="batch was 32 in that run and is 16 now"):
+        finetune(converted, digits, tmp_path / "t", epochs=2, scale=255, resume=True, batch=16)
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+    again = finetune(converted, digits, tmp_path / "t", epochs=1, scale=255, resume=True)
+    assert len(again.history.rows) == 1
+    assert (tmp_path / "t" / "checkpoint.safetensors").is_file()
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+
+
+def test_a_folder_of_the_users_is_not_deleted_whatever_its_name(converted, digits, tmp_path):
+    (tmp_path / "t.unfinished").mkdir()
+    (tmp_path / "t.unfinished" / "diary.txt").write_text("mine")
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
+    assert [p.name for p in (tmp_path / "t.unfinished").iterdir()] == ["diary.txt"]
+    (tmp_path / "u.unfinished").write_text("a file")
+    with pytest.raises(api.BridgeError, match=r"u.unfinished: is in the way"):
+        finetune(converted, digits, tmp_path / "u", epochs=1, scale=255)
+
+
+def test_what_is_frozen_in_a_module_stays_frozen(converted, digits):
+    module = api.load(converted)
+    module.dense.requires_grad_(False)
+    module.dense_2.requires_grad_(False)
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    result = api.finetune(module, digits, epochs=1, scale=255)
+    assert set(result.frozen) == {"dense.weight", "dense.bias", "dense_2.weight", "dense_2.bias"}
+    changed = {k for k, v in result.module.state_dict().items() if not torch.equal(before[k], v)}
+    assert changed == {"dense_1.weight", "dense_1.bias"}
+    result = api.finetune(module, digits, epochs=1, scale=255, classes=10)
+    assert set(result.frozen) == {"dense.weight", "dense.bias"}
+
+
 def test_a_finished_run_can_go_on(converted, digits, tmp_path):
     finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
     more = finetune(converted, digits, tmp_path / "t", epochs=2, scale=255, resume=True)
@@ -172,6 +237,7 @@ REFUSED = {
     ),
     "output exists": (["finetune", "{converted}", *TUNE, "-o", "{converted}"], "exists already"),
     "nothing to resume": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--resume"], "no run to resume"),
+    "seed": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--seed", "-1"], "-1"),
     "epochs": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--epochs", "0"], "at least 1"),
     "data": (["finetune", "{converted}", "--data", "dogs", "-o", "{tmp}/t"], "dogs"),
 }
