@@ -19,6 +19,7 @@ from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 from bridge.parity.arrays import difference, relative_l2
+from bridge.parity.inputs import check_seed, given
 from bridge.parity.report import finite_or_null
 from bridge.parity.subjects import TorchFolder, is_keras
 from bridge.process import worker
@@ -102,7 +103,9 @@ def compare_training(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
-    data: Data | None = None,
+    data: str | Path | Data | None = None,
+    part: str = "test",
+    label: str | None = "label",
     scale: float | None = None,
     seed: int = 0,
     rtol: float = RTOL,
@@ -112,7 +115,8 @@ def compare_training(
 
     files: one Keras file and one bridge folder or layered .onnx file, in any order. optimizer: a name, or
     {"name": "sgd", "momentum": 0.9}; what is absent has Keras's default. loss: by default by the final activation.
-    data: its rows in their order, again from the first when they are used up; without it random rows and targets.
+    data: as bridge.data.read takes it, with `part` and `label`; its rows in their order, again from the first when they
+    are used up; without it random rows and targets.
     Raises BridgeError if the training can't be the same in both: dropout, which draws its own random masks, say.
     """
     keras, folder = _pair(files)
@@ -121,15 +125,16 @@ def compare_training(
     chosen = _optimizer(optimizer, learning_rate)
     if steps < 1 or batch < 1:
         raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
-    x, y, losses, described = _batches(graph, data, scale, loss, steps, batch, seed)
+    check_seed(seed)
+    x, y, losses, described = _batches(graph, given(data, label, part), scale, loss, steps, batch, seed)
     options: dict[str, Any] = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
     if len(y) == 1:
         options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
     tell = progress or (lambda text: None)
+    tell(f"{steps:,} steps in PyTorch: {folder}")
+    mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
     theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe)), **options)
-    tell(f"{steps:,} steps in PyTorch: {folder}")
-    mine = worker("torch_side").call("train", model=folder, **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -147,6 +152,7 @@ def compare_gradients(
 
     files: one Keras file and one bridge folder or layered .onnx file, in any order.
     """
+    check_seed(seed)
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
