@@ -38,7 +38,11 @@ def load(folder: str | Path) -> nn.Module:
 
 
 def save(module: nn.Module, folder: str | Path, *, force: bool = False) -> None:
-    """Writes a module that bridge made, with the weights it has now, as a bridge folder."""
+    """Writes a module that bridge made, with the weights it has now, as a bridge folder.
+
+    Raises BridgeError if its tensors are no longer those it was made with (a layer added, half precision), and
+    CheckFailed if a weight holds NaN or infinity.
+    """
     claim_torch("Writing a torch module")
     from bridge.torch_side.folder import write_folder
 

@@ -167,9 +167,8 @@ def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, 
     folder = Path(folder)
     model = model_of(folder)
     # a plain file in the place of the layered one would be the end of the folder
-    output = _output(output, ".onnx", force, model if inline else None, folder / "model.safetensors")
-    graph = folder_graph(folder)
-    proto = stamped(graph, digest(weights_of(folder)))
+    output = _output(output, ".onnx", force, model if inline else None)
+    proto = stamped(folder_graph(folder), digest(weights_of(folder)))
     write_proto(inlined(proto) if inline else proto, output, force=force)
     return proto
 

@@ -84,9 +84,9 @@ def restore(
     group = stepper.param_groups[0]
     own = module.state_dict()
     slots = {f"{i}.{slot}": p for i, p in enumerate(group["params"]) for slot in stepper.slots_for(group)}
-    random = {"cpu": torch.get_rng_state()}
-    if "cuda" in state.random and torch.cuda.is_available():
-        random["cuda"] = torch.cuda.get_rng_state(group["params"][0].device)
+    random, device = {"cpu": torch.get_rng_state()}, group["params"][0].device
+    if "cuda" in state.random and device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(device)
     found_random = {name: value for name, value in state.random.items() if name in random}
     sections = {"module": (state.module, own), "best": (state.best, own), "optimizer": (state.optimizer, slots)}
     for section, (found, wanted) in (sections | {"random": (found_random, random)}).items():
@@ -104,7 +104,7 @@ def restore(
     keeper.value = history.rows[history.best - 1][keeper.key]
     torch.set_rng_state(state.random["cpu"])
     if "cuda" in random:
-        torch.cuda.set_rng_state(state.random["cuda"], group["params"][0].device)
+        torch.cuda.set_rng_state(state.random["cuda"], device)
 
 
 def _differing(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:

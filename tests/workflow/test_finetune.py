@@ -237,7 +237,6 @@ REFUSED = {
     ),
     "output exists": (["finetune", "{converted}", *TUNE, "-o", "{converted}"], "exists already"),
     "nothing to resume": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--resume"], "no run to resume"),
-    "seed": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--seed", "-1"], "-1"),
     "epochs": (["finetune", "{converted}", *TUNE, "-o", "{tmp}/t", "--epochs", "0"], "at least 1"),
     "data": (["finetune", "{converted}", "--data", "dogs", "-o", "{tmp}/t"], "dogs"),
 }
@@ -253,6 +252,14 @@ def test_mistakes_get_one_message_and_leave_nothing(bridge, converted, tmp_path,
     assert re.search(expected, result.err), result.err
     assert len(result.err.splitlines()) <= 3
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["finetune", "none", *TUNE, "-o", "t"], ["parity", "none"]], ids=["finetune", "parity"]
+)
+def test_a_negative_seed_is_refused(bridge, words):
+    result = bridge(*words, "--seed", -1)
+    assert (result.code, "Invalid value for '--seed': -1 is not in the range x>=0" in result.err) == (2, True)
 
 
 def test_plain_onnx_is_refused_with_the_way_out(bridge, converted, tmp_path):
