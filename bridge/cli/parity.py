@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_LAYERS = 40  # rows of the table of layers; --json has them all
 COLUMNS = 5  # files beside each other in it
 MOST_WEIGHTS = 40
+PARTS_LATE = 50  # steps; a wrong update rule shows long before
 
 
 @click.command("parity")
@@ -260,4 +261,10 @@ def _training_differences(report: TrainingReport) -> list[str]:
         return ["Nothing was trained: no weight moved in Keras, so this proves nothing."]
     worst = report.worst
     where = f", most in {worst.weight} ({_number(worst.error)})" if worst else ""
-    return [f"The training differs{where}: {report.rtol:g} is allowed."]
+    lines = [f"The training differs{where}: {report.rtol:g} is allowed."]
+    if report.parted and report.parted > PARTS_LATE:
+        lines.append(
+            f"The losses agreed up to step {report.parted - 1}, then parted: so two right runs part by chance, where a "
+            "ReLU's input is zero but for rounding.\nA wrong rule parts in the first steps. Try other data or fewer steps."
+        )
+    return lines

@@ -47,7 +47,8 @@ class TrainingReport:
 
     trained, state: relative L2 distance of all trained weights together, and of all others (moving statistics).
     loss: the largest difference between the losses of a step, relative to Keras's. moved: how far Keras's trained
-    weights went, relative L2: a check that moves nothing proves nothing.
+    weights went, relative L2: a check that moves nothing proves nothing. parted: the first step (from 1) whose loss
+    differs by more than `rtol`; None if none does.
     """
 
     keras: str
@@ -63,6 +64,7 @@ class TrainingReport:
     state: float
     loss: float
     moved: float
+    parted: int | None = None
     fault: str = ""
 
     @property
@@ -293,6 +295,7 @@ def _report(
         trained=together(True),
         state=together(False),
         loss=_loss_difference(mine["losses"], theirs["losses"]),
+        parted=_parted(mine["losses"], theirs["losses"], rtol),
         moved=moved,
         fault=fault,
     )
@@ -301,6 +304,15 @@ def _report(
 def _loss_difference(found: np.ndarray, wanted: np.ndarray) -> float:
     """The largest difference of a step's losses, relative to the largest of Keras's."""
     return difference(np.asarray(found, np.float64), np.asarray(wanted, np.float64)).error
+
+
+def _parted(found: np.ndarray, wanted: np.ndarray, rtol: float) -> int | None:
+    """The first step whose losses differ by more than `rtol` of the largest of Keras's."""
+    found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    if found.shape != wanted.shape:
+        return 1
+    apart = ~(np.abs(found - wanted) <= rtol * np.abs(wanted).max())  # NaN is apart from everything
+    return int(apart.argmax()) + 1 if apart.any() else None
 
 
 def _is_trained(weight: Weight | None) -> bool:
