@@ -265,6 +265,7 @@ def _training_differences(report: TrainingReport) -> list[str]:
     if report.parted and report.parted > PARTS_LATE:
         lines.append(
             f"The losses agreed up to step {report.parted - 1}, then parted: so two right runs part by chance, where a "
-            "ReLU's input is zero but for rounding.\nA wrong rule parts in the first steps. Try other data or fewer steps."
+            "ReLU's input is zero but for rounding.\n"
+            "A wrong rule parts in the first steps. Try other data or fewer steps."
         )
     return lines
