@@ -112,11 +112,8 @@ def test_a_damaged_model_is_one_message(model, case):
 def test_a_dropout_rate_that_is_code_never_reaches_the_source(model):
     """The rate is no part of the ONNX function, so the rule itself must refuse it."""
     configured(model, "Dropout", rate={"a": "b"})
-    try:
-        module = build(from_proto(model, "m.onnx"))
-    except BridgeError:
-        return
-    assert module.dropout.p is not None
+    with pytest.raises(BridgeError, match="a layer's config can't be read"):
+        build(from_proto(model, "m.onnx"))
 
 
 def outside(tmp_path, tensors, location="data.bin", size=4000):
@@ -183,7 +180,7 @@ def test_truncated_anywhere_a_model_is_refused_or_still_whole(tmp_path, model):
 def test_a_claim_of_size_is_checked_before_memory_is_taken(tmp_path, model):
     model.graph.initializer[0].dims[:] = [1 << 40, 1 << 20]
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(BridgeError, match="claims .* bytes and holds"):
+    with pytest.raises(BridgeError, match=r"claims .* bytes and holds"):
         read_proto(tmp_path / "m.onnx")
 
 

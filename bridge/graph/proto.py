@@ -105,7 +105,7 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
 
 
 def _check_bodies(graph: Graph, proto: onnx.ModelProto, file: str) -> None:
-    """Each layer's function in the file must be what its config says: torch follows the config, runtimes the function."""
+    """Each layer's function must be what its config says: torch follows the config, runtimes the function."""
     held = {(f.name, f.overload): _signature(f) for f in proto.functions}
     for node, written in zip(graph.nodes, proto.graph.node, strict=True):
         if node.layer is None:
