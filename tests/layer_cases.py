@@ -2,6 +2,7 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_convolution import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -326,13 +327,13 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *SPATIAL,
 ]
 
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
-    ("Conv2D", {"filters": 2, "kernel_size": 2}, (4, 4, 1)),
-    ("Conv1D", {"filters": 2, "kernel_size": 2}, (4, 2)),
-    ("DepthwiseConv2D", {"kernel_size": 2}, (4, 4, 2)),
+    ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
+    ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
     ("MaxPooling2D", {}, (4, 4, 1)),
     ("GlobalAveragePooling1D", {}, (4, 2)),
     ("LSTM", {"units": 2}, (4, 2)),

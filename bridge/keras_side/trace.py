@@ -24,6 +24,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
+from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
@@ -31,7 +32,7 @@ from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-SPLITS_ACTIVATION = ("Dense",)  # layers whose `activation` option becomes a node of its own
+SPLITS_ACTIVATION = ("Dense", *CONVOLUTIONS)  # layers whose `activation` option becomes a node of its own
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
