@@ -152,3 +152,11 @@ def a_bias_that_keras_adds_along_the_width():
 
     conv = layers.Conv2D(3, 2, data_format="channels_first", name="conv")
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
+
+
+@model(refused=r"up \(UpSampling2D\): its option interpolation='bicubic' is not supported")
+def bicubic_up_sampling():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((2, 4, 4)), layers.UpSampling2D(interpolation="bicubic", name="up")])

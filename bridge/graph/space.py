@@ -17,7 +17,7 @@ def rank_of(layer: Layer) -> int:
 
 
 def channels_last(layer: Layer) -> bool:
-    return layer.config.get("data_format", "channels_last") == "channels_last"
+    return bool(layer.config.get("data_format", "channels_last") == "channels_last")
 
 
 def space(layer: Layer, shape: Shape) -> Shape:

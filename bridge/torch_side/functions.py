@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -75,3 +75,9 @@ def same_pad(x: Tensor, size: tuple[int, ...], stride: tuple[int, ...], value: f
         total = max((-(-length // step) - 1) * step + span - length, 0)
         pads = [total // 2, total - total // 2, *pads]  # F.pad wants the last axis first
     return F.pad(x, pads, value=value)
+
+
+def average_within(pool: nn.Module, x: Tensor, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    """The average pool of x with Keras's padding="same", whose zeros don't count."""
+    counts = pool(same_pad(torch.ones_like(x[:1, :1]), size, stride))
+    return pool(same_pad(x, size, stride)) / counts
