@@ -152,6 +152,64 @@ CONVOLUTIONS = [
     ),
 ]
 
+TRANSPOSED = [
+    *[
+        case
+        for rank, space in ((1, (4,)), (2, (3, 4)), (3, (2, 3, 2)))
+        for case in rows(
+            f"Conv{rank}DTranspose",
+            ("plain", {"filters": 3, "kernel_size": 3}, (*space, 2)),
+            ("strides", {"filters": 3, "kernel_size": 3, "strides": 2}, (*space, 2)),
+            ("wide_strides", {"filters": 3, "kernel_size": 2, "strides": 3, "activation": "relu"}, (*space, 2)),
+            ("padded", {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": 1}, (*space, 2)),
+            ("padded_by_none", {"filters": 3, "kernel_size": 2, "strides": 3, "output_padding": 0}, (*space, 2)),
+            ("same", {"filters": 3, "kernel_size": 3, "padding": "same"}, (*space, 2)),
+            ("same_even", {"filters": 3, "kernel_size": 4, "padding": "same"}, (*space, 2)),
+            ("same_strides", {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"}, (*space, 2)),
+            ("same_even_strides", {"filters": 3, "kernel_size": 4, "strides": 2, "padding": "same"}, (*space, 2)),
+            ("same_wide_strides", {"filters": 3, "kernel_size": 2, "strides": 3, "padding": "same"}, (*space, 2)),
+            (
+                "same_padded",
+                {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
+                (*space, 2),
+            ),
+            (
+                "same_padded_by_none",
+                {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 0},
+                (*space, 2),
+            ),
+            (
+                "same_even_padded",
+                {"filters": 3, "kernel_size": 4, "strides": 3, "padding": "same", "output_padding": 1},
+                (*space, 2),
+            ),
+            ("dilated", {"filters": 3, "kernel_size": 2, "dilation_rate": 2, "use_bias": False}, (*space, 2)),
+            ("same_dilated", {"filters": 3, "kernel_size": 3, "dilation_rate": 2, "padding": "same"}, (*space, 2)),
+            ("channels_first", {"filters": 3, "kernel_size": 3, "strides": 2, **FIRST}, (2, *space)),
+            ("channels_first_same", {"filters": 5, "kernel_size": 3, "padding": "same", **FIRST}, (2, *space)),
+            (
+                "open_axes",
+                {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"},
+                (*[None] * rank, 2),
+            ),
+        )
+    ],
+    *rows(
+        "Conv2DTranspose",
+        ("mixed", {"filters": 3, "kernel_size": (2, 3), "strides": (1, 2), "padding": "same"}, (3, 2, 2)),
+        (
+            "regularized",
+            {
+                "filters": 3,
+                "kernel_size": 2,
+                "kernel_regularizer": config("L2", l2=0.2),
+                "kernel_constraint": config("MaxNorm", max_value=0.9, axis=[0, 1, 3]),
+            },
+            (3, 3, 2),
+        ),
+    ),
+]
+
 POOLINGS = [
     case
     for kind in ("MaxPooling", "AveragePooling")
@@ -294,4 +352,4 @@ SPACES = [
     ),
 ]
 
-CASES = [*CONVOLUTIONS, *POOLINGS, *GLOBAL_POOLINGS, *SPACES]
+CASES = [*CONVOLUTIONS, *TRANSPOSED, *POOLINGS, *GLOBAL_POOLINGS, *SPACES]

@@ -7,10 +7,21 @@ from dataclasses import replace
 from bridge.graph.body import Refused, body, integers
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.layers import refuse_option
-from bridge.graph.space import Window, channels_last, channels_of, in_channels_first, rank_of, window
+from bridge.graph.space import (
+    Window,
+    channels_last,
+    channels_of,
+    in_channels_first,
+    onnx_pads,
+    rank_of,
+    space,
+    transposed_crops,
+    window,
+)
 
 CONVOLUTIONS = (
     *("Conv1D", "Conv2D", "Conv3D"),
+    *("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
 )
 
@@ -40,11 +51,40 @@ def separable_convolution(layer: Layer, shapes: list[Shape]) -> str:
     return lines + _in_front(layer, shapes[0], channels_of(layer, shapes[0]), mixed=True)
 
 
+@body("Conv1DTranspose")
+@body("Conv2DTranspose")
+@body("Conv3DTranspose")
+def transposed_convolution(layer: Layer, shapes: list[Shape]) -> str:
+    """Each place of x spreads the kernel, (*space, out, in), over `strides` more places of y, + bias."""
+    config, crops = layer.config, transposed_crops(layer)
+    lengths = [
+        None if n is None else (n - 1) * stride + (k - 1) * dilation + 1 - sum(crop)
+        for n, k, stride, dilation, crop in zip(
+            space(layer, shapes[0]),
+            config["kernel_size"],
+            config["strides"],
+            config["dilation_rate"],
+            crops,
+            strict=True,
+        )
+    ]
+    _refuse_misplaced_bias(layer, lengths[-1])
+    attributes = (
+        f"kernel_shape = {config['kernel_size']}, strides = {config['strides']}, "
+        f"dilations = {config['dilation_rate']}, "
+        f"pads = {onnx_pads((before, max(after, 0)) for before, after in crops)}, "
+        f"output_padding = {[max(-after, 0) for _, after in crops]}"
+    )
+    bias = ", bias" if "bias" in layer.weights else ""
+    lines = f"{{y}} = ConvTranspose <{attributes}> ({{x}}, turned{bias})"
+    return _turned("turned", "kernel", rank_of(layer)) + in_channels_first(layer, lines)
+
+
 def _in_front(layer: Layer, shape: Shape, groups: int, mixed: bool = False) -> str:
     """Lines from x to y by the kernel `turned`, and then by `mixing` if the layer is a separable one."""
-    _refuse_misplaced_bias(layer, shape)
     bias = ", bias" if "bias" in layer.weights else ""
     found = window(layer, shape)
+    _refuse_misplaced_bias(layer, found.outputs(space(layer, shape))[-1])
     attributes = f"{found.attributes}, dilations = {list(found.dilations)}, group = {groups}"
     lines, source = "", "{x}"
     if None in found.pads and max(found.dilations) > 1:  # ONNX Runtime has no auto_pad for these
@@ -75,24 +115,20 @@ def _padded(found: Window) -> str:
     )
 
 
-def _refuse_misplaced_bias(layer: Layer, shape: Shape) -> None:
-    """Keras 3.15 on TensorFlow adds the bias along the last axis if that is as long as there are channels."""
-    if channels_last(layer) or "bias" not in layer.weights:
-        return
-    found = window(layer, shape)
-    length, pads = shape[-1], found.pads[-1]
-    if length is None or pads is None:
-        return  # TensorFlow doesn't know it either when it builds the model's function
-    last = (length + sum(pads) - found.spans[-1]) // found.strides[-1] + 1
-    if last == layer.weights["bias"].shape[0] > 1:
+def _refuse_misplaced_bias(layer: Layer, width: int | None) -> None:
+    """Keras 3.15 on TensorFlow adds the bias along the last axis if that is as long as there are channels.
+
+    Where the width is not known, TensorFlow does not know it either when it builds the model's function.
+    """
+    if not channels_last(layer) and "bias" in layer.weights and width == layer.weights["bias"].shape[0] > 1:
         raise Refused(
-            f"its output is {last} wide and has {last} channels in front: Keras on TensorFlow adds the bias along the "
-            "width then; use channels_last"
+            f"its output is {width} wide and has {width} channels in front: Keras on TensorFlow adds the bias along "
+            "the width then; use channels_last"
         )
 
 
 def _turned(name: str, weight: str, rank: int) -> str:
-    """A line from a kernel (*space, in, out) to `name`, (out, in, *space)."""
+    """A line from a kernel (*space, a, b) to `name`, (b, a, *space)."""
     return f"{name} = Transpose <perm = {[rank + 1, rank, *range(rank)]}> ({weight})\n"
 
 

@@ -76,6 +76,13 @@ class Window:
             raise ValueError("the pads depend on the input's size")
         return found
 
+    def outputs(self, lengths: Shape) -> Shape:
+        """How many places the window takes on each axis; None where that is unknown."""
+        return tuple(
+            None if length is None or pad is None else (length + sum(pad) - span) // stride + 1
+            for length, pad, span, stride in zip(lengths, self.pads, self.spans, self.strides, strict=True)
+        )
+
     @property
     def attributes(self) -> str:
         """The attributes of an ONNX Conv or pool, without dilations, which average pools don't have."""
@@ -104,9 +111,31 @@ def window(layer: Layer, shape: Shape, size: str = "kernel_size") -> Window:
     return found
 
 
+def transposed_crops(layer: Layer) -> list[Pads]:
+    """What a transposed convolution cuts off its full output before and after each axis.
+
+    The full output has (length - 1) * stride + span places. A negative number adds places that only the bias reaches.
+    Source: keras.src.backend.common.backend_utils.compute_conv_transpose_output_shape, and TensorFlow's padding for it.
+    """
+    config = layer.config
+    given = config.get("output_padding") or [None] * len(config["strides"])
+    crops = []
+    for length, stride, dilation, more in zip(
+        config["kernel_size"], config["strides"], config["dilation_rate"], given, strict=True
+    ):
+        span = (length - 1) * dilation + 1
+        if config["padding"] == "valid":
+            crops.append((0, span - max(span, stride) if more is None else -more))
+            continue
+        total = span - (stride if more is None else span % 2 + more)
+        before = max(total, 0) // 2
+        crops.append((before, total - before))
+    return crops
+
+
 def same_pads(length: int | None, span: int, stride: int) -> Pads | None:
     """Keras's padding "same": as many outputs as strides fit; what is odd comes after. None: it depends on length."""
-    if stride == 1:
+    if stride == 1 or span == 1:
         total = span - 1
     elif length is None:
         return None

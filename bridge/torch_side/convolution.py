@@ -9,13 +9,14 @@ from torch import nn
 
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
-from bridge.graph.space import Window, channels_of, rank_of, window
+from bridge.graph.space import Window, channels_of, rank_of, space, transposed_crops, window
 from bridge.torch_side.functions import same_pad
 from bridge.torch_side.modules_spatial import SeparableConv1d, SeparableConv2d
 from bridge.torch_side.part import New, Part, Take, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, scalar, unless
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _SEPARABLE = {1: SeparableConv1d, 2: SeparableConv2d}
 
 
@@ -50,6 +51,30 @@ def separable_convolution(layer: Layer, shapes: list[Shape]) -> Part:
     }
     sizes = (channels, filters, multiplier)
     return _part(layer, shapes[0], _SEPARABLE[rank], sizes, weights, 1, bias="pointwise.bias")
+
+
+@rule("Conv1DTranspose")
+@rule("Conv2DTranspose")
+@rule("Conv3DTranspose")
+def transposed_convolution(layer: Layer, shapes: list[Shape]) -> Part:
+    space(layer, shapes[0])  # refuses another rank
+    rank, config, crops = rank_of(layer), layer.config, transposed_crops(layer)
+    *_, filters, channels = layer.weights["kernel"].shape
+    weights = {"weight": Take("kernel", (rank + 1, rank, *range(rank)))}
+    # torch cuts as much before as after and adds behind; where Keras cuts one more behind, a slice does it
+    padding = scalar(before for before, _ in crops)
+    added = [before - after for before, after in crops]
+    options = unless(1, stride=scalar(config["strides"])) | unless(0, padding=padding)
+    options |= unless(0, output_padding=scalar(max(more, 0) for more in added))
+    options |= unless(1, dilation=scalar(config["dilation_rate"]))
+    if "bias" in layer.weights:
+        weights["bias"] = Take("bias")
+    else:
+        options["bias"] = False
+    module = New(_TRANSPOSED[rank], channels, filters, scalar(config["kernel_size"]), **options)
+    cut = ", ".join(f":{more}" if more < 0 else ":" for more in added)
+    after = f"[:, :, {cut}]" if min(added) < 0 else ""
+    return Part(module, weights, channels_first_call(layer, after=after))
 
 
 def _part(
