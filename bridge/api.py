@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.convert import keras2onnx, torch2keras, torch2onnx
-from bridge.errors import require
-from bridge.process import claim
+from bridge.convert import claim_torch, keras2onnx, torch2keras, torch2onnx
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,15 +31,19 @@ def keras2torch(model: str | Path, output: str | Path | None = None, **options: 
 
 def load(folder: str | Path) -> nn.Module:
     """The module of a bridge folder, in evaluation mode. Nothing in the folder is executed."""
-    _claim_torch()
+    claim_torch("Loading a torch module")
     from bridge.torch_side.build import load
 
     return load(folder)
 
 
 def save(module: nn.Module, folder: str | Path, *, force: bool = False) -> None:
-    """Writes a module that bridge made, with the weights it has now, as a bridge folder."""
-    _claim_torch()
+    """Writes a module that bridge made, with the weights it has now, as a bridge folder.
+
+    Raises BridgeError if its tensors are no longer those it was made with (a layer added, half precision), and
+    CheckFailed if a weight holds NaN or infinity.
+    """
+    claim_torch("Writing a torch module")
     from bridge.torch_side.folder import write_folder
 
     write_folder(module, folder, force=force)
@@ -49,7 +51,7 @@ def save(module: nn.Module, folder: str | Path, *, force: bool = False) -> None:
 
 def finetune(model: str | Path | nn.Module, data: str | Path | Data, *args: Any, **options: Any) -> Finetuned:
     """Trains a converted network on data; see bridge.torch_side.finetune.finetune for the options."""
-    _claim_torch()
+    claim_torch("Fine-tuning")
     from bridge.torch_side.finetune import finetune
 
     return finetune(model, data, *args, **options)
@@ -72,9 +74,3 @@ def parity(*models: str | Path, **options: Any) -> Report:
     from bridge.parity import compare
 
     return compare(models, **options)
-
-
-def _claim_torch() -> None:
-    require("torch", "torch", "This")
-    require("safetensors", "torch", "This")
-    claim("torch_side")

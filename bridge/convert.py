@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
 from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
@@ -46,7 +48,7 @@ def keras2onnx(
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. Raises BridgeError if the model can't be converted.
     """
-    output = _output(output, ".onnx", force, model, arch)
+    output = _output(output, ".onnx", force, model, _file_of(arch))
     found = traced(Source(str(model), arch, mlp, unsafe))
     proof = _proved(found, from_proto(found.proto))
     write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
@@ -84,15 +86,13 @@ def keras2torch(
     arch, mlp, unsafe: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets the weights;
     map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be converted.
     """
-    require("torch", "torch", "Converting to torch")
-    require("safetensors", "torch", "Writing torch weights")
-    claim("torch_side")
+    claim_torch("Converting to torch")
     if map_file is not None and into is None:
         raise BridgeError("--map says which of your module's tensors gets which weight: pass --into FILE.py:Class too.")
     if output is not None:
         output = Path(output)
         refuse_existing(output, force)
-        refuse_input_as_output(output, model, *(str(i).partition(".py:")[0] for i in (arch, into) if i))
+        refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
     source = Source(str(model), arch, mlp, unsafe)
     found = traced(source)
     graph = from_proto(found.proto)
@@ -141,6 +141,11 @@ def _proved(found: Traced, graph: Graph, module: nn.Module | None = None) -> Pro
 
 
 def _largest(graph: Graph, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
+    if overflowed := [name for name, value in wanted.items() if not np.isfinite(value).all()]:
+        raise CheckFailed(
+            f"{graph.name}: Keras itself gives NaN or infinity on random inputs (output {overflowed[0]}), "
+            "so nothing can be proved of it."
+        )
     worst = max(relative_difference(got[name], wanted[name]) for name in wanted)
     if not worst <= TOLERANCE:
         raise CheckFailed(
@@ -155,15 +160,15 @@ def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, 
 
     An output inside the folder itself (its model.onnx) is brought up to date so.
     """
-    from bridge.torch_side.folder import digest_of, stamped
+    claim_torch("Reading torch weights")
+    from bridge.torch_side.folder import stamped
     from bridge.torch_side.own_module import folder_graph
 
-    folder = _folder(folder)
-    output = Path(output)
-    if output.suffix.lower() != ".onnx":
-        raise BridgeError(f"{output}: an ONNX file is written to a name that ends in .onnx.")
-    refuse_existing(output, force)
-    proto = stamped(folder_graph(folder), digest_of(folder / "model.safetensors"))
+    folder = Path(folder)
+    model = model_of(folder)
+    # a plain file in the place of the layered one would be the end of the folder
+    output = _output(output, ".onnx", force, model if inline else None)
+    proto = stamped(folder_graph(folder), digest(weights_of(folder)))
     write_proto(inlined(proto) if inline else proto, output, force=force)
     return proto
 
@@ -182,14 +187,15 @@ def torch2keras(
     arch: the code that builds the Keras model, where the model's config can't.
     weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count}.
     """
+    claim_torch("Reading torch weights")
     from bridge.torch_side.own_module import folder_graph
 
-    folder = _folder(folder)
-    output = Path(output)
+    folder, output = Path(folder), Path(output)
+    model_of(folder)
     if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
         raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
     refuse_existing(output, force)
-    refuse_input_as_output(output, folder)
+    refuse_input_as_output(output, folder, _file_of(arch))
     return home(folder_graph(folder), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
 
 
@@ -206,14 +212,11 @@ def home(
     return dict(result)
 
 
-def _folder(folder: str | Path) -> Path:
-    folder = Path(folder)
-    if not folder.is_dir() or not (folder / "model.onnx").exists():
-        raise BridgeError(
-            f"{folder}: is not a bridge folder (no model.onnx in it).\n"
-            "Give a folder that bridge convert keras2torch or bridge finetune wrote."
-        )
-    return folder
+def claim_torch(purpose: str) -> None:
+    """Raises BridgeError unless this process may import torch and safetensors. `purpose` begins the message."""
+    require("torch", "torch", purpose)
+    require("safetensors", "torch", purpose)
+    claim("torch_side")
 
 
 def _output(output: str | Path, suffix: str, force: bool, *inputs: str | Path | None) -> Path:
@@ -222,5 +225,11 @@ def _output(output: str | Path, suffix: str, force: bool, *inputs: str | Path | 
     if output.suffix.lower() != suffix:
         raise BridgeError(f"{output}: the output is written to a name that ends in {suffix}.")
     refuse_existing(output, force)
-    refuse_input_as_output(output, *(str(i).partition(".py:")[0] if i else None for i in inputs))
+    refuse_input_as_output(output, *inputs)
     return output
+
+
+def _file_of(spec: str | None) -> str | Path | None:
+    """The file of FILE.py:NAME; a config.json is one itself."""
+    named = user_code.split(spec) if spec else None
+    return named[0] if named else spec

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bridge.errors import BridgeError
 
+# What bridge itself writes into its folders; all else in them is the user's
+FOLDER_FILES = ("model.onnx", "model.safetensors", "model.py", "map.json", "history.csv", "checkpoint.safetensors")
+
 
 def existing_file(path: str | Path, what: str) -> Path:
     """The path of a readable, regular file. `what` names it in the error: "the model", say."""
@@ -94,8 +97,8 @@ def _move_file(part: Path, path: Path, force: bool) -> None:
 def whole_folder(path: str | Path, force: bool = False, marker: str = "map.json") -> Iterator[Path]:
     """A new folder beside `path` to fill; it becomes `path` when the block ends well, else it vanishes.
 
-    With `force` an older result is replaced, but only a folder that has `marker` (one that bridge wrote), and
-    files in it that the new result does not have stay.
+    With `force` an older result is replaced, but only a folder that has `marker` (one that bridge wrote). What bridge
+    wrote there goes, all of it: an old history.csv beside new weights would tell of another run. Other files stay.
     """
     path = Path(path)
     refuse_existing(path, force)
@@ -112,7 +115,7 @@ def whole_folder(path: str | Path, force: bool = False, marker: str = "map.json"
             if not force:
                 raise BridgeError(f"{path}: exists already. Choose another output or pass --force to replace it.")
             for kept in path.iterdir():
-                if not os.path.lexists(part / kept.name):
+                if kept.name not in FOLDER_FILES and not os.path.lexists(part / kept.name):
                     _copy(kept, part / kept.name)
             os.rename(path, old)
         try:

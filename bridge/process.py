@@ -16,14 +16,15 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
 
 from bridge.errors import BridgeError, CheckFailed
 
+Packed = tuple[bytes, list[np.ndarray]]  # a message: JSON with its lengths before it, then the arrays in it
 RIVAL = {"keras_side": "torch", "torch_side": "tensorflow"}
 _ERRORS = {kind.__name__: kind for kind in (BridgeError, CheckFailed)}
 _workers: dict[str, Worker] = {}
@@ -56,6 +57,7 @@ class Worker:
 
     def __init__(self, side: str):
         self.side = side
+        self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
         environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         # -P: a file called torch.py in the user's folder must not be imported in the real one's place
@@ -72,27 +74,27 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def call(self, job: str, on_event: Callable[[Any], None] | None = None, **arguments: Any) -> Any:
-        """Runs one job and returns its result. `on_event` receives what the job emits on the way.
+    def call(self, job: str, **arguments: Any) -> Any:
+        """Runs one job and returns its result; calls of several threads wait for each other.
 
         Raises what the job raised, if it is the user's to fix, and WorkerCrashed for anything else.
         """
+        # with this process's folder, which may have changed: relative paths mean the same there
+        question = _packed({"job": job, "arguments": arguments, "folder": _folder()})
+        with self._lock:
+            kind, value = self._answer(job, question)
+        if kind == "result":
+            return value
+        if kind in _ERRORS:
+            raise _ERRORS[kind](value)
+        raise WorkerCrashed(f"The job {job!r} failed in the {self.side} process:\n{value}")
+
+    def _answer(self, job: str, question: Packed) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            # with this process's folder, which may have changed: relative paths mean the same there
-            _send(self._process.stdin, {"job": job, "arguments": arguments, "folder": os.getcwd()})
-            while True:
-                kind, value = _receive(self._process.stdout)
-                if kind == "event":
-                    if on_event is not None:
-                        on_event(value)
-                elif kind == "result":
-                    return value
-                elif kind in _ERRORS:
-                    raise _ERRORS[kind](value)
-                else:
-                    raise WorkerCrashed(f"The job {job!r} failed in the {self.side} process:\n{value}")
+            _send(self._process.stdin, question)
+            return _receive(self._process.stdout)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
             self._stderr.seek(0)
@@ -100,7 +102,7 @@ class Worker:
             raise WorkerCrashed(
                 f"The {self.side} process ended with exit code {code} in the job {job!r}.\n{said}"
             ) from None
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or the exit that a signal asks for: anything that leaves before the answer came
             self.stop()  # its answer would be taken for the next job's
             raise
 
@@ -121,13 +123,21 @@ class Worker:
         atexit.unregister(self.stop)
 
 
-def _send(stream: IO[bytes], message: Any) -> None:
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise BridgeError("The folder that you are in has been deleted. Change to one that exists.") from None
+
+
+def _packed(message: Any) -> Packed:
+    """A message ready to be sent. Raises TypeError for what can't cross to another process."""
     arrays: list[np.ndarray] = []
 
     def pack(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             arrays.append(np.ascontiguousarray(value).reshape(value.shape))
-            return {"__array__": len(arrays) - 1, "dtype": value.dtype.name, "shape": value.shape}
+            return {"__array__": len(arrays) - 1, "dtype": _dtype(value.dtype), "shape": value.shape}
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, dict):
@@ -139,7 +149,20 @@ def _send(stream: IO[bytes], message: Any) -> None:
         return value
 
     header = json.dumps(pack(message)).encode()
-    stream.write(struct.pack("<QQ", len(header), len(arrays)) + header)
+    return struct.pack("<QQ", len(header), len(arrays)) + header, arrays
+
+
+def _dtype(dtype: np.dtype[Any]) -> str:
+    if dtype.isbuiltin == 2:  # bfloat16 and its like: their str says only how many bytes they have
+        return dtype.name
+    if dtype.kind not in "biuf":
+        raise TypeError(f"an array of the type {dtype} can't be sent to another process")
+    return dtype.str  # with the order of its bytes
+
+
+def _send(stream: IO[bytes], message: Packed) -> None:
+    header, arrays = message
+    stream.write(header)
     for array in arrays:
         stream.write(struct.pack("<Q", array.nbytes))
         stream.write(array.tobytes())
@@ -185,15 +208,14 @@ def _serve(side: str) -> None:
         try:
             if jobs is None:
                 jobs = importlib.import_module(f"bridge.{side}.jobs")
-                setattr(jobs, "emit", lambda value: _send(answers, ("event", value)))  # noqa: B010 (a module's)
             os.chdir(message["folder"])
-            result = jobs.JOBS[message["job"]](**message["arguments"])
-            _send(answers, ("result", result))
+            answer = _packed(("result", jobs.JOBS[message["job"]](**message["arguments"])))
         except (BridgeError, CheckFailed) as error:
             kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS)
-            _send(answers, (kind, str(error)))
+            answer = _packed((kind, str(error)))
         except Exception:  # a bug: its traceback crosses to the parent, which raises it there
-            _send(answers, ("bug", traceback.format_exc()))
+            answer = _packed(("bug", traceback.format_exc()))
+        _send(answers, answer)
 
 
 if __name__ == "__main__":

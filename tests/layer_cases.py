@@ -2,7 +2,8 @@
 
 import numpy as np
 from case import config, rows
-from layer_cases_convolution import CASES as SPATIAL
+from layer_cases_convolution import CASES as CONVOLUTIONS
+from layer_cases_spatial import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -327,6 +328,7 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *CONVOLUTIONS,
     *SPATIAL,
 ]
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bridge.errors import BridgeError
-from bridge.files import existing_file, inside, refuse_input_as_output, whole_file, whole_folder
+from bridge.files import FOLDER_FILES, existing_file, inside, refuse_input_as_output, whole_file, whole_folder
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -60,6 +60,15 @@ def test_a_folder_appears_whole_and_keeps_foreign_files_when_replaced(tmp_path):
     assert (tmp_path / "d" / "map.json").read_text() == "second"
     assert (tmp_path / "d" / "mine.txt").read_text() == "mine"
     assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_replaced_folder_keeps_nothing_of_the_old_network(tmp_path):
+    with whole_folder(tmp_path / "d") as part:
+        for name in (*FOLDER_FILES, "notes.txt"):
+            (part / name).write_text("old")
+    with whole_folder(tmp_path / "d", force=True) as part:
+        (part / "map.json").write_text("new")
+    assert {p.name: p.read_text() for p in (tmp_path / "d").iterdir()} == {"map.json": "new", "notes.txt": "old"}
 
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path):

@@ -196,18 +196,18 @@ def test_a_new_heads_weights_come_from_its_own_initializers(traced):
 @pytest.mark.parametrize("name", ["sigmoid_split", "sigmoid_layer"])
 def test_a_sigmoid_over_one_unit_becomes_a_softmax_over_the_classes(name, traced):
     new = replace_head(traced(name), 2, seed=0)
-    assert new.final_activation(new.outputs[0].name).layer.config["activation"] == "softmax"
+    assert new.maker(new.outputs[0].name).layer.config["activation"] == "softmax"
     np.testing.assert_allclose(predict(new, example(new)).sum(-1), 1, rtol=1e-6)
 
 
 def test_a_sigmoid_over_one_unit_stays_when_one_unit_is_asked_for(traced):
     new = replace_head(traced("sigmoid_split"), 1, seed=0)
-    assert new.final_activation(new.outputs[0].name).layer.config["activation"] == "sigmoid"
+    assert new.maker(new.outputs[0].name).layer.config["activation"] == "sigmoid"
 
 
 def test_a_sigmoid_over_several_labels_stays_a_sigmoid(traced):
     new = replace_head(traced("labels"), 6, seed=0)
-    assert new.final_activation(new.outputs[0].name).layer.config["activation"] == "sigmoid"
+    assert new.maker(new.outputs[0].name).layer.config["activation"] == "sigmoid"
 
 
 def test_the_recorded_shapes_behind_the_head_are_the_new_ones(traced):

@@ -386,7 +386,7 @@ REFUSED = {
         "return x",
         r"fc1\.weight is of type float16, which can't hold Keras's float32",
     ),
-    "a forward that raises": (FC, "return self.fc9(x)", r"forward of .* raised AttributeError: .*fc9.* \(line 13\)$"),
+    "a forward that raises": (FC, "return self.fc9(x)", r"forward of .*: raised AttributeError: .*fc9.* \(line 13\)$"),
     "a forward that returns text": (FC, "return 'y'", r"forward returned str, the Keras model gives one tensor\."),
     "another shape": (
         FC,
@@ -413,11 +413,11 @@ def test_a_module_that_does_not_compute_the_same_is_refused(
 
 LOADED = {
     "no file": (None, "net.py:Net", r"net\.py: no such file \(your module\)"),
-    "no class": ("class Other(nn.Module): pass\ndef make(): pass\n", "net.py:Net", r"no 'Net'\. It has: Other, make\."),
+    "no class": ("class Other(nn.Module): pass\ndef make(): pass\n", "net.py:Net", r"function or class 'Net'\. It has: Other, make\."),
     "arguments": ("class Net(nn.Module):\n    def __init__(self, width): pass\n", "net.py:Net", r"it needs width, and"),
-    "raises": ("def Net():\n    raise ValueError('no')\n", "net.py:Net", r"Net raised ValueError: no \(line 6\)$"),
-    "raises on import": ("1 / 0\n", "net.py:Net", r"net\.py raised ZeroDivisionError: division by zero \(line 5\)$"),
-    "a mistake": ("def Net(:\n", "net.py:Net", r"net\.py raised SyntaxError: invalid syntax \(line 5\)$"),
+    "raises": ("def Net():\n    raise ValueError('no')\n", "net.py:Net", r"Net: raised ValueError: no \(line 6\)$"),
+    "raises on import": ("1 / 0\n", "net.py:Net", r"net\.py: raised ZeroDivisionError: division by zero \(line 5\)$"),
+    "a mistake": ("def Net(:\n", "net.py:Net", r"net\.py: raised SyntaxError: invalid syntax \(line 5\)$"),
     "nothing": ("def Net(): pass\n", "net.py:Net", r"nothing \(is a return missing\?\), expected a torch\.nn\.Module"),
     "no module": ("def Net(): return 3\n", "net.py:Net", r"gives an object of type int, expected a torch\.nn\.Module"),
     "no name": ("", "net.py", r"expected FILE\.py:Class"),

@@ -187,7 +187,16 @@ def test_files_that_are_no_models_are_refused(tmp_path, given, message):
         compare([tmp_path / name for name in given])
 
 
-@pytest.mark.parametrize(("option", "value"), [("rtol", -1.0), ("rtol", math.nan), ("rows", 0)])
+def test_data_may_be_a_name_or_a_path(tmp_path):
+    onnx.save(onnx_samples.mlp((784, 4)), tmp_path / "m.onnx")
+    both = [tmp_path / "m.onnx"] * 2
+    found = bridge.parity(*both, data="digits", scale=255, rows=3)
+    assert (found.ok, found.inputs.startswith("3 rows of")) == (True, True)
+    np.save(tmp_path / "x.npy", np.zeros((2, 784), np.float32))
+    assert compare(both, data=tmp_path / "x.npy").inputs.startswith("2 rows from")
+
+
+@pytest.mark.parametrize(("option", "value"), [("rtol", -1.0), ("rtol", math.nan), ("rows", 0), ("seed", -1)])
 def test_options_out_of_range_are_refused(tmp_path, option, value):
     onnx.save(onnx_samples.mlp((12, 4)), tmp_path / "m.onnx")
     with pytest.raises(BridgeError, match=f"--{option} "):

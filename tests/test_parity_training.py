@@ -104,6 +104,8 @@ def test_dropout_is_refused_because_the_masks_differ(made):
         ("kf", {"steps": 0}, "--train-steps and --batch must be at least 1"),
         ("kf", {"loss": "hinge"}, "--loss hinge: there is no such loss"),
         ("kf", {"optimizer": "lion"}, "optimizer 'lion' is not known"),
+        ("kf", {"optimizer": {"name": "sgd", "beta_1": 0.9}}, "optimizer SGD: unknown option 'beta_1'"),
+        ("kf", {"seed": -1}, "--seed -1: must be a whole number, 0 or more"),
         ("kf", {"learning_rate": -1.0}, "--learning-rate -1.0: must be a positive number"),
         ("kf", {"data": Data({"x": np.zeros((2, 6))}, None, "x.npy")}, "x.npy: has no targets"),
     ],
@@ -135,6 +137,11 @@ def test_the_command_tells_of_the_training(made, tmp_path):
     common = ["parity", str(weights), "--arch", arch, "--train-steps", "3"]
     good = CliRunner().invoke(cli, [*common, str(folder), "--optimizer", "sgd"], catch_exceptions=False)
     assert "Both train alike: 1e-05 is allowed." in good.stdout
+    asked = '{"name": "sgd", "momentum": 0.9, "nesterov": true}'
+    good = CliRunner().invoke(cli, [*common, str(folder), "--optimizer", asked], catch_exceptions=False)
+    assert "sgd (momentum 0.9, nesterov True)" in good.stdout
+    torn = CliRunner().invoke(cli, [*common, str(folder), "--optimizer", asked[:-1]])
+    assert (torn.exit_code, "--optimizer is not JSON" in torn.stderr) == (2, True)
     swapped = edited(folder, tmp_path / "out", momentum=0.1)
     bad = CliRunner().invoke(cli, [*common, str(swapped), "--json"])
     assert isinstance(bad.exception, CheckFailed)

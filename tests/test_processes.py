@@ -1,11 +1,16 @@
 """The frameworks stay apart: by folder, by process, and out of commands that don't need them."""
 
 import ast
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from bridge import process
 from bridge.errors import BridgeError
@@ -105,6 +110,83 @@ def test_a_file_in_the_users_folder_is_not_imported_in_a_packages_place(tmp_path
             made.call("no such job")
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="module")
+def same(tmp_path_factory):
+    """An ONNX file whose output is its input, for any number of rows."""
+    file = tmp_path_factory.mktemp("same") / "same.onnx"
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 2]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    return file
+
+
+def test_arrays_cross_with_the_order_of_their_bytes(same):
+    x = np.arange(6, dtype=">f4").reshape(3, 2)
+    result = worker("runtime").call("run", model=same, inputs={"x": x})
+    np.testing.assert_array_equal(result["outputs"]["y"], np.arange(6).reshape(3, 2))
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["text"]), np.array([{}]), np.array([1j])], ids=["text", "object", "complex"]
+)
+def test_an_array_that_means_nothing_elsewhere_is_not_sent(same, array):
+    with pytest.raises(TypeError, match="can't be sent to another process"):
+        worker("runtime").call("run", model=same, inputs={"x": array})
+    assert worker("runtime").call("run", model=same, inputs={"x": np.zeros((1, 2), np.float32)})
+
+
+@pytest.mark.parametrize("stop", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_a_question_that_was_left_is_not_answered_to_the_next(same, monkeypatch, stop):
+    made = worker("runtime")
+
+    def leave(stream):
+        raise stop
+
+    monkeypatch.setattr(process, "_receive", leave)
+    with pytest.raises(stop):
+        made.call("run", model=same, inputs={"x": np.ones((1, 2), np.float32)})
+    monkeypatch.undo()
+    assert not made.alive
+    result = worker("runtime").call("run", model=same, inputs={"x": np.zeros((1, 2), np.float32)})
+    assert not result["outputs"]["y"].any()
+
+
+def test_threads_get_the_answers_to_their_own_questions(same):
+    made, found = worker("runtime"), {}
+
+    def ask(number):
+        for _ in range(5):
+            x = np.full((number, 2), number, np.float32)
+            found.setdefault(number, []).append(made.call("run", model=same, inputs={"x": x})["outputs"]["y"])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, values in found.items():
+        assert [value.shape for value in values] == [(number, 2)] * 5
+        assert all((value == number).all() for value in values)
+
+
+def test_a_deleted_working_folder_is_one_message(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.rmdir(tmp_path)
+    with pytest.raises(BridgeError, match="The folder that you are in has been deleted"):
+        worker("runtime").call("run")
+
+
+def test_python_m_bridge_imports_nothing_from_the_users_folder(tmp_path):
+    for name in ("torch", "click", "onnx"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
+    words = [sys.executable, "-m", "bridge", "convert", "torch2onnx", "none", "-o", "o.onnx"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "bridge: none: is not a bridge folder (it has no model.onnx).",
+    )
 
 
 def test_python_m_bridge_works_like_bridge():

@@ -422,8 +422,11 @@ def test_torch_weights_newer_than_the_onnx_file_are_refused(tmp_path, x, labels)
     (tmp_path / "model.safetensors").write_bytes(b"old")
     evaluate(tmp_path, data)
     (tmp_path / "model.safetensors").write_bytes(b"new")
-    with pytest.raises(BridgeError, match=r"model.safetensors has changed since model.onnx was written; run bridge"):
-        evaluate(tmp_path, data)
+    for model in (tmp_path, tmp_path / "model.onnx"):
+        with pytest.raises(
+            BridgeError, match=r"has changed since model.onnx was written.\nBring it up to date: bridge"
+        ):
+            evaluate(model, data)
 
 
 def test_a_folder_that_bridge_did_not_write_is_refused(tmp_path, x, labels):
@@ -446,7 +449,11 @@ def test_a_keras_file_is_refused_with_the_command_that_converts_it(tmp_path, x, 
 
 @pytest.mark.parametrize(
     ("config", "final"),
-    [({"activation": "softmax"}, "softmax"), ({"activation": {"config": "sigmoid"}}, "sigmoid"), ({}, "unknown")],
+    [
+        ({"activation": "softmax"}, "softmax"),
+        ({"activation": {"class_name": "function", "config": "sigmoid"}}, "sigmoid"),
+        ({"activation": "relu"}, "unknown"),
+    ],
 )
 def test_the_final_activation_of_a_layered_model_is_read_from_its_layer(config, final):
     from bridge.runtime.final import final_activation

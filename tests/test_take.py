@@ -38,7 +38,12 @@ def test_a_keras_axis_is_found_in_the_torch_tensor():
     assert take.merged((2, 3, 4, 5)) == {0: (4, 5)}
 
 
-@pytest.mark.parametrize("move", ["permute (0, 2)", "permute (0, 0)", "permute ((0, 1), 1)", "permute (1, __import__)"])
+@pytest.mark.parametrize("move", ["permute", "permute (0, -1)", "permute (0, ((1)))", "permute (1, __import__)"])
 def test_what_is_no_order_of_axes_is_no_move(move):
     with pytest.raises(ValueError, match="unknown move"):
         Take.named("kernel", move)
+
+
+@pytest.mark.parametrize("move", ["permute (0, 2)", "permute (0, 0)", "permute ((0, 1), 1)", "permute (2, 1, 0)"])
+def test_an_order_of_other_axes_does_not_fit(move):
+    assert not Take.named("kernel", move).fits(2)

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-
-def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which Keras model a file means."""
-    for option in (
-        click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
-        click.option("--mlp", metavar="SPEC", help="A stack of Dense layers: 784-64:relu-64:relu-10:softmax."),
-        click.option("--arch", metavar="FILE.py:FUNCTION", help="What builds the model; or its config.json."),
-    ):
-        function = option(function)
-    return function
-
-
-force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+from bridge.cli.options import force_option, keras_options
 
 
 @click.group("convert")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bridge.cli.options import data_options, json_option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,16 +22,13 @@ MOST_CLASSES = 50  # rows of the per-class table; --json has them all
 
 @click.command("eval")
 @click.argument("model")
-@click.option("--data", required=True, help=".npz, .csv, x.npy,y.npy, an IDX pair or folder, or a name such as digits.")
-@click.option("--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True)
-@click.option("--label", default="label", show_default=True, help="The .csv column that holds the targets.")
-@click.option("--scale", type=float, help="Divide the data by this number, such as 255.")
+@data_options("test")
 @click.option("--provider", default="cpu", show_default=True, help="cpu, cuda, tensorrt, directml, coreml ...")
 @click.option("--fallback", metavar="PROVIDER", help="What to use where no session can use --provider, such as cpu.")
 @click.option("--batch", type=int, help="Rows in a call. By default chosen by the size of a row.")
 @click.option("--threads", type=int, help="CPU threads. By default one for each core.")
 @click.option("--loss", help="By default chosen by the targets and the final activation.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def command(
     model: str,
     data: str,

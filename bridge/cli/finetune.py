@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from bridge.cli.options import data_options, force_option, optimizer_option, seed_option
+from bridge.cli.options import optimizer as read_optimizer
 
 if TYPE_CHECKING:
     from bridge.torch_side.finetune import Finetuned
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("finetune")
 @click.argument("model")
-@click.option("--data", required=True, help=".npz, .csv, x.npy,y.npy, an IDX pair or folder, or a name such as digits.")
+@data_options("train")
 @click.option("-o", "--output", required=True, metavar="DIR")
 @click.option(
     "--transfer",
@@ -29,53 +31,34 @@ if TYPE_CHECKING:
 )
 @click.option("--classes", type=int, help="Put a new head with so many outputs in the old one's place.")
 @click.option("--validation", default="0.1", show_default=True, help="Fraction to hold out, other data, or none.")
-@click.option("--part", type=click.Choice(["train", "test", "all"]), default="train", show_default=True)
-@click.option("--label", default="label", show_default=True, help="The .csv column that holds the targets.")
-@click.option("--scale", type=float, help="Divide the inputs by this number, such as 255.")
-@click.option(
-    "--optimizer", default="adam", show_default=True, help="sgd, adam, adamw, rmsprop; or JSON with its options."
-)
+@optimizer_option
 @click.option("--learning-rate", type=float, help="By default the optimizer's own in Keras.")
 @click.option("--loss", help="By default chosen by the targets and the final activation.")
 @click.option("--epochs", type=int, default=10, show_default=True)
 @click.option("--batch", type=int, default=32, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option("Of the rows' order, of held-out rows and of fresh weights.")
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted (or finished) run to the same output.")
-@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@force_option
 def command(model: str, data: str, output: str, optimizer: str, validation: str, **options: Any) -> None:
     """Train MODEL (a bridge folder or a layered .onnx file) on DATA and write the result to DIR.
 
     The training is Keras's: its update formulas, losses, defaults. The best epoch's weights are kept; DIR also gets
     history.csv.
     """
-    from bridge.errors import require
-
-    require("torch", "torch", "Fine-tuning")
-    require("safetensors", "torch", "Fine-tuning")
-    from bridge.torch_side.finetune import finetune
+    from bridge.api import finetune
 
     with progress(options["epochs"]) as report:
         result = finetune(
             model,
             data,
             output,
-            optimizer=_optimizer(optimizer),
+            optimizer=read_optimizer(optimizer),
             validation=_validation(validation),
             **options,
             **report,
         )
     _show(result, output)
-
-
-def _optimizer(text: str) -> str | dict[str, Any]:
-    if not text.startswith("{"):
-        return text
-    try:
-        options: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f'not JSON: {error}. Expected {{"name": "sgd", "momentum": 0.9}}') from None
-    return options
 
 
 def _validation(text: str) -> float | str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.convert import keras_options
+from bridge.cli.options import json_option, keras_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("file")
 @keras_options
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def command(file: str, as_json: bool, **options: Any) -> None:
     """Show what is in FILE: layers, weights, versions; what convert would do with it, what it would refuse and why.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.convert import keras_options
+from bridge.cli.options import data_options, json_option, keras_options, optimizer_option, seed_option
+from bridge.cli.options import optimizer as read_optimizer
 from bridge.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -21,33 +22,25 @@ if TYPE_CHECKING:
 MOST_LAYERS = 40  # rows of the table of layers; --json has them all
 COLUMNS = 5  # files beside each other in it
 MOST_WEIGHTS = 40
+PARTS_LATE = 50  # steps; a wrong update rule shows long before
 
 
 @click.command("parity")
 @click.argument("files", nargs=-1, required=True)
 @keras_options
-@click.option(
-    "--data", help="Run on this, not on random rows: .npz, .csv, x.npy,y.npy, an IDX folder, or a name such as digits."
-)
-@click.option("--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True)
-@click.option("--label", default="label", show_default=True, help="The .csv column that holds the targets.")
-@click.option("--scale", type=float, help="Divide the data by this number, such as 255.")
+@data_options("test", optional="Run on this, not on random rows: ")
 @click.option("--rows", type=int, help="How many rows. By default 64 random ones, or the first 256 of the data.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs.")
+@seed_option("Of the random inputs.")
 @click.option("--rtol", type=float, default=1e-5, show_default=True, help="The largest error that passes.")
 @click.option("--layers/--no-layers", default=True, show_default=True, help="Compare layer by layer too.")
 @click.option("--train-steps", type=int, metavar="N", help="Train for N batches in Keras and torch; compare weights.")
-@click.option("--optimizer", type=click.Choice(["adam", "adamw", "rmsprop", "sgd"]), default="adam", show_default=True)
+@optimizer_option
 @click.option("--learning-rate", type=float, help="By default Keras's.")
 @click.option("--batch", type=int, default=32, show_default=True, help="Rows of a training step.")
 @click.option("--loss", help="By default chosen by the final activation.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def command(
     files: tuple[str, ...],
-    data: str | None,
-    part: str,
-    label: str,
-    scale: float | None,
     rows: int | None,
     layers: bool,
     train_steps: int | None,
@@ -68,25 +61,19 @@ def command(
     """
     from rich.console import Console
 
-    from bridge.data import read
     from bridge.parity import compare, compare_training
 
-    given = None if data is None else read(data, label=label or None, part=part)
     with _telling(Console(stderr=True)) as progress:
         if train_steps is None:
-            result: Report | TrainingReport = compare(
-                files, data=given, scale=scale, rows=rows, layers=layers, progress=progress, **options
-            )
+            result: Report | TrainingReport = compare(files, rows=rows, layers=layers, progress=progress, **options)
         else:
             result = compare_training(
                 files,
                 steps=train_steps,
-                optimizer=optimizer,
+                optimizer=read_optimizer(optimizer),
                 learning_rate=learning_rate,
                 loss=loss,
                 batch=batch,
-                data=given,
-                scale=scale,
                 progress=progress,
                 **options,
             )
@@ -274,4 +261,11 @@ def _training_differences(report: TrainingReport) -> list[str]:
         return ["Nothing was trained: no weight moved in Keras, so this proves nothing."]
     worst = report.worst
     where = f", most in {worst.weight} ({_number(worst.error)})" if worst else ""
-    return [f"The training differs{where}: {report.rtol:g} is allowed."]
+    lines = [f"The training differs{where}: {report.rtol:g} is allowed."]
+    if report.parted and report.parted > PARTS_LATE:
+        lines.append(
+            f"The losses agreed up to step {report.parted - 1}, then parted: so two right runs part by chance, where a "
+            "ReLU's input is zero but for rounding.\n"
+            "A wrong rule parts in the first steps. Try other data or fewer steps."
+        )
+    return lines

@@ -23,12 +23,14 @@ def command(output: str, force: bool) -> None:
     The network was trained on clothes (Fashion-MNIST); it learns scikit-learn's handwritten digits here. Nothing is
     downloaded.
     """
-    from bridge.errors import require
+    from bridge.errors import BridgeError, require
     from bridge.files import refuse_existing
 
     for package, extra in (("tensorflow", "keras"), ("tf2onnx", "keras"), ("torch", "torch"), ("sklearn", "digits")):
         require(package, "all" if extra != "digits" else "digits", "The quickstart")
     folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise BridgeError(f"{output}: is a file, and the quickstart fills a folder. Choose another name: -o DIR.")
     refuse_existing(folder, force)
     started = time.perf_counter()
     folder.mkdir(exist_ok=True)

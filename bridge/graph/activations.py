@@ -89,6 +89,23 @@ def activation_name(value: Any) -> str:
     return name
 
 
+def final_word(layer: Layer, rank: int) -> str | None:
+    """ "softmax" (over the last axis) or "sigmoid", if that is all that the layer computes.
+
+    rank: of its output. Keras takes the loss of what ends so from the values before it.
+    """
+    if layer.kind == "Activation":
+        try:
+            name = activation_name(layer.config.get("activation"))
+        except Refused:
+            return None
+        return name if name in ("softmax", "sigmoid") else None
+    axis = layer.config.get("axis")
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    last = isinstance(axis, int) and rank > 0 and axis in (-1, rank - 1)
+    return "softmax" if layer.kind == "Softmax" and last else None
+
+
 @body("Activation")
 def activation(layer: Layer, shapes: list[Shape]) -> str:
     return _PLAIN[activation_name(layer.config["activation"])]

@@ -101,7 +101,6 @@ class Graph:
         """The layers by path, each once, in the order of first use."""
         return {node.layer.path: node.layer for node in self.nodes if node.layer and not node.is_split}
 
-    def final_activation(self, output: str) -> Node | None:
-        """The node that ends `output` with an activation, if one does."""
-        node = next((n for n in self.nodes if output in n.outputs), None)
-        return node if node and node.kind in ("Activation", "Softmax") else None
+    def maker(self, value: str) -> Node | None:
+        """The node that gives a value; None for an input, a weight or a constant."""
+        return next((node for node in self.nodes if value in node.outputs), None)

@@ -10,7 +10,7 @@ from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value
 from bridge.parity.arrays import Judged, judge
-from bridge.parity.inputs import make_inputs, mismatch
+from bridge.parity.inputs import check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, Subject, subjects
 
@@ -23,7 +23,9 @@ def compare(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
-    data: Data | None = None,
+    data: str | Path | Data | None = None,
+    part: str = "test",
+    label: str | None = "label",
     scale: float | None = None,
     rows: int | None = None,
     seed: int = 0,
@@ -34,13 +36,16 @@ def compare(
     """Runs every file, each framework in its own process, and compares each with the first.
 
     files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
-    arch, mlp, unsafe: for the Keras files. data: run on its first `rows` rows (256); without it on `rows` (64) random
-    ones. rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first
-    file's own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
+    arch, mlp, unsafe: for the Keras files. data, part, label: as bridge.data.read takes them; run on its first `rows`
+    rows (256), without it on `rows` (64) random ones.
+    rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first file's
+    own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
     Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.
     """
     if not (math.isfinite(rtol) and rtol > 0):
         raise BridgeError(f"--rtol {rtol}: must be a positive number, such as 1e-5.")
+    check_seed(seed)
+    chosen = given(data, label, part)
     found = subjects(files, arch, mlp, unsafe)
     if len(found) < 2:
         raise BridgeError("parity compares at least two files, or one bridge folder with itself (torch and ONNX).")
@@ -48,7 +53,7 @@ def compare(
     signatures = [subject.inputs() for subject in found]
     faults = [mismatch(values, signatures[0]) for values in signatures]
     usable = [i for i, fault in enumerate(faults) if not fault]
-    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], data, scale, rows, seed)
+    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], chosen, scale, rows, seed)
     feeds = {i: inputs.for_file(signatures[i], signatures[0]) for i in usable}
     outputs = {}
     for i in usable:
@@ -56,7 +61,8 @@ def compare(
         outputs[i] = found[i].run(feeds[i])
     tell(f"float64: {found[0].path}")
     exact = found[0].in_double(feeds[0])
-    notes, result = [], []
+    notes = [f"{_letter(i)}: {subject.note}." for i, subject in enumerate(found) if subject.note]
+    result: list[Row] = []
     for i in usable:
         matched, note = _matched(outputs[i], outputs[0], _letter(i))
         notes += [note] if note else []

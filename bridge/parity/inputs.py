@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from bridge.data import Data, fit_to
+from bridge.data import Data, fit_to, read
 from bridge.errors import BridgeError
 from bridge.graph import Value
 from bridge.graph.probe import probe_inputs
@@ -27,6 +28,16 @@ class Inputs:
         if {v.name for v in wanted} == set(self.arrays):
             return self.arrays
         return {mine.name: self.arrays[value.name] for mine, value in zip(wanted, first, strict=True)}
+
+
+def given(data: str | Path | Data | None, label: str | None, part: str) -> Data | None:
+    """The data, read where it is still a path or a name."""
+    return data if data is None or isinstance(data, Data) else read(data, label=label or None, part=part)
+
+
+def check_seed(seed: int) -> None:
+    if seed < 0:
+        raise BridgeError(f"--seed {seed}: must be a whole number, 0 or more.")
 
 
 def make_inputs(

@@ -13,7 +13,7 @@ import onnx
 from onnx import helper
 
 from bridge.errors import BridgeError, require
-from bridge.files import inside
+from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
@@ -28,6 +28,7 @@ class Subject(ABC):
     framework: str
     form: str
     layered = True
+    note = ""  # what the comparison of this file leaves out
 
     def __init__(self, path: str):
         self.path = path
@@ -85,6 +86,7 @@ class OnnxFile(Subject):
         self.file = file or Path(path)
         proto = read_proto(self.file)
         self.layered = is_layered(proto)
+        self.metadata = {entry.key: entry.value for entry in proto.metadata_props}
         self.form = "layered ONNX" if self.layered else "plain ONNX"
         constants = {tensor.name for tensor in proto.graph.initializer}
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
@@ -119,7 +121,7 @@ class TorchFolder(Subject):
         super().__init__(path)
         for package in ("torch", "safetensors"):
             require(package, "torch", "Running a bridge folder's torch module")
-        self.graph = from_proto(read_proto(_model_of(Path(path))), path)
+        self.graph = read_graph(path)
 
     def inputs(self) -> list[Value]:
         return self.graph.inputs
@@ -155,13 +157,24 @@ def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, uns
     found: list[Subject] = []
     for path in given:
         if Path(path).is_dir() and not is_keras(path):
-            found += [TorchFolder(path), OnnxFile(f"{path.rstrip('/')}/model.onnx", _model_of(Path(path)))]
+            model = OnnxFile(f"{path.rstrip('/')}/model.onnx", model_of(path))
+            found += [model] if _is_alone(model, path) else [TorchFolder(path), model]
         elif is_keras(path):
             how = (arch, mlp) if path in apart else (None, None)
             found.append(KerasFile(Source(path, *how, unsafe)))
         else:
             found.append(OnnxFile(path))
     return found
+
+
+def _is_alone(model: OnnxFile, folder: str) -> bool:
+    """Whether a folder's torch weights are in a module of the user's own, which no file makes bridge run."""
+    if (into := own_module(folder)) is None:
+        return False
+    if reason := stale(folder, model.metadata):  # what would be compared is not what the user trained
+        raise BridgeError(f"{folder}: {reason}")
+    model.note = f"compared by its model.onnx alone: its torch weights are in a module of your own ({into})"
+    return True
 
 
 def kinds_of(graph: Graph) -> dict[str, str]:
@@ -182,15 +195,6 @@ def is_keras(path: str) -> bool:
             f"{path}: parity runs Keras files (.keras, .h5, .hdf5), .onnx files and bridge folders, not this."
         )
     return False
-
-
-def _model_of(folder: Path) -> Path:
-    if not (folder / "model.onnx").exists():
-        raise BridgeError(
-            f"{folder}: is not a bridge folder (it has no model.onnx).\n"
-            "Give a folder that bridge convert keras2torch or bridge finetune wrote."
-        )
-    return inside(folder, "model.onnx", folder)
 
 
 def _input(info: onnx.ValueInfoProto) -> Value:

@@ -12,13 +12,16 @@ import numpy as np
 
 from bridge.data import Data, class_labels, fit_to, targets_for
 from bridge.errors import BridgeError
-from bridge.graph import Graph, Weight, from_proto, read_proto
+from bridge.folder import read_graph, refuse_own_module
+from bridge.graph import Graph, Weight
+from bridge.graph.activations import final_word
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 from bridge.parity.arrays import difference, relative_l2
+from bridge.parity.inputs import check_seed, given
 from bridge.parity.report import finite_or_null
-from bridge.parity.subjects import TorchFolder, _model_of, is_keras
+from bridge.parity.subjects import TorchFolder, is_keras
 from bridge.process import worker
 
 RTOL = 1e-5
@@ -44,7 +47,8 @@ class TrainingReport:
 
     trained, state: relative L2 distance of all trained weights together, and of all others (moving statistics).
     loss: the largest difference between the losses of a step, relative to Keras's. moved: how far Keras's trained
-    weights went, relative L2: a check that moves nothing proves nothing.
+    weights went, relative L2: a check that moves nothing proves nothing. parted: the first step (from 1) whose loss
+    differs by more than `rtol`; None if none does.
     """
 
     keras: str
@@ -60,6 +64,7 @@ class TrainingReport:
     state: float
     loss: float
     moved: float
+    parted: int | None = None
     fault: str = ""
 
     @property
@@ -100,7 +105,9 @@ def compare_training(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
-    data: Data | None = None,
+    data: str | Path | Data | None = None,
+    part: str = "test",
+    label: str | None = "label",
     scale: float | None = None,
     seed: int = 0,
     rtol: float = RTOL,
@@ -110,7 +117,8 @@ def compare_training(
 
     files: one Keras file and one bridge folder or layered .onnx file, in any order. optimizer: a name, or
     {"name": "sgd", "momentum": 0.9}; what is absent has Keras's default. loss: by default by the final activation.
-    data: its rows in their order, again from the first when they are used up; without it random rows and targets.
+    data: as bridge.data.read takes it, with `part` and `label`; its rows in their order, again from the first when they
+    are used up; without it random rows and targets.
     Raises BridgeError if the training can't be the same in both: dropout, which draws its own random masks, say.
     """
     keras, folder = _pair(files)
@@ -119,15 +127,16 @@ def compare_training(
     chosen = _optimizer(optimizer, learning_rate)
     if steps < 1 or batch < 1:
         raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
-    x, y, losses, described = _batches(graph, data, scale, loss, steps, batch, seed)
+    check_seed(seed)
+    x, y, losses, described = _batches(graph, given(data, label, part), scale, loss, steps, batch, seed)
     options: dict[str, Any] = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
     if len(y) == 1:
         options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
     tell = progress or (lambda text: None)
+    tell(f"{steps:,} steps in PyTorch: {folder}")
+    mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
     theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe)), **options)
-    tell(f"{steps:,} steps in PyTorch: {folder}")
-    mine = worker("torch_side").call("train", model=folder, **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -145,6 +154,7 @@ def compare_gradients(
 
     files: one Keras file and one bridge folder or layered .onnx file, in any order.
     """
+    check_seed(seed)
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
@@ -156,12 +166,6 @@ def compare_gradients(
     names = dict.fromkeys([*theirs, *mine])
     errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
     return GradientReport(rtol, errors)
-
-
-def read_graph(model: str) -> Graph:
-    """The layered graph of a bridge folder or of a layered .onnx file."""
-    path = Path(model)
-    return from_proto(read_proto(_model_of(path) if path.is_dir() else path), model)
 
 
 def refuse_random_layers(graph: Graph, name: str) -> None:
@@ -190,6 +194,7 @@ def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
             f"{len(keras)} and {len(others)}."
         )
     if Path(others[0]).is_dir():
+        refuse_own_module(others[0])
         TorchFolder(others[0])  # its checks: torch is installed, the folder is one of bridge's
     return keras[0], others[0]
 
@@ -237,8 +242,8 @@ def _batches(
 
 
 def _loss(graph: Graph, output: str) -> str:
-    node = graph.final_activation(output)
-    word = node.layer.config.get("activation", node.kind.lower()) if node and node.layer else None
+    node, value = graph.maker(output), graph.values[output]
+    word = final_word(node.layer, len(value.shape or ())) if node and node.layer else None
     return {"softmax": SPARSE, "sigmoid": BINARY}.get(str(word), "mse")
 
 
@@ -290,6 +295,7 @@ def _report(
         trained=together(True),
         state=together(False),
         loss=_loss_difference(mine["losses"], theirs["losses"]),
+        parted=_parted(mine["losses"], theirs["losses"], rtol),
         moved=moved,
         fault=fault,
     )
@@ -298,6 +304,15 @@ def _report(
 def _loss_difference(found: np.ndarray, wanted: np.ndarray) -> float:
     """The largest difference of a step's losses, relative to the largest of Keras's."""
     return difference(np.asarray(found, np.float64), np.asarray(wanted, np.float64)).error
+
+
+def _parted(found: np.ndarray, wanted: np.ndarray, rtol: float) -> int | None:
+    """The first step whose losses differ by more than `rtol` of the largest of Keras's."""
+    found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    if found.shape != wanted.shape:
+        return 1
+    apart = ~(np.abs(found - wanted) <= rtol * np.abs(wanted).max())  # NaN is apart from everything
+    return int(apart.argmax()) + 1 if apart.any() else None
 
 
 def _is_trained(weight: Weight | None) -> bool:

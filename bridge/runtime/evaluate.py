@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import numpy as np
 
 from bridge.data import Data, fit_to
 from bridge.errors import BridgeError
-from bridge.files import inside
+from bridge.folder import model_of, stale
 from bridge.runtime.batches import Batches, device_batch, fixed_batch, plan
 from bridge.runtime.result import Evaluation, NotFinite
 from bridge.runtime.scoring import LOSSES, scorer_for
@@ -53,7 +52,7 @@ def evaluate(
     cpu = plan(data, batch, threads)
     side_by_side = cpu.workers > 1
     session = open_session(model_file(model), provider, fallback, 1 if side_by_side else threads, tf32)
-    refuse_stale(Path(model), session)
+    _refuse_stale(Path(model), session)
     names = _scored(data, session)
     on_cpu = session.provider == "cpu"
     start = time.perf_counter()
@@ -105,12 +104,7 @@ def model_file(model: str | Path) -> Path:
     """The .onnx file of a bridge folder, or `model` itself. Raises BridgeError where neither can be meant."""
     path = Path(model)
     if path.is_dir():
-        if not (path / "model.onnx").exists():
-            raise BridgeError(
-                f"{path}: is not a bridge folder (it has no model.onnx).\n"
-                "Give a folder that bridge convert keras2torch or bridge finetune wrote, or an .onnx file."
-            )
-        return inside(path, "model.onnx", path)
+        return model_of(path)
     if path.suffix in KERAS_SUFFIXES and path.exists():
         raise BridgeError(
             f"{path}: is a Keras file; ONNX Runtime evaluates .onnx files and bridge folders.\n"
@@ -119,18 +113,11 @@ def model_file(model: str | Path) -> Path:
     return path
 
 
-def refuse_stale(model: Path, session: Session) -> None:
+def _refuse_stale(model: Path, session: Session) -> None:
     """Raises BridgeError if a bridge folder's torch weights changed after its model.onnx was written."""
-    weights, known = model / "model.safetensors", session.metadata.get("bridge.torch_sha256")
-    if known is None or not weights.is_file():
-        return
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != known:
-        raise BridgeError(
-            f"{model}: model.safetensors has changed since model.onnx was written; "
-            f"run bridge convert torch2onnx {model} -o {model / 'model.onnx'} --force"
-        )
+    folder = model.parent if model.name == "model.onnx" else model
+    if folder.is_dir() and (reason := stale(folder, session.metadata)):
+        raise BridgeError(f"{model}: {reason}")
 
 
 def _scored(data: Data, session: Session) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import onnx
+
+from bridge.graph import Layer
+from bridge.graph.activations import final_word
 
 LINEAR = ("Gemm", "MatMul", "Add", "Conv", "Dense", "EinsumDense")
 PASSING = ("Identity", "Cast", "Dropout", "ActivityRegularization")
@@ -21,21 +23,11 @@ def final_activation(proto: onnx.ModelProto, output: str) -> str:
         return "unknown"
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     if node.domain == "keras":
-        return _of_layer(node.op_type, json.loads(attributes.get("config", b"{}")))
+        layer = Layer(node.op_type, "", json.loads(attributes.get("config", b"{}")))
+        return final_word(layer, _rank(proto, output)) or ("linear" if node.op_type in LINEAR else "unknown")
     if node.op_type == "Softmax":
         return "softmax" if attributes.get("axis", -1) in (-1, _rank(proto, output) - 1) else "unknown"
     return {"Sigmoid": "sigmoid"}.get(node.op_type, "linear" if node.op_type in LINEAR else "unknown")
-
-
-def _of_layer(kind: str, config: dict[str, Any]) -> str:
-    if kind == "Softmax":
-        return "softmax" if config.get("axis", -1) in (-1, [-1]) else "unknown"
-    activation = config.get("activation")
-    if isinstance(activation, dict):
-        activation = activation.get("config")
-    if activation in ("softmax", "sigmoid", "linear"):
-        return str(activation)
-    return "linear" if activation is None and kind in LINEAR else "unknown"
 
 
 def _rank(proto: onnx.ModelProto, output: str) -> int:

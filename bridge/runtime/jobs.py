@@ -13,8 +13,6 @@ from bridge.runtime.batches import Batches, fixed_batch
 from bridge.runtime.session import Session, open_session
 from bridge.runtime.taps import run_layers
 
-emit: Callable[[Any], None] = lambda value: None  # noqa: E731 (the worker puts its own in this place)
-
 
 def run(
     model: str | np.ndarray,

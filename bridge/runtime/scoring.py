@@ -47,6 +47,8 @@ def scorer_for(data: Data, name: str, sample: np.ndarray, activation: str, loss:
 def _choose(origin: str, name: str, targets: np.ndarray, shape: tuple[int, ...], activation: str, unit: bool) -> str:
     whole = targets.dtype.kind in "iub" or bool(np.all(targets == np.rint(targets)))
     binary = whole and bool(np.all((targets == 0) | (targets == 1)))
+    if activation == "sigmoid" and binary and targets.shape[1:] == shape:
+        return "binary_crossentropy"  # as finetune chooses, also where each row happens to have one 1
     if shape[-1] == 1:
         squashed = activation == "sigmoid" or (activation == "unknown" and unit)
         return "binary_crossentropy" if binary and squashed else "mse"

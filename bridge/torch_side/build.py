@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
-import json
 import linecache
 import sys
 import types
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,15 @@ from torch.nn import functional as F
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.graph import Graph, from_proto, read_proto
+from bridge.folder import read_graph, refuse_own_module, weights_of
+from bridge.graph import Graph
+from bridge.torch_side.allowed import check
 from bridge.torch_side.plan import Plan, make_plan
 from bridge.torch_side.source import class_name, class_source, own_things, taps_source
 
 _plans: weakref.WeakKeyDictionary[type[nn.Module], Plan] = weakref.WeakKeyDictionary()
+_taps: weakref.WeakKeyDictionary[type[nn.Module], Callable[..., dict[str, Tensor]]] = weakref.WeakKeyDictionary()
 _numbers = itertools.count()
-_MAP_BYTES = 64 << 20
-_FORBIDDEN = {f"torch.{name}" for name in ("load", "save", "hub", "jit", "ops", "classes", "serialization", "utils")}
 
 
 def build(graph: Graph) -> nn.Module:
@@ -49,36 +49,10 @@ def load(folder: str | Path) -> nn.Module:
     """
     folder = Path(folder)
     graph = read_graph(folder)
-    if (into := read_map(folder).get("into")) is not None:
-        raise BridgeError(
-            f"{folder}: its weights are in a module of your own, {str(into)[:60]}, which no file makes bridge run.\n"
-            f"Use that class with model.safetensors, or bridge's own module from {folder / 'model.onnx'}."
-        )
+    refuse_own_module(folder)
     module = build(graph)
-    module.load_state_dict(read_state(folder / "model.safetensors", module), strict=True)
+    module.load_state_dict(read_state(weights_of(folder), module), strict=True)
     return module.eval()
-
-
-def read_graph(model: Path) -> Graph:
-    """The layered graph of a bridge folder or of a layered .onnx file."""
-    file = model / "model.onnx" if model.is_dir() else model
-    return from_proto(read_proto(existing_file(file, "the model")), str(file))
-
-
-def read_map(folder: Path) -> dict[str, Any]:
-    """map.json of a bridge folder; empty where there is none. Raises BridgeError if it is damaged."""
-    file = folder / "map.json"
-    if not file.exists():
-        return {}
-    try:
-        if file.stat().st_size > _MAP_BYTES:
-            raise ValueError("it is too large")
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BridgeError(f"{file}: can't be read: {str(error)[:100]}. Convert again.") from None
-    if not isinstance(found, dict):
-        raise BridgeError(f"{file}: is not a JSON object. Convert again.")
-    return found
 
 
 def read_state(file: Path, module: nn.Module) -> dict[str, Tensor]:
@@ -138,45 +112,46 @@ def graph_of(module: nn.Module) -> Graph:
 
 def taps(module: nn.Module, inputs: list[Tensor]) -> dict[str, Tensor]:
     """What every node gives for these inputs, by the node's name (`dense_1`, `dense_1/linear`)."""
-    plan = plan_of(module)
-    values: dict[str, Tensor] = _run(taps_source(plan), plan)["taps"](module, *inputs)
+    kind = type(module)
+    if kind not in _taps:
+        _taps[kind] = _run(taps_source(plan_of(module)), plan_of(module), kind)["taps"]
+    values: dict[str, Tensor] = _taps[kind](module, *inputs)
     return values
 
 
 def _compiled(plan: Plan) -> type[nn.Module]:
-    kind: type[nn.Module] = _run(class_source(plan), plan)[class_name(plan)]
+    name = class_name(plan)
+    scope = _run(class_source(plan), plan)
+    kind: type[nn.Module] = scope.pop(name)  # the scope is in sys.modules and must not keep the class alive
     _plans[kind] = plan
+    _forget_with(kind, scope)
     return kind
 
 
-def _run(source: str, plan: Plan) -> dict[str, Any]:
-    """Executes source that bridge wrote, after proving that it can only do arithmetic on tensors."""
+def _run(text: str, plan: Plan, owner: type[nn.Module] | None = None) -> dict[str, Any]:
+    """Executes source that bridge wrote, after a check that it can only do arithmetic on tensors.
+
+    owner: what the result belongs to, and is forgotten with.
+    """
     names = {thing.__name__: thing for thing in own_things(plan)}
-    _check(source, set(names))
-    file = f"<bridge {plan.graph.name} {next(_numbers)}>"
-    linecache.cache[file] = (
-        len(source),
-        None,
-        source.splitlines(keepends=True),
-        file,
-    )  # for tracebacks and torch.compile
-    module = types.ModuleType(f"bridge_model_{next(_numbers)}")
-    sys.modules[module.__name__] = module  # where torch.compile looks for the functions that the class calls
-    module.__dict__.update({"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, **names})
-    exec(compile(source, file, "exec"), module.__dict__)
-    return module.__dict__
+    own = {word for name in [*plan.modules, *plan.free.values(), *plan.constants.values()] for word in name}
+    kinds = {part.module.kind.__name__ for part in plan.modules.values() if part.module}
+    check(text, set(names), own | kinds | {word for move in plan.moves.values() for word in move.key.split(".")})
+    scope = types.ModuleType(f"bridge_model_{next(_numbers)}")
+    sys.modules[scope.__name__] = scope  # where torch.compile looks for the functions that the class calls
+    # for tracebacks and torch.compile
+    linecache.cache[scope.__name__] = (len(text), None, text.splitlines(keepends=True), scope.__name__)
+    scope.__dict__.update({"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, **names})
+    exec(compile(text, scope.__name__, "exec"), scope.__dict__)
+    if owner is not None:
+        _forget_with(owner, scope.__dict__)
+    return scope.__dict__
 
 
-def _check(source: str, names: set[str]) -> None:
-    """A second wall behind `literal`: the names of a model file can't make this source do anything but its job."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom | ast.Lambda | ast.Global | ast.Nonlocal):
-            raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)}")
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and node.attr != "__init__":
-            raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            allowed = {*names, "super", "float", "tuple"}
-            if node.func.id not in allowed:
-                raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)}")
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in _FORBIDDEN:
-            raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)}")
+def _forget_with(kind: type[nn.Module], scope: dict[str, Any]) -> None:
+    weakref.finalize(kind, _forget, scope["__name__"])
+
+
+def _forget(name: str) -> None:
+    sys.modules.pop(name, None)
+    linecache.cache.pop(name, None)

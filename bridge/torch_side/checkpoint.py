@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from bridge.errors import BridgeError
-from bridge.files import whole_file
+from bridge.files import existing_file, inside, whole_file
 
 NAME = "checkpoint.safetensors"
 SECTIONS = ("module", "best", "optimizer", "random")
@@ -44,23 +45,55 @@ class Checkpoint:
             save_file(tensors, part, metadata={"bridge": json.dumps(self.facts)})
 
 
+def remove(folder: Path) -> None:
+    """Deletes the folder's checkpoint, and the folder if nothing of the user's is in it."""
+    (folder / NAME).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty, or not there
+        folder.rmdir()
+
+
 def read(folder: Path) -> Checkpoint | None:
     """The folder's checkpoint; None if it has none. Raises BridgeError if the file is broken or foreign."""
-    path = folder / NAME
-    if not path.is_file():
+    path = inside(folder, NAME, folder)
+    if not path.exists():
         return None
+    existing_file(path, "the state of the run")
     sections: dict[str, dict[str, torch.Tensor]] = {section: {} for section in SECTIONS}
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["bridge"])
+            facts = _facts((file.metadata() or {})["bridge"])
             for key in file.keys():  # noqa: SIM118 (not a dict)
                 section, _, name = key.partition("/")
                 sections[section][name] = file.get_tensor(key)
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-        raise BridgeError(
-            f"{path}: is not a checkpoint of bridge, or is damaged ({error}).\nTrain again without --resume."
-        ) from None
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        raise damaged(folder, str(error)) from None
     return Checkpoint(**sections, facts=facts)
+
+
+def damaged(folder: Path, reason: str) -> BridgeError:
+    """The error for a checkpoint that can't be what `Checkpoint.write` wrote."""
+    what = f"is not a checkpoint of bridge, or is damaged ({reason[:200]})"
+    return BridgeError(f"{folder / NAME}: {what}.\nTrain again without --resume.")
+
+
+def _facts(text: str) -> dict[str, Any]:
+    """The facts, checked. Raises ValueError."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict) or set(facts) != {"settings", "rows", "best", "iterations"}:
+        raise ValueError("its facts are not those of a run")
+    rows, best = facts["rows"], facts["best"]
+    if not isinstance(facts["settings"], dict) or type(facts["iterations"]) is not int or facts["iterations"] < 0:
+        raise ValueError("its settings or its steps can't be read")
+    if not isinstance(rows, list) or not rows or not all(_is_row(row, number) for number, row in enumerate(rows, 1)):
+        raise ValueError("its epochs can't be read")
+    if type(best) is not int or not 1 <= best <= len(rows):
+        raise ValueError(f"its best epoch is {best!r} of {len(rows)}")
+    return facts
+
+
+def _is_row(row: Any, number: int) -> bool:
+    numbers = isinstance(row, dict) and all(type(value) in (int, float) for value in row.values())
+    return numbers and row.get("epoch") == number and row.keys() >= {"loss"}
 
 
 def check_same(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,14 @@ from torch import nn
 
 from bridge.data import Data, fit_to, read, split
 from bridge.errors import BridgeError
-from bridge.files import refuse_existing, refuse_input_as_output
+from bridge.files import inside, refuse_existing, refuse_input_as_output
+from bridge.folder import read_graph
 from bridge.graph import Graph
 from bridge.graph.fresh import fresh
 from bridge.graph.head import head_layer, replace_head
-from bridge.torch_side.build import build, graph_of, load, plan_of, read_graph
-from bridge.torch_side.checkpoint import NAME as CHECKPOINT
-from bridge.torch_side.folder import write_folder
+from bridge.torch_side import checkpoint as checkpoints
+from bridge.torch_side.build import build, graph_of, load, plan_of
+from bridge.torch_side.folder import refuse_changed, write_folder
 from bridge.torch_side.freeze import freeze as freeze_parts
 from bridge.torch_side.history import History
 from bridge.torch_side.train import fit
@@ -63,7 +64,8 @@ def finetune(
 ) -> Finetuned:
     """Trains a converted network on data as Keras would, and writes a bridge folder.
 
-    model: a bridge folder, a layered .onnx file, or a module that bridge built (which is left as it is).
+    model: a bridge folder, a layered .onnx file, or a module that bridge built: it is left as it is, and what is frozen
+    in it (requires_grad) stays frozen.
     data: as bridge.data.read takes it. validation: a fraction to hold out, other data, or None.
     transfer: "parameters": all weights begin at the source's; "features": these too, and all but the head stay frozen;
     "structure": the architecture alone, fresh weights by the Keras initializers in its config.
@@ -73,7 +75,9 @@ def finetune(
     """
     if transfer not in TRANSFERS:
         raise BridgeError(f"--transfer {transfer}: there is no such transfer. Known are: {', '.join(TRANSFERS)}.")
-    checkpoint = _checkpoint_folder(output, model, resume, force)
+    if seed < 0:
+        raise BridgeError(f"--seed {seed}: must be a whole number, 0 or more.")
+    run = _run_of(output, model, resume, force)
     graph = _graph(model)
     if masked := graph.source.get("masked"):
         raise BridgeError(
@@ -85,6 +89,8 @@ def finetune(
     if classes is not None:
         graph = replace_head(graph, classes, seed)
     module = build(graph)
+    if isinstance(model, nn.Module):
+        _freeze_as(model, module, but=_head(module, graph) if classes is not None else set())
     frozen = _frozen(module, graph, transfer, freeze)
     train, held_out = _data(data, validation, label, part, seed)
     shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
@@ -102,18 +108,38 @@ def finetune(
         device=device,
         on_epoch=on_epoch,
         on_step=on_step,
-        checkpoint=checkpoint,
-        resume=resume,
+        checkpoint=run and run.folder,
+        resume=(run and run.begun) or False,
+        asked={"transfer": transfer},
     )
-    if output is not None and checkpoint is not None:
-        extra = {"history.csv": history.as_csv().encode(), CHECKPOINT: (checkpoint / CHECKPOINT).read_bytes()}
-        write_folder(module, output, force=force or resume, extra=extra)
-        shutil.rmtree(checkpoint)
+    if run is not None:
+        extra = {"history.csv": history.as_csv().encode(), checkpoints.NAME: run.state()}
+        write_folder(module, run.output, force=force or resume, extra=extra)
+        checkpoints.remove(run.folder)
     return Finetuned(module, history, frozen, len(train), len(held_out) if held_out else 0)
 
 
-def _checkpoint_folder(output: str | Path | None, model: object, resume: bool, force: bool) -> Path | None:
-    """Where the run's state is kept until its output appears: beside the output."""
+@dataclass(frozen=True)
+class _Run:
+    """output: where the result goes. folder: beside it, where the run's state is kept until the result appears.
+
+    begun: the folder with the state of the run to go on with, or None.
+    """
+
+    output: Path
+    folder: Path
+    begun: Path | None
+
+    def state(self) -> bytes:
+        """The checkpoint; that of the finished run where nothing was left to train."""
+        file = self.folder / checkpoints.NAME
+        if self.begun and not file.exists():
+            file = self.begun / checkpoints.NAME
+        return file.read_bytes()
+
+
+def _run_of(output: str | Path | None, model: object, resume: bool, force: bool) -> _Run | None:
+    """Where the run writes; only looks, and changes nothing: the training may yet be refused."""
     if output is None:
         if resume:
             raise BridgeError("--resume goes on with the run that was writing to the output: name that output.")
@@ -123,24 +149,25 @@ def _checkpoint_folder(output: str | Path | None, model: object, resume: bool, f
     if isinstance(model, str | Path):
         refuse_input_as_output(output, model)
     folder = output.with_name(f"{output.name}.unfinished")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise BridgeError(f"{folder}: is in the way: the state of an unfinished run is kept in a folder of this name.")
+    unfinished = inside(folder, checkpoints.NAME, folder).exists()
     if resume:
-        if not (folder / CHECKPOINT).exists():
-            if not (output / CHECKPOINT).exists():
-                raise BridgeError(f"{output}: there is no run to resume, neither here nor in {folder.name}.")
-            folder.mkdir(exist_ok=True)
-            shutil.copyfile(output / CHECKPOINT, folder / CHECKPOINT)
-    elif folder.exists():
-        if not force:
-            raise BridgeError(
-                f"{folder}: an interrupted run to {output} left its state here.\n"
-                "Pass --resume to go on with it, or --force to begin anew."
-            )
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    return folder
+        begun = next((place for place in (folder, output) if (place / checkpoints.NAME).exists()), None)
+        if begun is None:
+            raise BridgeError(f"{output}: there is no run to resume, neither here nor in {folder.name}.")
+        return _Run(output, folder, begun)
+    if unfinished and not force:
+        raise BridgeError(
+            f"{folder}: an interrupted run to {output} left its state here.\n"
+            "Pass --resume to go on with it, or --force to begin anew."
+        )
+    return _Run(output, folder, None)
 
 
 def _graph(model: str | Path | nn.Module) -> Graph:
     if isinstance(model, nn.Module):
+        refuse_changed(model)
         return graph_of(model)
     path = Path(model)
     if path.is_dir():
@@ -153,10 +180,27 @@ def _graph(model: str | Path | nn.Module) -> Graph:
     return read_graph(path)
 
 
+def _head(module: nn.Module, graph: Graph) -> set[str]:
+    """The names of the head's parameters."""
+    moves = plan_of(module).moves
+    return {moves[weight.path].key for weight in head_layer(graph).weights.values()}
+
+
+def _freeze_as(given: nn.Module, module: nn.Module, but: set[str]) -> None:
+    """Freezes what is frozen in the user's module. but: parameters of a new head."""
+    wanted = dict(given.named_parameters())
+    for name, parameter in module.named_parameters():
+        if name not in but:
+            parameter.requires_grad_(wanted[name].requires_grad)
+    marked = {name for name, part in given.named_modules() if getattr(part, "frozen", False) is True}
+    for name, part in module.named_modules():
+        if name in marked:
+            part.frozen = True  # type: ignore[assignment]
+
+
 def _frozen(module: nn.Module, graph: Graph, transfer: str, patterns: Sequence[str]) -> tuple[str, ...]:
     if transfer == "features":
-        moves = plan_of(module).moves
-        head = {moves[weight.path].key for weight in head_layer(graph).weights.values()}
+        head = _head(module, graph)
         own = {".".join(name) for name in plan_of(module).modules}
         keep = {key.rpartition(".")[0] for key in head}
         freeze_parts(module, sorted(own - keep))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import bridge
+from bridge.errors import BridgeError
 from bridge.files import whole_folder
+from bridge.folder import HASH_KEY, check_finite
 from bridge.graph import Graph, to_proto, write_proto
 from bridge.torch_side.build import graph_of, plan_of
 from bridge.torch_side.plan import Plan
 from bridge.torch_side.source import file_source
 
-HASH_KEY = "bridge.torch_sha256"  # in model.onnx: which model.safetensors it was written with
 WROTE = f"bridge {bridge.__version__}"
 
 
@@ -27,9 +29,12 @@ def write_folder(
 ) -> None:
     """Writes a bridge folder whole: the module's weights as they are now, and the graph that it was built from.
 
-    extra: further files, by name. Raises BridgeError if the folder exists and `force` is not given.
+    extra: further files, by name. Raises BridgeError if the folder exists and `force` is not given, or if the module
+    is no longer what bridge built, and CheckFailed if its weights hold NaN or infinity.
     """
+    refuse_changed(module)
     plan, graph = plan_of(module), graph_of(module)
+    check_finite(graph.arrays, type(module).__name__)
     with whole_folder(folder, force) as part:
         digest = write_state(module.state_dict(), part / "model.safetensors")
         write_proto(stamped(graph, digest), part / "model.onnx")
@@ -39,17 +44,41 @@ def write_folder(
             (part / name).write_bytes(content)
 
 
+def refuse_changed(module: nn.Module) -> None:
+    """Raises BridgeError if the module's tensors are not those it was built with: their names, shapes and types."""
+    plan = plan_of(module)
+    wanted = {move.key: (move.shape, move.weight.dtype) for move in plan.moves.values()}
+    constants = {".".join(name): plan.graph.constants[value] for value, name in plan.constants.items()}
+    wanted |= {key: (array.shape, array.dtype.name) for key, array in constants.items()}
+    found = _described(module.state_dict())
+    if found == wanted:
+        return
+    name = type(module).__name__
+    lacks, extra = [key for key in wanted if key not in found], [key for key in found if key not in wanted]
+    if lacks or extra:
+        here, there = (", ".join(keys[:4]) or "none" for keys in (extra, lacks))
+        raise BridgeError(
+            f"{name}: is no longer the module that bridge built: it has besides {here}, and lacks {there}.\n"
+            "Its Keras model has no place for other layers. Save it with torch.save, or change the Keras model."
+        )
+    key = next(key for key in wanted if found[key] != wanted[key])
+    (shape, dtype), (old_shape, old_dtype) = found[key], wanted[key]
+    way = "Call module.float() first." if shape == old_shape else "For another head: bridge.finetune(..., classes=N)."
+    raise BridgeError(
+        f"{name}: {key} is {shape} {dtype}; bridge built it as {old_shape} {old_dtype}, as it is in the Keras model.\n"
+        f"{way}"
+    )
+
+
+def _described(state: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {key: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for key, value in state.items()}
+
+
 def write_state(state: dict[str, Tensor], file: Path) -> str:
     """Writes a state_dict as safetensors; returns the file's SHA-256."""
     data = save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}, {"format": "pt"})
     file.write_bytes(data)  # save_file would make a file that only its owner may read
     return hashlib.sha256(data).hexdigest()
-
-
-def digest_of(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def stamped(graph: Graph, digest: str) -> onnx.ModelProto:

@@ -22,7 +22,7 @@ from bridge.torch_side.map_file import candidates_by_hand
 from bridge.torch_side.matching import Assignment, Candidate, Matcher, slots_of
 from bridge.torch_side.plan import Plan
 from bridge.torch_side.proof import Outcome, Reference
-from bridge.torch_side.user_code import UserModule, split
+from bridge.torch_side.user_module import UserModule, split
 
 _LIMIT = 64  # mappings tried
 _SHOWN = 4  # things of a kind named in a message

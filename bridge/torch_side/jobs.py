@@ -14,15 +14,12 @@ import torch
 from torch import nn
 
 from bridge.errors import BridgeError
+from bridge.folder import read_graph
 from bridge.torch_side import build
 from bridge.torch_side.run import run
 from bridge.torch_side.train import train_steps
 
 Arrays = dict[str, np.ndarray]
-
-
-def emit(value: Any) -> None:
-    """Sends a piece of progress to the process that asked; bridge.process puts the pipe in its place."""
 
 
 def job_run(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
@@ -83,7 +80,7 @@ def _module(model: str) -> nn.Module:
     path = Path(model)
     if path.is_dir():
         return build.load(path)
-    return build.build(build.read_graph(path)).eval()
+    return build.build(read_graph(path)).eval()
 
 
 def _tensors(module: nn.Module, inputs: Arrays) -> list[torch.Tensor]:

@@ -168,7 +168,7 @@ class ActivityRegularization(nn.Module):
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
         super().__init__()
         self.l1, self.l2 = l1, l2
-        self.penalty: Tensor | None = None
+        self.penalty: Tensor | float = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training or not torch.compiler.is_compiling():
@@ -176,7 +176,7 @@ class ActivityRegularization(nn.Module):
         return x
 
     def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"penalty": None}  # a tensor with a history can't be copied
+        return self.__dict__ | {"penalty": 0.0}  # a tensor with a history can't be copied
 
 
 class Rescaling(nn.Module):

@@ -42,7 +42,8 @@ def literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # in double quotes, as Python reads it too
+        # in double quotes, as Python reads it too; what UTF-8 can't hold (half of a surrogate pair) by its number
+        return ascii(value) if re.search("[\ud800-\udfff]", value) else json.dumps(value, ensure_ascii=False)
     if type(value) not in _LITERALS:
         raise TypeError(f"only plain values can stand in a module's source, not {value!r}")
     if isinstance(value, float) and not np.isfinite(value):
@@ -79,6 +80,10 @@ class Take:
             return keras_shape
         return tuple(math.prod(keras_shape[a] for a in _several(entry)) for entry in self.axes)
 
+    def fits(self, rank: int) -> bool:
+        """Whether it is an order of all the axes of a Keras weight."""
+        return sorted(self._order(rank)) == list(range(rank))
+
     def axis(self, keras_axis: int, rank: int) -> int:
         """Where an axis of the Keras weight is in the torch tensor, with its `merged` axes taken apart."""
         return self._apart(rank).index((keras_axis % rank,))
@@ -103,16 +108,13 @@ class Take:
 
     @classmethod
     def named(cls, weight: str, move: str) -> Take:
-        """The Take that str() calls `move`. Raises ValueError if there is none."""
+        """The Take that str() calls `move`; `fits` tells whether a weight has these axes. Raises ValueError if none is."""
         if move in ("identity", "transpose"):
             return cls(weight, None if move == "identity" else (1, 0))
         entry = r"(\d+|\(\)|\(\d+(, \d+)+\))"
         if not re.fullmatch(rf"permute \({entry}(, {entry})+\)", move):
             raise ValueError(f"unknown move {move!r}")
-        take = cls(weight, ast.literal_eval(move.removeprefix("permute ")))
-        if sorted(take._order(0)) != list(range(len(take._order(0)))):
-            raise ValueError(f"unknown move {move!r}")
-        return take
+        return cls(weight, ast.literal_eval(move.removeprefix("permute ")))
 
 
 def _several(entry: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -109,9 +109,9 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
     path = node.layer.path
     if node.is_split and node.kind == "Activation":
         return Step(node, activations.activation_part(node.layer.config["activation"], as_module=False), None)
-    if node.is_split:
+    if node.kind == "ActivityRegularization":  # a module for each call: it keeps that call's penalty
         part = RULES[node.kind](node.layer, [])
-        return Step(node, part, names.of(f"{node.name}_penalty"))
+        return Step(node, part, names.of(f"{node.name}_penalty" if node.is_split else node.name))
     shapes = [graph.values[name].shape or () for name in node.tensors]
     part = RULES[node.kind](node.layer, shapes)
     if part.module is not None and node.training is not None:

@@ -64,18 +64,18 @@ def _pool(kind: type[nn.Module], found: Window, options: dict[str, object]) -> N
 def _global(method: str, layer: Layer) -> Part:
     axes = spatial_axes(layer)
     listed = axes[0] if len(axes) == 1 else tuple(axes)
-    return Part(call=f"{{0}}.{method}({listed}{', keepdim=True' if layer.config['keepdims'] else ''})")
+    return Part(call=f"{method}({listed}{', keepdim=True' if layer.config['keepdims'] else ''})")
 
 
 @rule("GlobalMaxPooling1D")
 @rule("GlobalMaxPooling2D")
 @rule("GlobalMaxPooling3D")
 def global_max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
-    return _global("amax", layer)
+    return _global("{0}.amax", layer)
 
 
 @rule("GlobalAveragePooling1D")
 @rule("GlobalAveragePooling2D")
 @rule("GlobalAveragePooling3D")
 def global_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
-    return _global("mean", layer)
+    return _global("{0}.mean", layer)

@@ -17,14 +17,14 @@ from bridge.graph import Graph, Layer
 from bridge.graph.probe import probe_inputs
 from bridge.torch_side.build import build, plan_of, taps
 from bridge.torch_side.matching import Assignment, Slot
-from bridge.torch_side.user_code import UserModule
+from bridge.torch_side.user_module import UserModule
 
 TOLERANCE = 1e-5  # relative to the output's largest value, besides the rounding that the reference itself shows
 _ROWS = 8
 _SCALES = (1.0, 0.1, 100.0)  # small ones keep a softmax from saturating, large ones suit a model that rescales pixels
 _ROUNDING = 10  # how much worse than the reference's own another order of the same operations may round
 _ALIKE = 1e-4  # of a layer's largest value, in a message about where modules part
-_NAMES = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
+_LOGARITHMS = {"softmax": ("log_softmax", lambda x: F.log_softmax(x, -1)), "sigmoid": ("logsigmoid", F.logsigmoid)}
 
 Values = dict[str, np.ndarray]
 
@@ -127,9 +127,9 @@ class Reference:
             forms = {"outputs": module(*tensors)}
             if hasattr(module, "logits"):
                 forms["logits"] = module.logits(*tensors)  # type: ignore[operator]
-                final = str(module.final)
-                logarithm = F.log_softmax(forms["logits"], -1) if final == "softmax" else F.logsigmoid(forms["logits"])
-                forms[_NAMES[final]] = logarithm
+                if isinstance(module.final, str):
+                    name, logarithm = _LOGARITHMS[module.final]
+                    forms[name] = logarithm(forms["logits"])
         return {
             form: _arrays(value if isinstance(value, dict) else {self.outputs[0]: value})
             for form, value in forms.items()

@@ -19,7 +19,7 @@ from bridge.torch_side.modules import (
     Normalization,
     Rescaling,
 )
-from bridge.torch_side.part import New, Part, Rule, Take, rule
+from bridge.torch_side.part import New, Part, Rule, Take, literal, rule
 
 
 @rule("Dense")
@@ -72,7 +72,7 @@ def activity_regularization(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("Masking")
 def masking(layer: Layer, shapes: list[Shape]) -> Part:
     value = float(layer.config["mask_value"])
-    return Part(call=f"mask_steps({{0}}, {value!r})", functions=(functions.mask_steps,))
+    return Part(call=f"mask_steps({{0}}, {literal(value)})", functions=(functions.mask_steps,))
 
 
 @rule("BatchNormalization")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import keyword
 import re
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
 
-from bridge.graph import Node
+from bridge.graph import Node, Refused
+from bridge.graph.activations import final_word
 from bridge.torch_side.part import literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
 
+DTYPES = frozenset(
+    {"bool", "float16", "bfloat16", "float32", "float64"} | {f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)}
+)
 _RESERVED = {"self", "torch", "nn", "F", "values", "outputs", "super", "float", "load_file", "Path"}
 _LOAD = '''
 def load(folder: str | Path = Path(__file__).parent) -> {name}:
@@ -35,7 +40,7 @@ class _Lines:
 def class_name(plan: Plan) -> str:
     """The module class's name: the Keras model's in capital words."""
     name = "".join(word[:1].upper() + word[1:] for word in identifier(plan.graph.name).split("_"))
-    return name if name not in plan_names(plan) else f"{name}Model"
+    return f"{name}Model" if name in plan_names(plan) or keyword.iskeyword(name) else name
 
 
 def plan_names(plan: Plan) -> set[str]:
@@ -56,7 +61,7 @@ def class_source(plan: Plan) -> str:
         f"    input_names = {names}",
         f"    input_shapes = {shapes}  # without the batch axis",
     ]
-    words = {name: final_word(step) for name, step in final_steps(plan).items()}
+    words = {name: _ending(plan, step) for name, step in final_steps(plan).items()}
     if words:
         head.append(f"    final = {literal(words if len(graph.outputs) > 1 else next(iter(words.values())))}")
     blocks = [_init(plan), *_forward_methods(plan), *_training_methods(plan)]
@@ -74,7 +79,8 @@ def _forward_methods(plan: Plan) -> list[str]:
     body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
     if not finals:
         return [_method("forward", inputs, _doc(plan), body, result)]
-    doc = f"The outputs before the final {' or '.join(dict.fromkeys(map(str, map(final_word, finals.values()))))}"
+    words = dict.fromkeys(str(_ending(plan, step)) for step in finals.values())
+    doc = f"The outputs before the final {' or '.join(words)}"
     logits = _method("logits", inputs, f"{doc}: train on these.", body, result)
     inner = f"self.logits({', '.join(inputs)})"
     if len(outputs) == 1:
@@ -123,16 +129,14 @@ def final_steps(plan: Plan) -> dict[str, Step]:
     return {
         value.name: makers[value.name]
         for value in graph.outputs
-        if value.name in makers and not uses[value.name] and final_word(makers[value.name]) is not None
+        if value.name in makers and not uses[value.name] and _ending(plan, makers[value.name]) is not None
     }
 
 
-def final_word(step: Step) -> str | None:
-    """ "softmax" (over the last axis) or "sigmoid", if that is what the step computes."""
-    config = step.node.layer.config if step.node.layer else {}
-    if step.node.kind == "Activation" and config.get("activation") in ("softmax", "sigmoid"):
-        return str(config["activation"])
-    return "softmax" if step.node.kind == "Softmax" and config.get("axis") == -1 else None
+def _ending(plan: Plan, step: Step) -> str | None:
+    """The final softmax or sigmoid that a step is."""
+    value = plan.graph.values.get(step.node.outputs[0])
+    return final_word(step.node.layer, len(value.shape or ())) if step.node.layer and value else None
 
 
 def own_things(plan: Plan) -> list[object]:
@@ -194,13 +198,16 @@ def _init(plan: Plan) -> str:
 
 
 def _dtype(name: str) -> str:
+    if name not in DTYPES:
+        raise Refused(f"a tensor of it is of type {name}, which torch does not have")
     return "" if name == "float32" else f", dtype=torch.{name}"
 
 
 def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     graph = plan.graph
-    uses = Counter(name for node in graph.nodes for name in node.inputs)
-    outputs = [value.name for value in graph.outputs]
+    uses = Counter(name for step in steps for name in step.node.inputs)
+    finals = {} if len(steps) == len(plan.steps) else final_steps(plan)
+    outputs = [finals[v.name].node.tensors[0] if v.name in finals else v.name for v in graph.outputs]
     expressions = _input_names(plan)
     expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
@@ -216,8 +223,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
         if not taps and _flows_into(node, following, uses[output], output in outputs):
             expressions[output] = call  # the layer's own activation goes round it in the next line
             continue
-        last = following is None and len(node.outputs) == 1 and not taps
-        if last:
+        if following is None and len(node.outputs) == 1 and not taps and outputs.count(output) == 1:
             expressions[output] = call
             continue
         targets = []
@@ -324,15 +330,17 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def _training_methods(plan: Plan) -> list[str]:
     blocks = []
-    terms = penalty_terms(plan)
-    if terms:
-        doc = "Keras's regularization losses, of the weights and of the last forward's activations: add to the loss."
-        sums = "\n    + ".join(term.source for term in terms)
-        body = [f"return {sums}"] if len(terms) == 1 else ["return (", f"    {sums}", ")"]
-        blocks.append(_method("penalty", [], doc, body))
-    lines = constraint_lines(plan)
-    if lines:
+    if terms := penalty_terms(plan):
+        doc = "Keras's regularization losses, of the trained weights and of the last forward's activations."
+        body = ["penalty = torch.zeros(())"]
+        for term in terms:
+            add = f"penalty = penalty + {term.source}"
+            body += [f"if {term.weight}.requires_grad:", f"    {add}"] if term.weight else [add]
+        blocks.append(_method("penalty", [], doc, [*body, "return penalty"], "Tensor"))
+    if lines := constraint_lines(plan):
         doc = "Keras's weight constraints: call after each step of the optimizer."
-        body = ["with torch.no_grad():", *(f"    {line.source}" for line in lines)]
+        body = ["with torch.no_grad():"]
+        for line in lines:
+            body += [f"    if {line.weight}.requires_grad:", f"        {line.source}"]
         blocks.append(_method("constrain", [], doc, body, "None"))
     return blocks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from bridge.torch_side.metrics import Running
 from bridge.torch_side.objective import Loss, Objective, Targets
 from bridge.torch_side.optimizers import KerasOptimizer
 from bridge.torch_side.optimizers import optimizer as make_optimizer
+from bridge.torch_side.resume import Best, checksum, restore, saved, settings
 
 Inputs = np.ndarray | Mapping[str, np.ndarray]
 ONE_THREAD_BELOW = 1_000_000  # multiplications a row; smaller networks lose more to waking threads than they win
@@ -44,7 +44,8 @@ def fit(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     checkpoint: Path | None = None,
-    resume: bool = False,
+    resume: bool | Path = False,
+    asked: Mapping[str, Any] | None = None,
 ) -> History:
     """Trains the parameters of `module` that require gradients; it ends with the best epoch's weights, on its device.
 
@@ -52,8 +53,9 @@ def fit(
     where there are several. loss: a Keras name, None to choose by the final activation and the targets.
     optimizer: "adam" or {"name": "adam", "beta_1": 0.8}. on_epoch: called with each epoch's row of the history.
     on_step: called every few steps with (steps done in this epoch, steps of an epoch).
-    checkpoint: folder that gets the run's state after each epoch; with `resume` a run found there goes on, and ends
-    bit for bit where the uninterrupted one would have.
+    checkpoint: folder that gets the run's state after each epoch; with `resume` a run found there (or in the folder
+    that `resume` is) goes on, and ends bit for bit where the uninterrupted one would have.
+    asked: what else a run must share with the one that it continues.
     Raises BridgeError for data, options or a checkpoint that don't fit, and when the loss is no longer finite.
     """
     if epochs < 1 or batch < 1:
@@ -69,13 +71,21 @@ def fit(
         columns(module, validation[0]), objective.targets(validation[1], "the validation targets")
     )
     stepper = make_optimizer(optimizer, _trainable(module), learning_rate)
-    history = History(settings=_settings(stepper, objective, data, batch, seed, shuffle, module))
-    keeper = _Best("val_loss" if held_out else "loss")
+    keeper = Best("val_loss" if held_out else "loss")
+    history = History(settings=settings(stepper, objective, module, keeper))
+    history.settings |= {"batch": batch, "seed": seed, "shuffle": shuffle, "rows": len(data)}
+    history.settings |= {"validation rows": len(held_out) if held_out else 0, **(asked or {})}
+    if checkpoint is not None:
+        history.settings["data (checksum)"] = checksum(data)
+        history.settings["validation (checksum)"] = checksum(held_out) if held_out else 0
     with _quiet_machine(module, inputs, target_device), torch.random.fork_rng(_forked(target_device)):
         torch.manual_seed(seed)
-        if resume and checkpoint is not None and (saved := checkpoints.read(checkpoint)) is not None:
-            checkpoints.check_same(checkpoint, saved.facts["settings"], history.settings)
-            _restore(saved, module, stepper, history, keeper)
+        begun = checkpoint if resume is True else resume or None
+        if begun is not None and (state := checkpoints.read(begun)) is not None:
+            checkpoints.check_same(begun, state.facts["settings"], history.settings)
+            restore(state, begun, module, stepper, history, keeper)
+        elif checkpoint is not None:
+            checkpoints.remove(checkpoint)  # an older run's, which must not be taken for this one's
         stepper.flatten()
         try:
             for epoch in range(len(history.rows) + 1, epochs + 1):
@@ -93,7 +103,7 @@ def fit(
                 history.seconds.append(time.perf_counter() - started)
                 history.best = keeper.see(module, row)
                 if checkpoint is not None:
-                    _saved(module, stepper, history, keeper, target_device).write(checkpoint)
+                    saved(module, stepper, history, keeper, target_device).write(checkpoint)
                 if on_epoch is not None:
                     on_epoch(row)
         finally:
@@ -201,77 +211,6 @@ def _trainable(module: nn.Module) -> list[nn.Parameter]:
     if not params:
         raise BridgeError("the network has no trainable parameter: all of them are frozen. Freeze fewer.")
     return params
-
-
-class _Best:
-    """The weights of the epoch with the lowest `key` so far."""
-
-    def __init__(self, key: str):
-        self.key, self.value, self.epoch = key, float("inf"), 0
-        self.state: dict[str, torch.Tensor] = {}
-
-    def see(self, module: nn.Module, row: dict[str, float]) -> int:
-        if row[self.key] < self.value or not self.state:
-            self.value, self.epoch = row[self.key], int(row["epoch"])
-            self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        return self.epoch
-
-
-def _settings(
-    stepper: KerasOptimizer, objective: Objective, data: Rows, batch: int, seed: int, shuffle: bool, module: nn.Module
-) -> dict[str, Any]:
-    options = {key: value for key, value in stepper.param_groups[0].items() if key in {**stepper.defaults, "lr": 0}}
-    options.pop("iterations")
-    sample = zlib.crc32(b"".join(column[:256].numpy().tobytes() for column in (*data.inputs, *data.targets)))
-    return {
-        "optimizer": {"name": type(stepper).__name__, **options},
-        "loss": objective.loss_name,
-        "batch": batch,
-        "seed": seed,
-        "shuffle": shuffle,
-        "rows": len(data),
-        "data (checksum of its first rows)": sample,
-        "trained parameters": {n: list(p.shape) for n, p in module.named_parameters() if p.requires_grad},
-    }
-
-
-def _saved(
-    module: nn.Module, stepper: KerasOptimizer, history: History, keeper: _Best, device: torch.device
-) -> checkpoints.Checkpoint:
-    random = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        random["cuda"] = torch.cuda.get_rng_state(device)
-    group = stepper.param_groups[0]
-    return checkpoints.Checkpoint(
-        module=module.state_dict(),
-        best=keeper.state,
-        optimizer={f"{i}.{s}": t for i, p in enumerate(group["params"]) for s, t in stepper.state[p].items()},
-        random=random,
-        facts={
-            "settings": history.settings,
-            "rows": history.rows,
-            "best": history.best,
-            "iterations": group["iterations"],
-        },
-    )
-
-
-def _restore(
-    saved: checkpoints.Checkpoint, module: nn.Module, stepper: KerasOptimizer, history: History, keeper: _Best
-) -> None:
-    module.load_state_dict(saved.module)
-    group = stepper.param_groups[0]
-    group["iterations"] = saved.facts["iterations"]
-    for key, value in saved.optimizer.items():
-        index, _, slot = key.partition(".")
-        param = group["params"][int(index)]
-        stepper.state[param][slot] = torch.empty_like(param, memory_format=torch.preserve_format).copy_(value)
-    history.rows, history.best = saved.facts["rows"], saved.facts["best"]
-    keeper.state, keeper.epoch = saved.best, history.best
-    keeper.value = history.rows[history.best - 1][keeper.key]
-    torch.set_rng_state(saved.random["cpu"])
-    if "cuda" in saved.random and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved.random["cuda"], group["params"][0].device)
 
 
 def _forked(device: torch.device) -> list[int]:

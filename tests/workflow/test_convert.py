@@ -1,6 +1,8 @@
 """Converting the pretrained network: to torch, to ONNX, home again, and what is refused on the way."""
 
+import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 
@@ -14,8 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load_file, save_file
 
 import bridge as api
+from bridge.folder import read_graph
 from bridge.graph import from_proto, inlined, read_proto
-from bridge.torch_side.build import read_graph
 
 from .conftest import ARCH, MODELS, PRETRAINED
 
@@ -191,6 +193,42 @@ def test_force_replaces_a_bridge_folder_and_nothing_else(bridge, converted, tmp_
     assert (tmp_path / "photos" / "cat.txt").read_text() == "meow"
 
 
+def test_force_takes_the_old_network_away_whole(bridge, converted, tmp_path):
+    words = ["convert", "keras2torch", PRETRAINED, "--arch", ARCH, "--force", "-o", tmp_path / "old"]
+    api.save(api.load(converted), tmp_path / "old")
+    for name in ("history.csv", "checkpoint.safetensors"):
+        (tmp_path / "old" / name).write_text("of another run")
+    assert bridge(*words).code == 0
+    assert {p.name for p in (tmp_path / "old").iterdir()} == {p.name for p in converted.iterdir()}
+
+
+def test_an_output_beside_the_code_of_the_architecture_is_no_danger_to_it(bridge, tmp_path):
+    code = tmp_path / "mnist_mlp.py"
+    code.write_text((MODELS / "mnist_mlp.py").read_text())
+    words = ["convert", "keras2torch", PRETRAINED, "--arch", f"{code}:build", "-o"]
+    result = bridge(*words, tmp_path / "mnist_mlp")
+    assert result.code == 0, result.err
+    result = bridge(*words, code, "--force")
+    assert (result.code, "would replace the input" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["torch2keras", "keras2onnx"])
+def test_the_code_of_the_architecture_is_never_an_output(bridge, converted, tmp_path, command):
+    name = "code.h5" if command == "torch2keras" else "code.onnx"
+    (tmp_path / name).write_text("def build(): ...")
+    model = converted if command == "torch2keras" else PRETRAINED
+    result = bridge("convert", command, model, "--arch", f"{tmp_path / name}:build", "-o", tmp_path / name, "--force")
+    assert (result.code, "would replace the input" in result.err) == (2, True)
+    assert (tmp_path / name).read_text() == "def build(): ..."
+
+
+def test_a_plain_file_never_replaces_the_folders_layered_one(bridge, converted):
+    before = (converted / "model.onnx").read_bytes()
+    result = bridge("convert", "torch2onnx", converted, "-o", converted / "model.onnx", "--inline", "--force")
+    assert (result.code, "would replace the input" in result.err) == (2, True)
+    assert (converted / "model.onnx").read_bytes() == before
+
+
 def test_input_is_never_an_output(bridge, tmp_path):
     inputs = tmp_path / "in"
     inputs.mkdir()
@@ -212,6 +250,79 @@ def test_weights_with_nan_are_named_and_not_converted(bridge, tmp_path):
     assert result.code == 1
     assert "NaN or infinity in its weights (dense_1/kernel" in result.err
     assert not (tmp_path / "o").exists()
+
+
+def test_torch_weights_with_nan_are_named_and_not_written(bridge, converted, tmp_path):
+    folder = tmp_path / "nan"
+    shutil.copytree(converted, folder)
+    state = load_file(folder / "model.safetensors")
+    state["dense_1.bias"][3] = float("nan")
+    save_file(state, folder / "model.safetensors")
+    for command, name in (("torch2onnx", "o.onnx"), ("torch2keras", "o.keras")):
+        result = bridge("convert", command, folder, "-o", tmp_path / name)
+        assert result.code == 1
+        assert "NaN or infinity in its weights (dense_1/bias: 1 NaN, 0 infinite of 64)" in result.err
+    module = api.load(converted)
+    module.dense_1.bias.data[3] = float("inf")
+    with pytest.raises(api.CheckFailed, match=r"MnistMlp: NaN or infinity in its weights \(dense_1/bias: 0 NaN"):
+        api.save(module, tmp_path / "saved")
+    assert {p.name for p in tmp_path.iterdir()} == {"nan"}
+
+
+def test_keras_overflowing_is_not_called_a_fault_of_bridge(bridge, tmp_path):
+    file = tmp_path / "large.h5"
+    file.write_bytes(PRETRAINED.read_bytes())
+    with h5py.File(file, "r+") as opened:
+        names = []
+        opened.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+        for name in names:
+            opened[name][...] = 3e38
+    result = bridge("convert", "keras2torch", file, "--arch", ARCH, "-o", tmp_path / "o")
+    assert result.code == 1
+    assert "Keras itself gives NaN or infinity on random inputs" in result.err
+    assert not (tmp_path / "o").exists()
+
+
+def insert(module):
+    module.dense_1 = torch.nn.Sequential(module.dense_1, torch.nn.ReLU())
+
+
+CHANGED = {
+    "half precision": (
+        lambda m: m.half(),
+        r"dense.weight is \(64, 784\) float16; .* float32, .*\nCall module.float\(\)",
+    ),
+    "another head": (
+        lambda m: setattr(m, "dense_2", torch.nn.Linear(64, 3)),
+        r"dense_2.weight is \(3, 64\) float32; bridge built it as \(10, 64\).*\nFor another head: bridge.finetune",
+    ),
+    "a layer more": (
+        lambda m: setattr(m, "more", torch.nn.Linear(2, 2)),
+        r"no longer the module that bridge built: it has besides more.weight, more.bias, and lacks none\.",
+    ),
+    "a layer wrapped": (insert, r"it has besides dense_1.0.weight, dense_1.0.bias, and lacks dense_1.weight"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_module_that_was_changed_is_refused_and_not_half_written(converted, tmp_path, case):
+    change, message = CHANGED[case]
+    module = api.load(converted)
+    change(module)
+    with pytest.raises(api.BridgeError, match=message):
+        api.save(module, tmp_path / "o")
+    with pytest.raises(api.BridgeError, match=message):
+        api.finetune(module, "digits", epochs=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["torch2onnx", "torch2keras"])
+def test_what_torch_is_needed_for_says_so_where_it_is_missing(bridge, converted, tmp_path, monkeypatch, command):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "safetensors" else find(name))
+    result = bridge("convert", command, converted, "-o", tmp_path / ("o.onnx" if "onnx" in command else "o.keras"))
+    assert result.code == 2
+    assert "Reading torch weights needs the package safetensors, which is not installed" in result.err
 
 
 def test_the_models_folder_ships_code_and_weights_that_fit():

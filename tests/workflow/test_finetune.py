@@ -9,7 +9,7 @@ import torch
 
 import bridge as api
 from bridge.data import Data, read
-from bridge.torch_side.build import read_graph
+from bridge.folder import read_graph
 from bridge.torch_side.finetune import finetune
 
 TUNE = ["--data", "digits", "--scale", 255]
@@ -113,6 +113,71 @@ def test_a_resumed_run_ends_where_the_uninterrupted_one_does(converted, digits, 
         assert torch.equal(value, resumed.module.state_dict()[key]), key
 
 
+def interrupted(converted, digits, output, **options):
+    """Leaves the state of one epoch beside `output`."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(row):
+        raise Stop
+
+    with pytest.raises(Stop):
+        finetune(converted, digits, output, epochs=2, scale=255, on_epoch=stop, **options)
+    return output.with_name(f"{output.name}.unfinished")
+
+
+def test_a_refused_run_touches_no_state(converted, digits, tmp_path):
+    state = interrupted(converted, digits, tmp_path / "t") / "checkpoint.safetensors"
+    before = state.read_bytes()
+    for options, message in (
+        ({"resume": True, "scale": 100}, r"data \(checksum\) was"),
+        ({"resume": True, "scale": 255, "transfer": "structure"}, r'transfer was "parameters" in that run'),
+        ({"force": True, "loss": "hinge"}, "hinge"),
+        ({"seed": -1}, r"--seed -1: must be a whole number, 0 or more"),
+        ({}, "an interrupted run to .* left its state here"),
+    ):
+        with pytest.raises(api.BridgeError, match=message):
+            finetune(converted, digits, tmp_path / "t", epochs=2, **options)
+        assert state.read_bytes() == before
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255, force=True)
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+
+
+def test_a_refused_resume_of_a_finished_run_leaves_nothing(converted, digits, tmp_path):
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
+    with pytest.raises(api.BridgeError, match="batch was 32 in that run and is 16 now"):
+        finetune(converted, digits, tmp_path / "t", epochs=2, scale=255, resume=True, batch=16)
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+    again = finetune(converted, digits, tmp_path / "t", epochs=1, scale=255, resume=True)
+    assert len(again.history.rows) == 1
+    assert (tmp_path / "t" / "checkpoint.safetensors").is_file()
+    assert {p.name for p in tmp_path.iterdir()} == {"t"}
+
+
+def test_a_folder_of_the_users_is_not_deleted_whatever_its_name(converted, digits, tmp_path):
+    (tmp_path / "t.unfinished").mkdir()
+    (tmp_path / "t.unfinished" / "diary.txt").write_text("mine")
+    finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
+    assert [p.name for p in (tmp_path / "t.unfinished").iterdir()] == ["diary.txt"]
+    (tmp_path / "u.unfinished").write_text("a file")
+    with pytest.raises(api.BridgeError, match=r"u.unfinished: is in the way"):
+        finetune(converted, digits, tmp_path / "u", epochs=1, scale=255)
+
+
+def test_what_is_frozen_in_a_module_stays_frozen(converted, digits):
+    module = api.load(converted)
+    module.dense.requires_grad_(False)
+    module.dense_2.requires_grad_(False)
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    result = api.finetune(module, digits, epochs=1, scale=255)
+    assert set(result.frozen) == {"dense.weight", "dense.bias", "dense_2.weight", "dense_2.bias"}
+    changed = {k for k, v in result.module.state_dict().items() if not torch.equal(before[k], v)}
+    assert changed == {"dense_1.weight", "dense_1.bias"}
+    result = api.finetune(module, digits, epochs=1, scale=255, classes=10)
+    assert set(result.frozen) == {"dense.weight", "dense.bias"}
+
+
 def test_a_finished_run_can_go_on(converted, digits, tmp_path):
     finetune(converted, digits, tmp_path / "t", epochs=1, scale=255)
     more = finetune(converted, digits, tmp_path / "t", epochs=2, scale=255, resume=True)
@@ -187,6 +252,14 @@ def test_mistakes_get_one_message_and_leave_nothing(bridge, converted, tmp_path,
     assert re.search(expected, result.err), result.err
     assert len(result.err.splitlines()) <= 3
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["finetune", "none", *TUNE, "-o", "t"], ["parity", "none"]], ids=["finetune", "parity"]
+)
+def test_a_negative_seed_is_refused(bridge, words):
+    result = bridge(*words, "--seed", -1)
+    assert (result.code, "Invalid value for '--seed': -1 is not in the range x>=0" in result.err) == (2, True)
 
 
 def test_plain_onnx_is_refused_with_the_way_out(bridge, converted, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bridge.torch_side.build import read_graph
+from bridge.folder import read_graph
 
 from .conftest import ARCH, PRETRAINED
 
@@ -80,6 +80,48 @@ def test_a_damaged_map_is_refused(bridge, own, damage):
     assert result.code == 2
     assert "map.json" in result.err
     assert "Convert again" in result.err
+
+
+MAPS = {
+    "no rows": (lambda m: m.update(weights=[]), "does not say where dense/kernel, dense/bias, dense_1/kernel, "),
+    "no list": (lambda m: m.update(weights="x"), "is not a weight map that bridge wrote"),
+    "a row less": (lambda m: m["weights"].pop(2), "does not say where dense_1/kernel went"),
+    "a row twice": (lambda m: m["weights"].append(m["weights"][0]), "dense/kernel is in it twice"),
+    "no such weight": (lambda m: m["weights"][0].update(keras="no"), "no is in it and is no weight of model.onnx"),
+    "no such axes": (
+        lambda m: m["weights"][0].update(move="permute (7, 9)"),
+        "dense/kernel has the move 'permute (7, 9)', which does not fit its shape (784, 64)",
+    ),
+    "too many axes": (lambda m: m["weights"][1].update(move="transpose"), "dense/bias has the move 'transpose'"),
+}
+
+
+@pytest.mark.parametrize("case", MAPS)
+def test_a_map_that_does_not_place_every_weight_is_refused(bridge, own, case):
+    """Or the weights of before the training would be written, in silence."""
+    damage, message = MAPS[case]
+    file = own / "own" / "map.json"
+    found = json.loads(file.read_text())
+    damage(found)
+    file.write_text(json.dumps(found))
+    for command, name in (("torch2keras", "h.keras"), ("torch2onnx", "h.onnx")):
+        result = bridge("convert", command, own / "own", "-o", own / name)
+        assert result.code == 2
+        assert message in result.err, result.err
+        assert not (own / name).exists()
+
+
+def test_parity_compares_the_model_onnx_alone_and_says_so(bridge, own):
+    result = bridge("parity", PRETRAINED, own / "own", "--arch", ARCH)
+    assert result.code == 0, result.err
+    assert "B: compared by its model.onnx alone: its torch weights are in a module of your own" in result.out
+    file = own / "own" / "model.safetensors"
+    state = load_file(file)
+    save_file(state | {"fc1.bias": state["fc1.bias"] + 1}, file)
+    result = bridge("parity", PRETRAINED, own / "own", "--arch", ARCH)
+    assert (result.code, "has changed since model.onnx was written" in result.err) == (2, True)
+    result = bridge("parity", PRETRAINED, own / "own", "--arch", ARCH, "--train-steps", 2)
+    assert (result.code, "which no file makes bridge run" in result.err) == (2, True)
 
 
 def test_an_unknown_move_is_refused(bridge, own):

@@ -1,0 +1,119 @@
+"""A run that goes on: what it must share with the one before, its state to keep, and its state brought back."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bridge.torch_side.checkpoint import Checkpoint, damaged
+from bridge.torch_side.feed import Rows
+from bridge.torch_side.history import History
+from bridge.torch_side.objective import Objective
+from bridge.torch_side.optimizers import KerasOptimizer
+
+
+class Best:
+    """The weights of the epoch with the lowest `key` so far."""
+
+    def __init__(self, key: str):
+        self.key, self.value, self.epoch = key, float("inf"), 0
+        self.state: dict[str, torch.Tensor] = {}
+
+    def see(self, module: nn.Module, row: dict[str, float]) -> int:
+        """Takes the weights if the epoch is better; returns the number of the best epoch."""
+        if row[self.key] < self.value or not self.state:
+            self.value, self.epoch = row[self.key], int(row["epoch"])
+            self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        return self.epoch
+
+
+def settings(stepper: KerasOptimizer, objective: Objective, module: nn.Module, keeper: Best) -> dict[str, Any]:
+    """What decides where the training goes, beside its data: JSON values."""
+    options = {key: value for key, value in stepper.param_groups[0].items() if key in {**stepper.defaults, "lr": 0}}
+    options.pop("iterations")
+    return {
+        "optimizer": {"name": type(stepper).__name__, **options},
+        "loss": objective.loss_name,
+        "best epoch by": keeper.key,
+        "trained parameters": {n: list(p.shape) for n, p in module.named_parameters() if p.requires_grad},
+        "frozen layers": [name for name, part in module.named_modules() if getattr(part, "frozen", False) is True],
+    }
+
+
+def checksum(data: Rows) -> int:
+    """Of all inputs and targets, as they are fed: another scale gives another number."""
+    found = 0
+    for column in (*data.inputs, *data.targets):
+        for rows in column.split(1 << 16):  # a memory-mapped array is read piece by piece
+            found = zlib.crc32(np.ascontiguousarray(rows.cpu().numpy()).tobytes(), found)
+    return found
+
+
+def saved(
+    module: nn.Module, stepper: KerasOptimizer, history: History, keeper: Best, device: torch.device
+) -> Checkpoint:
+    """The state of a run after an epoch."""
+    random = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(device)
+    group = stepper.param_groups[0]
+    return Checkpoint(
+        module=module.state_dict(),
+        best=keeper.state,
+        optimizer={f"{i}.{s}": t for i, p in enumerate(group["params"]) for s, t in stepper.state[p].items()},
+        random=random,
+        facts={
+            "settings": history.settings,
+            "rows": history.rows,
+            "best": history.best,
+            "iterations": group["iterations"],
+        },
+    )
+
+
+def restore(
+    state: Checkpoint, folder: Path, module: nn.Module, stepper: KerasOptimizer, history: History, keeper: Best
+) -> None:
+    """Puts a run where `saved` found it. Raises BridgeError if the state is not that of such a run."""
+    group = stepper.param_groups[0]
+    own = module.state_dict()
+    slots = {f"{i}.{slot}": p for i, p in enumerate(group["params"]) for slot in stepper.slots_for(group)}
+    random, device = {"cpu": torch.get_rng_state()}, group["params"][0].device
+    if "cuda" in state.random and device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(device)
+    found_random = {name: value for name, value in state.random.items() if name in random}
+    sections = {"module": (state.module, own), "best": (state.best, own), "optimizer": (state.optimizer, slots)}
+    for section, (found, wanted) in (sections | {"random": (found_random, random)}).items():
+        if wrong := _differing(found, wanted):
+            raise damaged(folder, f"its {section} is not that of this network: {wrong}")
+    if any(keeper.key not in row for row in state.facts["rows"]):
+        raise damaged(folder, f"an epoch of it has no {keeper.key}")
+    module.load_state_dict(state.module)
+    group["iterations"] = state.facts["iterations"]
+    for key, value in state.optimizer.items():
+        param, slot = slots[key], key.partition(".")[2]
+        stepper.state[param][slot] = torch.empty_like(param, memory_format=torch.preserve_format).copy_(value)
+    history.rows, history.best = state.facts["rows"], state.facts["best"]
+    keeper.state, keeper.epoch = state.best, history.best
+    keeper.value = history.rows[history.best - 1][keeper.key]
+    torch.set_rng_state(state.random["cpu"])
+    if "cuda" in random:
+        torch.cuda.set_rng_state(state.random["cuda"], device)
+
+
+def _differing(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """The first tensor that is missing, one too many, or of another shape or type; "" if there is none."""
+    for name in wanted:
+        if name not in found:
+            return f"{name} is missing"
+        a, b = found[name], wanted[name]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"{name} is {tuple(a.shape)} {a.dtype}, not {tuple(b.shape)} {b.dtype}"
+    extra = [name for name in found if name not in wanted]
+    return f"{extra[0]} is too much" if extra else ""
