@@ -15,6 +15,7 @@ class Case:
     epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes".
     random: drops or adds noise in training, so that only its statistics can be compared there.
     looser: the tolerance for outputs where 1e-6 of the scale can't be had, with its reason.
+    no_reference: why onnx's reference evaluator isn't asked (ONNX Runtime always is).
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Case:
     adapt: bool = False
     random: bool = False
     looser: tuple[float, str] | None = None
+    no_reference: str = ""
 
     @property
     def tolerance(self) -> float:

@@ -55,7 +55,8 @@ def gradients_agree(recording: Recording, tolerance: float, mode: str) -> None:
     scale = max((float(np.abs(g).max()) for g in expected.values() if g.size), default=0.0)
     for (name, _), gradient in zip(sources.items(), values, strict=True):
         kind, path = name.split("/", 1)
-        array = plan.moves[path].take.to_keras(gradient) if kind == "weight" else gradient.numpy()
+        move = plan.moves.get(path)
+        array = move.take.to_keras(gradient, move.weight.shape) if kind == "weight" else gradient.numpy()
         assert_close(array, expected[name], tolerance, f"the gradient of {name}", scale)
 
 
@@ -72,7 +73,7 @@ def weights_after_a_training_step_agree(recording: Recording, tolerance: float) 
             assert_close(found[path], after, tolerance, path)
 
 
-def onnx_agrees(recording: Recording, tolerance: float) -> None:
+def onnx_agrees(recording: Recording, tolerance: float, reference: bool = True) -> None:
     checker.check_model(recording.proto, full_check=True)
     checker.check_model(recording.inlined, full_check=True)
     assert {node.domain for node in recording.inlined.graph.node} <= {"", "ai.onnx"}
@@ -82,15 +83,17 @@ def onnx_agrees(recording: Recording, tolerance: float) -> None:
         kind: onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for kind, proto in (("layered", recording.proto), ("inlined", recording.inlined))
     }
-    reference = ReferenceEvaluator(recording.inlined)
+    evaluator = ReferenceEvaluator(recording.inlined)
     names = [value.name for value in recording.graph.outputs]
     for rows in (1, 5):
         inputs, expected = recording.under(f"x{rows}"), recording.under(f"y{rows}")
         for kind, session in sessions.items():
             for name, y in zip(names, session.run(names, inputs), strict=True):
                 assert_close(y, expected[name], tolerance, f"{name}, {kind} in ONNX Runtime, batch {rows}")
+        if not reference:
+            continue
         with np.errstate(all="ignore"):  # the reference computes both branches of a Where
-            for name, y in zip(names, reference.run(names, inputs), strict=True):
+            for name, y in zip(names, evaluator.run(names, inputs), strict=True):
                 assert_close(y, expected[name], tolerance, f"{name}, in the reference evaluator, batch {rows}")
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_convolution import CASES as CONVOLUTIONS
+from layer_cases_spatial import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -326,22 +328,18 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *CONVOLUTIONS,
+    *SPATIAL,
 ]
 
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
-    ("Conv2D", {"filters": 2, "kernel_size": 2}, (4, 4, 1)),
-    ("Conv1D", {"filters": 2, "kernel_size": 2}, (4, 2)),
-    ("DepthwiseConv2D", {"kernel_size": 2}, (4, 4, 2)),
-    ("MaxPooling2D", {}, (4, 4, 1)),
-    ("GlobalAveragePooling1D", {}, (4, 2)),
+    ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
+    ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
     ("LSTM", {"units": 2}, (4, 2)),
     ("GRU", {"units": 2}, (4, 2)),
     ("SimpleRNN", {"units": 2}, (4, 2)),
     ("Embedding", {"input_dim": 5, "output_dim": 2}, (4,)),
-    ("ZeroPadding1D", {}, (4, 2)),
-    ("UpSampling1D", {}, (4, 2)),
-    ("SpatialDropout1D", {"rate": 0.5}, (4, 2)),
     ("GroupNormalization", {"groups": 2}, (4, 2)),
     ("RMSNormalization", {}, (4,)),
     ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3}, (4,)),

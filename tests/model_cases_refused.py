@@ -77,15 +77,15 @@ def mixed_precision():
     )
 
 
-@model(refused=r"encoder/conv \(Conv1D\): .*; pool \(GlobalMaxPooling1D\): .*; renorm \(BatchNormalization\)")
+@model(refused=r"encoder/pool \(AdaptiveMaxPooling1D\): .*; means \(AdaptiveAverage.*; renorm \(BatchNormalization\)")
 def several_refusals():
     import keras
     from keras import layers
 
-    encoder = keras.Sequential([keras.Input((4, 2)), layers.Conv1D(3, 2, name="conv")], name="encoder")
+    encoder = keras.Sequential([keras.Input((4, 2)), layers.AdaptiveMaxPooling1D(2, name="pool")], name="encoder")
     stack = [
         encoder,
-        layers.GlobalMaxPooling1D(name="pool"),
+        layers.AdaptiveAveragePooling1D(1, name="means"),
         layers.Dense(3),
         layers.BatchNormalization(renorm=True, name="renorm"),
     ]
@@ -143,3 +143,20 @@ def dropout_that_is_always_on():
     made = Noisy()
     made(np.zeros((2, 4), np.float32))
     return made
+
+
+@model(refused=r"conv \(Conv2D\): its output is 3 wide and has 3 channels in front: Keras on TensorFlow adds the bias")
+def a_bias_that_keras_adds_along_the_width():
+    import keras
+    from keras import layers
+
+    conv = layers.Conv2D(3, 2, data_format="channels_first", name="conv")
+    return keras.Sequential([keras.Input((2, 4, 4)), conv])
+
+
+@model(refused=r"up \(UpSampling2D\): its option interpolation='bicubic' is not supported")
+def bicubic_up_sampling():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((2, 4, 4)), layers.UpSampling2D(interpolation="bicubic", name="up")])

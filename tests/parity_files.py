@@ -20,8 +20,7 @@ LAYERS = {
     "normalised": {"first": dense(6, 5), "norm": dict.fromkeys(NORM, (5,)), "last": dense(5, 3)},
     "dropped": {"first": dense(6, 5), "last": dense(5, 3)},
     "two_outputs": {"first": dense(6, 5), "last": dense(5, 3), "value": dense(5, 1)},
-    "convolved": {"first": dense(6, 6), "grow": {"kernel": (2, 3, 1), "bias": (3,)}}
-    | {"grown": {"kernel": (2, 2, 3), "bias": (2,)}},
+    "shrunk": {"first": dense(6, 6)},
 }
 
 

@@ -35,7 +35,8 @@ def two_outputs():
     return keras.Model([a, b], [layers.Dense(3, "softmax", name="last")(hidden), layers.Dense(1, name="value")(hidden)])
 
 
-def convolved():
+def shrunk():
     x = keras.Input((6,), name="x")
-    image = layers.Reshape((6, 1), name="image")(layers.Dense(6, name="first")(x))
-    return keras.Model(x, layers.Conv1DTranspose(2, 2, name="grown")(layers.Conv1DTranspose(3, 2, name="grow")(image)))
+    steps = layers.Reshape((6, 1), name="steps")(layers.Dense(6, name="first")(x))
+    pool = layers.AdaptiveMaxPooling1D
+    return keras.Model(x, pool(2, name="shrunk")(pool(3, name="shrink")(steps)))

@@ -38,7 +38,7 @@ def test_training_step_is_kerass(case, recorded):
 
 @every_case
 def test_onnx_computes_what_keras_does(case, recorded):
-    checks.onnx_agrees(recorded(case), case.tolerance)
+    checks.onnx_agrees(recorded(case), case.tolerance, reference=not case.no_reference)
 
 
 @every_case
@@ -66,8 +66,7 @@ def test_noise_has_kerass_statistics(case, recorded):
     with torch.no_grad():
         y = recorded(case).module().train()(torch.from_numpy(x)).numpy()
     assert y.shape == expected.shape
-    noise_shape = case.options.get("noise_shape") or [None] * x.ndim
-    shared = tuple(axis for axis, size in enumerate(noise_shape) if size == 1)
+    shared = _shared_axes(case, x.ndim)
     draws = y.size / np.prod([y.shape[axis] for axis in shared])
     spread = float(expected.std())
     if draws > 1000:  # five standard errors of a difference
@@ -76,9 +75,18 @@ def test_noise_has_kerass_statistics(case, recorded):
     assert np.ptp(y, axis=shared).max() <= 1e-6 if shared else True  # one draw for all along a shared axis
     for axis in {*range(x.ndim)} - {*shared}:
         assert spread == 0 or x.shape[axis] == 1 or np.ptp(y, axis=axis).max() > 0.1
-    if case.kind in ("Dropout", "AlphaDropout"):
+    if case.kind in ("Dropout", "AlphaDropout") or case.kind.startswith("SpatialDropout"):
         values = np.unique(expected.round(5))
         np.testing.assert_allclose(np.unique(y.round(5)), values, atol=2e-5)
+
+
+def _shared_axes(case, rank):
+    """The axes along which one draw counts for all."""
+    if case.kind.startswith("Spatial"):
+        last = case.options.get("data_format") != "channels_first"
+        return tuple(range(1, rank - 1)) if last else tuple(range(2, rank))
+    noise_shape = case.options.get("noise_shape") or [None] * rank
+    return tuple(axis for axis, size in enumerate(noise_shape) if size == 1)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _, _ in REFUSED])

@@ -160,7 +160,10 @@ def test_a_mask_at_the_output_is_told(recorded):
     assert recorded(MODELS["masking_before_layers_that_pass_it_on"]).graph.source["masked"] == []
 
 
-@pytest.mark.parametrize("name", ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in"])
+COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+
+
+@pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])
 def test_torch_compiles_and_exports_the_module(name, recorded):
     case = recorded(MODELS[name])
     module, inputs = case.module().eval(), tuple(tensors(case.under("x5")))

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 
 Shape = tuple[int | None, ...]
+ACT_IN_TRAINING = (  # layers that compute another thing in training
+    "BatchNormalization",
+    *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.keras_side.names import Names
 
-_MASK_USERS = ("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum")  # the others only hand it on
+_MASK_USERS = (  # the others only hand it on
+    *("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum"),
+    "GlobalAveragePooling1D",
+)
 _TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")

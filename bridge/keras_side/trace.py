@@ -24,17 +24,18 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
+from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
+from bridge.graph.layer import ACT_IN_TRAINING
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-SPLITS_ACTIVATION = ("Dense",)  # layers whose `activation` option becomes a node of its own
+SPLITS_ACTIVATION = ("Dense", *CONVOLUTIONS)  # layers whose `activation` option becomes a node of its own
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 
 
 class _Inference(int):
@@ -148,7 +149,7 @@ class _Tracer:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
             return "the model makes this layer anew in each call; make it once"
-        if kwargs.get("training") and type(layer).__name__ in _ACTS_IN_TRAINING:
+        if kwargs.get("training") and type(layer).__name__ in ACT_IN_TRAINING:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
         mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]

@@ -13,26 +13,34 @@ import re
 
 from bridge.torch_side import (
     activations,
+    convolution,
     operators_elementwise,
     operators_index,
     operators_reduce,
     operators_shape,
     penalties,
     plan,
+    pooling,
     rules,
     source,
+    space,
+    spatial,
 )
 
 _RULES = (
     activations,
+    convolution,
     operators_elementwise,
     operators_index,
     operators_reduce,
     operators_shape,
     penalties,
     plan,
+    pooling,
     rules,
     source,
+    space,
+    spatial,
 )
 _ROOTS = frozenset({"torch", "nn", "F"})
 _BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "self"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def sparse_plus(x: Tensor) -> Tensor:
@@ -62,3 +63,21 @@ def scale_norms(x: Tensor, dims: tuple[int, ...], low: float, high: float, rate:
     norms = x.square().sum(dims, keepdim=True).sqrt()
     desired = rate * norms.clamp(low, high) + (1 - rate) * norms
     return x * (desired / (1e-7 + norms))
+
+
+def same_pad(x: Tensor, size: tuple[int, ...], stride: tuple[int, ...], value: float = 0.0) -> Tensor:
+    """x, (batch, channels, *space), padded as Keras's padding="same" does for windows of this size.
+
+    What is odd comes after; a dilated window has the size that it spans.
+    """
+    pads: list[int] = []
+    for length, span, step in zip(x.shape[2:], size, stride, strict=True):
+        total = max((-(-length // step) - 1) * step + span - length, 0)
+        pads = [total // 2, total - total // 2, *pads]  # F.pad wants the last axis first
+    return F.pad(x, pads, value=value)
+
+
+def average_within(pool: nn.Module, x: Tensor, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    """The average pool of x with Keras's padding="same", whose zeros don't count."""
+    counts = pool(same_pad(torch.ones_like(x[:1, :1]), size, stride))
+    return pool(same_pad(x, size, stride)) / counts

@@ -45,7 +45,7 @@ def _mapped(folder: Path, mapping: dict[str, Any]) -> Graph:
         if key not in state or tuple(state[key].shape) != take.shape(weight.shape):
             found = tuple(state[key].shape) if key in state else "missing"
             raise BridgeError(f"{weights}: {key} is {found}, {path} wants {take.shape(weight.shape)}.")
-        arrays[path] = take.to_keras(state[key]).astype(weight.dtype)
+        arrays[path] = take.to_keras(state[key], weight.shape).astype(weight.dtype)
     if missing := [path for path in graph.weights if path not in arrays and path not in _idle(graph)]:
         more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
         raise BridgeError(
@@ -61,7 +61,7 @@ def _take(row: dict[str, Any], weight: Weight, file: Path) -> Take:
         take = Take.named(weight.path, row["move"])
     except ValueError as error:
         raise BridgeError(f"{file}: a row of it can't be read ({error}). Convert again.") from None
-    if take.axes is not None and sorted(take.axes) != list(range(len(weight.shape))):
+    if not take.fits(len(weight.shape)):
         raise BridgeError(
             f"{file}: {weight.path} has the move {row['move']!r}, which does not fit its shape {weight.shape}. "
             "Convert again."

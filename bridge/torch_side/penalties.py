@@ -74,12 +74,15 @@ def _constraint(move: Move, constraint: dict[str, Any]) -> Line:
         return Line(f"{weight}.clamp_(min=0)", weight)
     if kind not in ("UnitNorm", "MaxNorm", "MinMaxNorm"):
         raise Refused(f"{move.weight.path}: its constraint {str(kind)[:60]!r} is not one of Keras's own")
+    owner = weight
+    for place, sizes in move.take.merged(move.weight.shape).items():
+        weight = f"{weight}.unflatten({place}, {literal(sizes)})"
     axis = config["axis"]
     rank = len(move.weight.shape)
     dims = literal([move.take.axis(int(a), rank) for a in (axis if isinstance(axis, list | tuple) else [axis])])
     if kind == "UnitNorm":
-        return Line(f"{weight}.div_(1e-7 + {weight}.square().sum({dims}, keepdim=True).sqrt())", weight)
+        return Line(f"{weight}.div_(1e-7 + {weight}.square().sum({dims}, keepdim=True).sqrt())", owner)
     low, high = (0.0, config["max_value"]) if kind == "MaxNorm" else (config["min_value"], config["max_value"])
     numbers = [float(low), float(high), *([float(config["rate"])] if config.get("rate", 1.0) != 1.0 else [])]
     call = f"scale_norms({weight}, {dims}, {', '.join(map(literal, numbers))})"
-    return Line(f"{weight}.copy_({call})", weight, (functions.scale_norms,))
+    return Line(f"{weight}.copy_({call})", owner, (functions.scale_norms,))

@@ -12,7 +12,8 @@ from torch import nn
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Refused, Weight
 from bridge.graph.body import UNREADABLE
-from bridge.torch_side import activations, rules  # noqa: F401 (they register the rules)
+from bridge.graph.layer import ACT_IN_TRAINING
+from bridge.torch_side import activations, convolution, pooling, rules, spatial  # noqa: F401 (they register the rules)
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
 
@@ -133,7 +134,7 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
 def _with_fixed_mode(node: Node, part: Part) -> Part:
     """A call whose training flag the model's own code fixed: BatchNorm frozen, dropout and noise left out."""
     assert part.module is not None
-    if node.kind not in ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"):
+    if node.kind not in ACT_IN_TRAINING:
         return part
     if node.training:
         raise Refused("the model's code calls it with training=True, so its output is random or depends on the batch")

@@ -1,0 +1,50 @@
+"""The rules of the layers that pad, crop, stretch or drop along the spatial axes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bridge.graph import Layer
+from bridge.graph.layer import Shape
+from bridge.graph.space import channels_last, rank_of
+from bridge.graph.spatial import interpolation, pairs, up_sampling_factors
+from bridge.torch_side.part import New, Part, rule
+from bridge.torch_side.space import channels_first_call, flat_pads
+
+_PAD = {1: nn.ZeroPad1d, 2: nn.ZeroPad2d, 3: nn.ZeroPad3d}
+_DROP = {1: nn.Dropout1d, 2: nn.Dropout2d, 3: nn.Dropout3d}
+
+
+@rule("ZeroPadding1D")
+@rule("ZeroPadding2D")
+@rule("ZeroPadding3D")
+def zero_padding(layer: Layer, shapes: list[Shape]) -> Part:
+    module = New(_PAD[rank_of(layer)], flat_pads(pairs(layer, "padding")))
+    return Part(module, call=channels_first_call(layer))
+
+
+@rule("Cropping1D")
+@rule("Cropping2D")
+@rule("Cropping3D")
+def cropping(layer: Layer, shapes: list[Shape]) -> Part:
+    listed = [f"{before or ''}:{-after or ''}" for before, after in pairs(layer, "cropping")]
+    before = ":, " if channels_last(layer) else ":, :, "
+    return Part(call=f"{{0}}[{before}{', '.join(listed)}]")
+
+
+@rule("UpSampling1D")
+@rule("UpSampling2D")
+@rule("UpSampling3D")
+def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
+    factors = up_sampling_factors(layer)
+    options = {} if interpolation(layer) == "nearest" else {"mode": interpolation(layer)}
+    scale = factors[0] if len(set(factors)) == 1 else tuple(factors)
+    return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
+
+
+@rule("SpatialDropout1D")
+@rule("SpatialDropout2D")
+@rule("SpatialDropout3D")
+def spatial_dropout(layer: Layer, shapes: list[Shape]) -> Part:
+    """Whole channels are dropped."""
+    return Part(New(_DROP[rank_of(layer)], layer.config["rate"]), call=channels_first_call(layer))
