@@ -1,5 +1,6 @@
 """The table of layer cases."""
 
+import layer_cases_embedding
 import numpy as np
 from case import config, rows
 
@@ -15,6 +16,7 @@ ACTIVATIONS = [
 SHRINKING = ("soft_shrink",)
 
 CASES = [
+    *layer_cases_embedding.CASES,
     *rows("Activation", *[(name, {"activation": name}) for name in ACTIVATIONS], values="knots"),
     *rows("Activation", *[(f"{n}_rank3", {"activation": n}, (3, 4)) for n in ("softmax", "sparsemax", "glu")]),
     *rows("Dense", *[(f"activation_{n}", {"units": 4, "activation": n}) for n in ACTIVATIONS if n not in SHRINKING]),
@@ -342,8 +344,5 @@ REFUSED = [
     ("ZeroPadding1D", {}, (4, 2)),
     ("UpSampling1D", {}, (4, 2)),
     ("SpatialDropout1D", {"rate": 0.5}, (4, 2)),
-    ("GroupNormalization", {"groups": 2}, (4, 2)),
-    ("RMSNormalization", {}, (4,)),
-    ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3}, (4,)),
     ("Discretization", {"bin_boundaries": [0.0, 1.0]}, (4,)),
 ]

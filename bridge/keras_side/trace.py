@@ -31,7 +31,7 @@ from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-SPLITS_ACTIVATION = ("Dense",)  # layers whose `activation` option becomes a node of its own
+SPLITS_ACTIVATION = ("Dense", "EinsumDense")  # layers whose `activation` option becomes a node of its own
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
@@ -185,6 +185,8 @@ class _Tracer:
         spec = keras.tree.map_structure(_as_spec, (args, kwargs))
         out = layer.compute_output_spec(*spec[0], **spec[1])
         shape = _activated(layer.activation, out.shape) if kind == "Activation" else out.shape
+        if kind == "EinsumDense":
+            shape = _einsum_shape(layer.equation, tuple(tensors[0].shape), shape)
         result = self._placeholder(described, first, tensors, own, shape, out.dtype, training=fixed)
         if splits:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
@@ -255,6 +257,14 @@ def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | No
     """The shape after an activation: glu halves the last axis, which Keras's own layers don't say."""
     halves = activation is keras.activations.glu and shape[-1] is not None
     return (*shape[:-1], shape[-1] // 2) if halves else shape
+
+
+def _einsum_shape(equation: str, x: tuple[int | None, ...], said: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The shape of an EinsumDense's output: of several axes under `...` in front, Keras 3.15 reverses the order."""
+    if not equation.startswith("..."):
+        return said
+    given, made = (len(term.removeprefix("...")) for term in (equation.partition(",")[0], equation.rpartition(">")[2]))
+    return (*x[: len(x) - given], *said[len(said) - made :])
 
 
 def _as_spec(value: Any) -> Any:
