@@ -340,9 +340,7 @@ REFUSED = [
     ("LSTM", {"units": 2}, (4, 2)),
     ("GRU", {"units": 2}, (4, 2)),
     ("SimpleRNN", {"units": 2}, (4, 2)),
-    ("Embedding", {"input_dim": 5, "output_dim": 2}, (4,)),
     ("ZeroPadding1D", {}, (4, 2)),
     ("UpSampling1D", {}, (4, 2)),
     ("SpatialDropout1D", {"rate": 0.5}, (4, 2)),
-    ("Discretization", {"bin_boundaries": [0.0, 1.0]}, (4,)),
 ]

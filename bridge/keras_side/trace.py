@@ -34,6 +34,7 @@ logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense", "EinsumDense")  # layers whose `activation` option becomes a node of its own
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
 _ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 
 
@@ -154,7 +155,11 @@ class _Tracer:
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
-        wrong = {t.dtype.name for t in tensors} - {"float32"} if type(layer).__name__ not in _TAKE_ANY else set()
+        wrong = (
+            {t.dtype.name for t in tensors} - {"float32"}
+            if type(layer).__name__ not in (*_TAKE_ANY, *_TAKE_NUMBERS)
+            else set()
+        )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
         return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
@@ -166,6 +171,8 @@ class _Tracer:
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
+        if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
+            args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         own = [*layer._trainable_variables, *layer._non_trainable_variables]
         own = [v for v in own if id(v) in self.found.weights]
