@@ -1,5 +1,6 @@
 """The table of layer cases."""
 
+import layer_cases_attention
 import layer_cases_embedding
 import numpy as np
 from case import config, rows
@@ -16,6 +17,7 @@ ACTIVATIONS = [
 SHRINKING = ("soft_shrink",)
 
 CASES = [
+    *layer_cases_attention.CASES,
     *layer_cases_embedding.CASES,
     *rows("Activation", *[(name, {"activation": name}) for name in ACTIVATIONS], values="knots"),
     *rows("Activation", *[(f"{n}_rank3", {"activation": n}, (3, 4)) for n in ("softmax", "sparsemax", "glu")]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -91,16 +92,17 @@ def _as_float32(array: Array, shape: tuple[int, ...], scale: float | None, where
     return fitted.reshape(shape)
 
 
-def _as_whole(array: Array, shape: tuple[int, ...], dtype: np.dtype, where: str) -> Array:
+def _as_whole(array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Array:
     """`array` as integers or truth values, the same numbers."""
     with np.errstate(invalid="ignore", over="ignore"):  # what doesn't fit becomes another number, refused below
         fitted = np.ascontiguousarray(array, dtype)
-    different = np.argwhere(fitted != array) if fitted.dtype != array.dtype else ()
+    different = np.argwhere(fitted != array) if fitted.dtype != array.dtype else np.empty((0, 1), int)
     if len(different):
         first = tuple(map(int, different[0]))
         place = f", position {', '.join(map(str, first[1:]))}" if len(first) > 1 else ""
+        found = f"{where} is {array[first]} in row {first[0]}{place} (counted from 0)"
         raise BridgeError(
-            f"{where} is {array[first]} in row {first[0]}{place} (counted from 0); the model takes {dtype.name} there.\n"
+            f"{found}; the model takes {dtype.name} there.\n"
             "Give whole numbers within that type, such as the indices that the model was trained on."
         )
     return fitted.reshape(shape)

@@ -1,6 +1,6 @@
 """The layered model: ONNX and numpy only."""
 
-from bridge.graph import activations, einsum, embedding, layers, normalization  # noqa: F401 (they register the bodies)
+from bridge.graph import activations, attention, einsum, embedding, layers, normalization  # noqa: F401 (they register the bodies)
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight

@@ -16,15 +16,11 @@ def embedding(layer: Layer, shapes: list[Shape]) -> str:
 
 @body("CategoryEncoding")
 def category_encoding(layer: Layer, shapes: list[Shape]) -> str:
-    """One-hot vectors of x, or their maximum or (weighted) sum over a row; other numbers than the tokens give zeros."""
+    """One-hot vectors of x, or their maximum or sum over a row; other numbers than the tokens give zeros."""
     mode = encoding_mode(layer, shapes[0])
-    x, lines = ("x0" if len(shapes) > 1 else "x"), ""
-    lines += f"tokens = Cast <to = 7> ({x})\n"
-    if len(shapes) == 1:
-        return lines + encoded("tokens", mode, int(layer.config["num_tokens"]), shapes[0])
-    lines += one_hot("tokens", int(layer.config["num_tokens"])) + integers("end", [-1]) + integers("row", [1])
-    lines += "w = Unsqueeze(x1, end)\nweighted = Mul(hot, w)\n"
-    return lines + "y = ReduceSum <keepdims = 0> (weighted, row)"
+    if len(shapes) > 1:
+        raise Refused("it is called with count_weights")
+    return "tokens = Cast <to = 7> (x)\n" + encoded("tokens", mode, int(layer.config["num_tokens"]), shapes[0])
 
 
 @body("Discretization")

@@ -26,7 +26,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             nodes.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
             continue
         shapes = [graph.values[name].shape or () for name in node.tensors]
-        function = function_of(node.layer, shapes)
+        function = function_of(node.layer, shapes, len(node.outputs))
         key = (node.kind, function.SerializeToString(deterministic=True))
         if key not in functions:
             count = sum(kind == node.kind for kind, _ in functions)

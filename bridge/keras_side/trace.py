@@ -25,6 +25,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
 from bridge.graph.fold import folded
+from bridge.keras_side import attention
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
@@ -36,6 +37,7 @@ _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes 
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
 _ACTS_IN_TRAINING = ("BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout")
+_COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
 class _Inference(int):
@@ -151,6 +153,9 @@ class _Tracer:
             return "the model makes this layer anew in each call; make it once"
         if kwargs.get("training") and type(layer).__name__ in _ACTS_IN_TRAINING:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        if attention.is_attention(layer):  # its masks are tensors like others, of any type
+            given = attention.tensors(attention.arguments(layer, args, kwargs))
+            args, kwargs = tuple(t for name, t in given.items() if not name.endswith("mask")), {}
         mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
@@ -162,6 +167,8 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        if attention.is_attention(layer):
+            return None
         return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
@@ -174,13 +181,15 @@ class _Tracer:
         if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
-        own = [*layer._trainable_variables, *layer._non_trainable_variables]
-        own = [v for v in own if id(v) in self.found.weights]
+        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
+        if named:
+            tensors = list(attention.tensors(named).values())
+        own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config()),
-            weights={v.name: self.found.weights[id(v)] for v in own},
+            config=_plain(layer.get_config() | (attention.described(named) if named else {})),
+            weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
         fixed = None if training is None or isinstance(training, _Inference) else bool(training)
@@ -191,10 +200,20 @@ class _Tracer:
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         spec = keras.tree.map_structure(_as_spec, (args, kwargs))
         out = layer.compute_output_spec(*spec[0], **spec[1])
-        shape = _activated(layer.activation, out.shape) if kind == "Activation" else out.shape
-        if kind == "EinsumDense":
-            shape = _einsum_shape(layer.equation, tuple(tensors[0].shape), shape)
-        result = self._placeholder(described, first, tensors, own, shape, out.dtype, training=fixed)
+        listed = keras.tree.flatten(out)
+        if kind == "Activation":
+            shapes = [_activated(layer.activation, listed[0].shape)]
+        elif kind == "EinsumDense":
+            shapes = [_einsum_shape(layer.equation, tuple(tensors[0].shape), listed[0].shape)]
+        else:
+            shapes = attention.output_shapes(named, listed) if named else [spec.shape for spec in listed]
+        outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
+        results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
+        if named:
+            attention.pass_masks_on(layer, named, results)
+        if len(results) > 1:
+            return tuple(results)
+        result = results[0]
         if splits:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(layer, path, result, name) if penalized else result
@@ -204,35 +223,52 @@ class _Tracer:
             return activation(x)  # a layer, or the user's own function: traced as what it is
         config = {"name": layer.name, "activation": keras.activations.serialize(activation)}
         shape = _activated(activation, tuple(x.shape))
-        return self._placeholder(Layer("Activation", path, config), name, [x], [], shape, x.dtype.name, split=True)
+        return self._placeholder(Layer("Activation", path, config), name, x, shape)
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
         described = Layer("ActivityRegularization", path, {"name": layer.name, "regularizer": config})
         name = name or self._name(f"{path}/penalized")
-        return self._placeholder(described, name, [x], [], x.shape, x.dtype.name, split=True)
+        return self._placeholder(described, name, x, x.shape)
 
-    def _placeholder(
+    def _placeholder(self, layer: Layer, name: str, x: tf.Tensor, shape: Any) -> tf.Tensor:
+        """An option of a layer as a node of its own: it has no weights, and its output the type of its input."""
+        return self._placeholders(layer, name, [x], [], [(tuple(shape), x.dtype.name)], split=True)[0]
+
+    def _placeholders(
         self,
         layer: Layer,
         name: str,
         tensors: list[tf.Tensor],
         own: list[Any],
-        shape: Any,
-        dtype: str,
+        outputs: list[tuple[tuple[int | None, ...], str]],
         *,
         split: bool = False,
         training: bool | None = None,
-    ) -> tf.Tensor:
-        node = Node(name, layer.kind, [], [name], layer, training, {"split": True} if split else {})
+    ) -> list[tf.Tensor]:
+        """The outputs, of these shapes and types, of a node that stands for the layer; the first is called `name`."""
+        values = [Value(f"{name}/{i}" if i else name, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
+        names = [value.name for value in values]
+        node = Node(name, layer.kind, [], names, layer, training, {"split": True} if split else {})
         inputs = [Value("", tuple(t.shape), t.dtype.name) for t in tensors]
         number = len(self.calls)
-        self.calls.append(Call(node, inputs, Value(name, tuple(shape), dtype)))
+        self.calls.append(Call(node, inputs, values))
         weights = [self.values[id(v)] for v in own]
-        out = tf.numpy_function(
-            lambda *_: np.zeros(()), [*tensors, *weights], tf.as_dtype(dtype), name=f"{PLACEHOLDER}{number}"
-        )
-        return tf.ensure_shape(out, shape)
+        types = [tf.as_dtype(value.dtype) for value in values]
+        out = tf.numpy_function(lambda *_: np.zeros(()), [*tensors, *weights], types, name=f"{PLACEHOLDER}{number}")
+        return [tf.ensure_shape(tensor, value.shape) for tensor, value in zip(out, values, strict=True)]
+
+    def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
+        """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
+        within = self._path(layer) + "/"
+        inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
+        found: dict[str, Any] = {}
+        for each in (layer, *inner):
+            for variable in [*each._trainable_variables, *each._non_trainable_variables]:
+                if (weight := self.found.weights.get(id(variable))) is not None:
+                    word = variable.name if each is layer else weight.path.removeprefix(within)
+                    found[word] = variable
+        return found
 
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1

@@ -127,7 +127,7 @@ def state_from(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 def arrays_from(plan: Plan, state: dict[str, Tensor]) -> dict[str, np.ndarray]:
     """Keras's weights, by path, from a state_dict: the inverse of `state_from`, bit for bit."""
-    return {path: move.take.to_keras(state[move.key]) for path, move in plan.moves.items()}
+    return {path: move.take.to_keras(state[move.key], move.weight.shape) for path, move in plan.moves.items()}
 
 
 def graph_of(module: nn.Module) -> Graph:

@@ -35,8 +35,6 @@ def embedding(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("CategoryEncoding")
 def category_encoding(layer: Layer, shapes: list[Shape]) -> Part:
     depth = int(layer.config["num_tokens"])
-    if len(shapes) > 1:
-        return Part(call=f"(one_hot({{0}}, {depth}) * {{1}}.unsqueeze(-1)).sum(1)", functions=(one_hot,))
     return Part(call=_encoded("{0}", encoding_mode(layer, shapes[0]), depth, shapes[0]), functions=(one_hot,))
 
 

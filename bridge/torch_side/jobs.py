@@ -56,7 +56,7 @@ def job_gradients(model: str, inputs: Arrays, directions: Arrays) -> dict[str, A
     parameters = dict(module.named_parameters())
     return {
         "gradients": {
-            path: move.take.to_keras(_gradient(parameters[move.key]))
+            path: move.take.to_keras(_gradient(parameters[move.key]), move.weight.shape)
             for path, move in plan.moves.items()
             if move.weight.trainable and not move.weight.state
         }

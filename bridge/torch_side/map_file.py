@@ -14,8 +14,8 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.torch_side.matching import Axes, Candidate, Matcher, Pairs, Slot
-from bridge.torch_side.part import Take
+from bridge.torch_side.matching import Candidate, Matcher, Pairs, Slot
+from bridge.torch_side.part import Axes, Take
 
 EXAMPLE = '{"fc1.weight": "dense/kernel", "w2": {"keras": "dense_1/kernel", "axes": [1, 0]}}'
 _LIMIT = 10_000_000  # bytes; a map of 100,000 tensors is smaller

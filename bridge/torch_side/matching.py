@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from bridge.errors import BridgeError
-from bridge.torch_side.part import Take
+from bridge.torch_side.part import Axes, Take
 from bridge.torch_side.plan import Move, Plan
 
-Axes = tuple[int, ...] | None
 Pairs = dict[str, "Slot"]  # by the Keras weight's path
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 _NORM_WORDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
@@ -167,7 +166,7 @@ class Matcher:
             listed = [move.take.axes] if move.key.rpartition(".")[2] == slot.word else []
         else:  # a tensor of the user's own: in Keras's layout or in torch's
             listed = [None, move.take.axes, (1, 0)]
-        ranked = (axes for axes in dict.fromkeys(listed) if axes is None or len(axes) == len(shape))
+        ranked = (axes for axes in dict.fromkeys(listed) if axes in (None, move.take.axes) or len(axes) == len(shape))
         return [axes for axes in ranked if Take(path, axes).shape(shape) == slot.shape]
 
     def candidates(self) -> Iterator[Candidate]:

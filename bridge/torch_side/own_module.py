@@ -38,7 +38,7 @@ def folder_graph(folder: Path) -> Graph:
             raise BridgeError(
                 f"{folder / 'model.safetensors'}: {key} is {found}, {path} wants {take.shape(weight.shape)}."
             )
-        arrays[path] = take.to_keras(state[key]).astype(weight.dtype)
+        arrays[path] = take.to_keras(state[key], weight.shape).astype(weight.dtype)
     _check_filled(folder, mapping.get("filled"), state)
     return replace(graph, arrays=arrays)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,30 +50,51 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
+Axes = tuple["int | tuple[int, ...]", ...] | None
+
+
 @dataclass(frozen=True)
 class Take:
-    """A torch tensor as a Keras weight with its axes in another order (None: as they are)."""
+    """A torch tensor as a Keras weight with its axes in another order (None: as they are).
+
+    An entry of axes may be several Keras axes that are one in torch, or none, which is an axis of length 1:
+    ((2, 3), (), 0, 1) makes (height, width, in, multiplier) to (in * multiplier, 1, height, width).
+    """
 
     weight: str
-    axes: tuple[int, ...] | None = None
+    axes: Axes = None
 
     def to_torch(self, array: np.ndarray) -> torch.Tensor:
-        moved = array if self.axes is None else array.transpose(self.axes)
+        moved = array.transpose(self._order(array.ndim)).reshape(self.shape(array.shape))
         return torch.from_numpy(np.array(moved, order="C", copy=True))
 
-    def to_keras(self, tensor: torch.Tensor) -> np.ndarray:
-        array = tensor.detach().cpu().numpy()
-        moved = array if self.axes is None else array.transpose(np.argsort(self.axes))
-        return np.array(moved, order="C", copy=None)  # ascontiguousarray would give a scalar an axis
+    def to_keras(self, tensor: torch.Tensor, keras_shape: tuple[int, ...]) -> np.ndarray:
+        order = self._order(len(keras_shape))
+        array = tensor.detach().cpu().numpy().reshape([keras_shape[a] for a in order])
+        return np.array(array.transpose(np.argsort(order)), order="C", copy=None)  # a scalar gets no axis by this
 
     def shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The torch tensor's shape."""
-        return keras_shape if self.axes is None else tuple(keras_shape[a] for a in self.axes)
+        if self.axes is None:
+            return keras_shape
+        return tuple(math.prod(keras_shape[a] for a in _several(entry)) for entry in self.axes)
 
     def axis(self, keras_axis: int, rank: int) -> int:
-        """Where an axis of the Keras weight is in the torch tensor."""
-        keras_axis %= rank
-        return keras_axis if self.axes is None else self.axes.index(keras_axis)
+        """Where an axis of the Keras weight is in the torch tensor, with its `merged` axes taken apart."""
+        return self._apart(rank).index((keras_axis % rank,))
+
+    def merged(self, keras_shape: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+        """The torch axes that are several Keras axes at once, and these axes' lengths."""
+        entries = enumerate(self.axes or ())
+        return {i: tuple(keras_shape[a] for a in e) for i, e in entries if isinstance(e, tuple) and len(e) > 1}
+
+    def _order(self, rank: int) -> list[int]:
+        return [a for entry in self._apart(rank) for a in entry]
+
+    def _apart(self, rank: int) -> list[tuple[int, ...]]:
+        """The torch axes with merged ones taken apart: the Keras axis that each is, () for an axis of length 1."""
+        listed = range(rank) if self.axes is None else self.axes
+        return [one for entry in listed for one in ([(a,) for a in _several(entry)] or [()])]
 
     def __str__(self) -> str:
         if self.axes is None:
@@ -83,9 +106,17 @@ class Take:
         """The Take that str() calls `move`. Raises ValueError if there is none."""
         if move in ("identity", "transpose"):
             return cls(weight, None if move == "identity" else (1, 0))
-        if not re.fullmatch(r"permute \(\d+(, \d+)+\)", move):
+        entry = r"(\d+|\(\)|\(\d+(, \d+)+\))"
+        if not re.fullmatch(rf"permute \({entry}(,|(, {entry})+)\)", move):
             raise ValueError(f"unknown move {move!r}")
-        return cls(weight, tuple(map(int, re.findall(r"\d+", move))))
+        take = cls(weight, ast.literal_eval(move.removeprefix("permute ")))
+        if sorted(take._order(0)) != list(range(len(take._order(0)))):
+            raise ValueError(f"unknown move {move!r}")
+        return take
+
+
+def _several(entry: int | tuple[int, ...]) -> tuple[int, ...]:
+    return entry if isinstance(entry, tuple) else (entry,)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ def _constraint(move: Move, constraint: dict[str, Any]) -> Line:
     weight = f"self.{move.key}"
     if kind == "NonNeg":
         return Line(f"{weight}.clamp_(min=0)")
+    for place, sizes in move.take.merged(move.weight.shape).items():
+        weight = f"{weight}.unflatten({place}, {sizes})"
     axis = config["axis"]
     rank = len(move.weight.shape)
     dims = tuple(move.take.axis(int(a), rank) for a in (axis if isinstance(axis, list | tuple) else [axis]))

@@ -11,7 +11,7 @@ from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Refused, Weight
-from bridge.torch_side import activations, einsum, embedding, normalization, rules  # noqa: F401 (they register the rules)
+from bridge.torch_side import activations, attention, einsum, embedding, normalization, rules  # noqa: F401 (they register the rules)
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
 
