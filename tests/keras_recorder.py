@@ -52,6 +52,9 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
     given = dict(zip_longest(named, inputs, fillvalue=inputs[0]))
+    if kind in ("Attention", "AdditiveAttention"):  # they take lists
+        masks = [given.pop(name, None) for name in ("query_mask", "value_mask")]
+        given = {"inputs": list(given.values()), "mask": masks if any(m is not None for m in masks) else None}
     return keras.Model(inputs, layer(**given, **(call or {})), name=kind)
 
 

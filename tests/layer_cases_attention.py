@@ -50,6 +50,31 @@ EACH = (  # the options of both layers with heads: name, options, call, named, s
     ),
 )
 
+LISTS = (  # the options of both layers without heads
+    ("self", {}, {}, QUERY_VALUE, (4, 6)),
+    ("cross", {}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+    ("key", {}, {}, ("query", "value", "key"), (3, 6), (4, 5), (4, 6)),
+    ("open_axes", {}, {}, QUERY_VALUE, (None, 6), (None, 6)),
+    ("scale", {"use_scale": True}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+    ("no_scale", {"use_scale": False}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+    ("causal", {}, {"use_causal_mask": True}, QUERY_VALUE, (4, 6), (3, 6)),
+    ("query_mask", {}, {}, ("query", "value", "query_mask"), (3, 6), (4, 6), (3,)),
+    ("value_mask", {}, {}, ("query", "value", "value_mask"), (3, 6), (4, 6), (4,)),
+    (
+        "masks",
+        {},
+        {"use_causal_mask": True},
+        ("query", "value", "key", "query_mask", "value_mask"),
+        (3, 6),
+        (4, 6),
+        (4, 6),
+        (3,),
+        (4,),
+    ),
+    ("scores", {}, {"return_attention_scores": True}, QUERY_VALUE, (3, 6), (4, 6)),
+    ("frozen", {"use_scale": True, "trainable": False}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+)
+
 
 def called(kind, *listed, **common):
     """Rows of (name, options, call, named, shape, shape, ...)."""
@@ -101,4 +126,13 @@ CASES = [
         ),
         random=True,
     ),
+    *called("Attention", *LISTS),
+    *called(
+        "Attention",
+        ("concat", {"score_mode": "concat"}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+        ("concat_scale", {"score_mode": "concat", "use_scale": True}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+    ),
+    *called("AdditiveAttention", *LISTS),
+    *called("Attention", ("dropout", {"dropout": 0.4}, {}, QUERY_VALUE, (4, 6)), random=True),
+    *called("AdditiveAttention", ("dropout", {"dropout": 0.4}, {}, QUERY_VALUE, (4, 6)), random=True),
 ]

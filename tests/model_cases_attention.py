@@ -90,3 +90,24 @@ def counted_categories_with_weights():
     weights = keras.Input((4,), name="weights")
     y = layers.CategoryEncoding(10, output_mode="count", name="counts")(x, count_weights=weights)
     return keras.Model([x, weights], layers.Dense(2, name="head")(y))
+
+
+@model()
+def attention_without_heads_over_padding():
+    import keras
+    from keras import layers
+
+    tokens = keras.Input((5,), dtype="int32", name="text")
+    x = layers.Embedding(10, 6, mask_zero=True, name="tokens")(tokens)
+    y = layers.Attention(use_scale=True, name="products")([x, x])
+    y = layers.AdditiveAttention(name="sums")([y, x])
+    return keras.Model(tokens, layers.Dense(3, name="head")(y))
+
+
+@model(refused="layer \\(MultiHeadAttention\\): its inputs are not all")
+def attention_over_several_axes():
+    import keras
+    from keras import layers
+
+    x = keras.Input((2, 3, 4), name="x")
+    return keras.Model(x, layers.MultiHeadAttention(2, 3, name="layer")(x, x))

@@ -144,3 +144,60 @@ def positions(query: str, value: str) -> str:
         lines += f"{name}_one = Shape <start = 1, end = 2> ({x})\n{name}_length = Squeeze({name}_one, scalar)\n"
         lines += f"{name}_steps = Range(nought, {name}_length, unit)\n"
     return lines + "rows = Unsqueeze(t_steps, to_column)\ncolumns = Unsqueeze(s_steps, to_row)\n"
+
+
+@body("Attention")
+@body("AdditiveAttention")
+def attention(layer: Layer, shapes: list[Shape]) -> str:
+    """y = softmax(scores of query and key) value; 0 in the rows whose query is masked.
+
+    The scores are products, or sums over the features of tanh(query + key). A masked key's score is less by 1e9.
+    """
+    check_attention(layer, shapes)
+    given = attention_tensors(layer, shapes)
+    tensors = {name: f"x{i}" for i, name in enumerate(given)}
+    causal, scores = attention_options(layer)
+    q, v = tensors["query"], tensors["value"]
+    k = tensors.get("key", v)
+    if layer.config.get("score_mode") == "dot":
+        lines = f"kt = Transpose <perm = [0, 2, 1]> ({k})\nproduct = MatMul({q}, kt)\n"
+        lines += "logits = Mul(product, scale)\n" if "scale" in layer.weights else "logits = Identity(product)\n"
+    else:
+        lines = integers("after", [2]) + integers("before", [1]) + integers("last", [-1])
+        lines += f"q4 = Unsqueeze({q}, after)\nk4 = Unsqueeze({k}, before)\nsum = Add(q4, k4)\n"
+        additive = layer.kind == "AdditiveAttention"
+        scaled = "scale" in layer.weights
+        lines += "inner = Mul(sum, scale)\n" if scaled and not additive else "inner = Identity(sum)\n"
+        lines += "tanh = Tanh(inner)\n"
+        lines += "outer = Mul(tanh, scale)\n" if scaled and additive else "outer = Identity(tanh)\n"
+        lines += "total = ReduceSum <keepdims = 0> (outer, last)\n"
+        lines += "logits = Identity(total)\n" if additive else "logits = Mul(total, concat_score_weight)\n"
+    masks = []
+    if "value_mask" in tensors:
+        lines += f"value_bool = Cast <to = 9> ({tensors['value_mask']})\n" + integers("value_axes", [1])
+        lines += "value_wide = Unsqueeze(value_bool, value_axes)\n"
+        masks.append("value_wide")
+    if causal:
+        lines += positions(q, k) + "causal = GreaterOrEqual(rows, columns)\n"
+        masks.append("causal")
+    if len(masks) > 1:
+        lines += f"both = And({', '.join(masks)})\n"
+        masks = ["both"]
+    if masks:
+        lines += number("billion", 1e9, q) + f"less = Sub(logits, billion)\nkept = Where({masks[0]}, logits, less)\n"
+    lines += f"probabilities = Softmax <axis = -1> ({'kept' if masks else 'logits'})\n"
+    lines += f"context = MatMul(probabilities, {v})\n"
+    if "query_mask" in tensors:
+        lines += f"query_bool = Cast <to = 9> ({tensors['query_mask']})\n" + integers("query_axes", [2])
+        lines += "query_wide = Unsqueeze(query_bool, query_axes)\n" + number("zero", 0, q)
+        lines += "y = Where(query_wide, context, zero)\n"
+    else:
+        lines += "y = Identity(context)\n"
+    return lines + ("y1 = Identity(probabilities)\n" if scores else "")
+
+
+def check_attention(layer: Layer, shapes: list[Shape]) -> None:
+    """Raises Refused for the calls of an attention layer without heads that can't be converted."""
+    given = attention_tensors(layer, shapes)
+    if {len(given[name]) for name in ("query", "value", "key") if name in given} != {3}:
+        raise Refused("its inputs are not all (batch, steps, features)")

@@ -10,7 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
-from bridge.graph.body import DOMAIN, OPSET, function_of
+from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"
@@ -26,7 +26,10 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             nodes.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
             continue
         shapes = [graph.values[name].shape or () for name in node.tensors]
-        function = function_of(node.layer, shapes, len(node.outputs))
+        try:
+            function = function_of(node.layer, shapes, len(node.outputs))
+        except Refused as reason:
+            raise BridgeError(f"{graph.name}: can't be converted yet: {node}: {reason}.") from None
         key = (node.kind, function.SerializeToString(deterministic=True))
         if key not in functions:
             count = sum(kind == node.kind for kind, _ in functions)

@@ -9,11 +9,11 @@ import keras
 import tensorflow as tf
 
 HEADS = ("MultiHeadAttention", "GroupedQueryAttention")  # they take query, value, ... and hold layers
-_KINDS = HEADS
+_LISTS = ("Attention", "AdditiveAttention")  # they take lists of tensors and of masks
 
 
 def is_attention(layer: keras.Layer) -> bool:
-    return type(layer).__name__ in _KINDS
+    return type(layer).__name__ in (*HEADS, *_LISTS)
 
 
 def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -22,6 +22,10 @@ def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any])
     named.pop("training", None)
     if type(layer).__name__ == "MultiHeadAttention":  # it looks at the mask that its query has, and at no other
         named["query_mask"] = getattr(named["query"], "_keras_mask", None)
+    if type(layer).__name__ in _LISTS:
+        masks = named.pop("mask", None) or []
+        named = dict(zip(("query", "value", "key"), named.pop("inputs"), strict=False)) | named
+        named |= dict(zip(("query_mask", "value_mask"), masks, strict=False))  # a key's own mask is not looked at
     return {name: value for name, value in named.items() if value is not None}
 
 

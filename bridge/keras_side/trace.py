@@ -175,13 +175,13 @@ class _Tracer:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
+        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
         if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
-        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
         if named:
             tensors = list(attention.tensors(named).values())
         own = self._weights_of(layer)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.graph import Layer
-from bridge.graph.attention import attention_options, attention_tensors, check_heads
+from bridge.graph.attention import attention_options, attention_tensors, check_attention, check_heads
 from bridge.graph.layer import Shape
 from bridge.torch_side.part import New, Part, Take, rule
 
@@ -138,3 +138,66 @@ def _call(layer: Layer, shapes: list[Shape]) -> str:
     given = [f"{{{i}}}" if name in ("query", "value") else f"{name}={{{i}}}" for i, name in enumerate(names)]
     given += [f"{word}=True" for word, wanted in (("causal", causal), ("scores", scores)) if wanted]
     return f"{{self}}({', '.join(given)})"
+
+
+class Attention(nn.Module):
+    """Keras's attention without heads: softmax(scores) value, and 0 where the query is masked.
+
+    score: "dot" for products; "concat" for weight * sum(tanh(scale * (query + key))); "additive" for
+    sum(scale * tanh(query + key)). scale: the shape of that weight, None without it.
+    """
+
+    def __init__(self, score: str = "dot", scale: tuple[int, ...] | None = None, dropout: float = 0.0):
+        super().__init__()
+        self.score, self.dropout = score, dropout
+        self.scale = nn.Parameter(torch.ones(scale)) if scale is not None else None
+        self.concat_score_weight = nn.Parameter(torch.ones(())) if score == "concat" else None
+
+    def forward(
+        self,
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        causal: bool = False,
+        scores: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """The output (batch, query steps, features); with scores, also the probabilities."""
+        key = value if key is None else key
+        scale = 1.0 if self.scale is None else self.scale
+        if self.score == "dot":
+            logits = query @ key.transpose(-2, -1) * scale
+        else:
+            both = query.unsqueeze(-2) + key.unsqueeze(-3)
+            if self.score == "concat":
+                logits = self.concat_score_weight * (scale * both).tanh().sum(-1)
+            else:
+                logits = (scale * both.tanh()).sum(-1)
+        mask = value_mask.bool().unsqueeze(-2) if value_mask is not None else None
+        if causal:
+            lower = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+            mask = lower if mask is None else mask & lower
+        if mask is not None:
+            logits = torch.where(mask, logits, logits - 1e9)
+        probabilities = logits.softmax(-1)
+        x = F.dropout(probabilities, self.dropout, self.training) @ value
+        if query_mask is not None:
+            x = torch.where(query_mask.bool().unsqueeze(-1), x, 0.0)
+        return (x, probabilities) if scores else x
+
+    def extra_repr(self) -> str:
+        return f"{self.score!r}, scale={self.scale is not None}, dropout={self.dropout}"
+
+
+@rule("Attention")
+@rule("AdditiveAttention")
+def attention(layer: Layer, shapes: list[Shape]) -> Part:
+    check_attention(layer, shapes)
+    options = {"score": layer.config.get("score_mode", "additive"), "dropout": float(layer.config["dropout"])}
+    if "scale" in layer.weights:
+        options["scale"] = layer.weights["scale"].shape
+    usual = {"score": "dot", "dropout": 0.0}
+    module = New(Attention, **{name: value for name, value in options.items() if value != usual.get(name)})
+    call = _call(layer, shapes)
+    return Part(module, {name: Take(name) for name in layer.weights}, call)
