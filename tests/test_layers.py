@@ -11,6 +11,7 @@ from layer_cases import ACTIVATIONS, CASES, REFUSED
 from bridge.graph import BODIES
 from bridge.graph.activations import _ALIASES
 from bridge.graph.activations import ACTIVATIONS as BODY_ACTIVATIONS
+from bridge.graph.fresh import fresh
 from bridge.torch_side.activations import ACTIVATIONS as TORCH_ACTIVATIONS
 from bridge.torch_side.part import RULES
 from bridge.torch_side.plan import make_plan  # noqa: F401 (registers the rules)
@@ -111,3 +112,21 @@ def test_batch_normalization_trains_on_a_single_row(recorded):
     y.sum().backward()
     assert torch.equal(module.layer.weight.grad, torch.zeros(6))
     assert torch.equal(module.layer.bias.grad, torch.ones(6))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "inputs", "outputs"),
+    [
+        ("EinsumDense-heads", "layer/kernel", [0], [1, 2]),
+        ("EinsumDense-dense_turned", "layer/kernel", [1], [0]),
+        ("MultiHeadAttention-self", "layer/query/kernel", [0], [1, 2]),
+        ("MultiHeadAttention-self", "layer/attention_output/kernel", [0, 1], [2]),
+    ],
+)
+def test_a_projection_begins_with_the_spread_that_keras_gives_it(name, path, inputs, outputs, recorded):
+    """GlorotUniform over the axes that the layer says are inputs and outputs: sqrt(6 / (fan_in + fan_out)) at most."""
+    graph = recorded(next(case for case in CASES if str(case) == name)).graph
+    config, shape = graph.weights[path].initializer["config"], graph.weights[path].shape
+    assert (config["input_axes"], config["output_axes"]) == (inputs, outputs)
+    limit = np.sqrt(6 / sum(np.prod([shape[axis] for axis in axes]) for axes in (inputs, outputs)))
+    assert 0.75 * limit < np.abs(fresh(graph, 0).arrays[path]).max() <= limit
