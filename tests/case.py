@@ -13,6 +13,8 @@ class Case:
     shapes: of its inputs, without the batch axis; None is an axis whose length the model leaves open.
     values: "normal"; "knots" (also the places where activations change their formula); "tiny" (rows around every
     epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes".
+    named: the arguments that the inputs are, one each, for a layer that takes them by name; the first input is
+        those that are left, and those called ..._mask are truth values. call: the call's other arguments.
     random: drops or adds noise in training, so that only its statistics can be compared there.
     looser: the tolerance for outputs where 1e-6 of the scale can't be had, with its reason.
     no_reference: why onnx's reference evaluator isn't asked (ONNX Runtime always is).
@@ -25,6 +27,8 @@ class Case:
     dtype: str = "float32"
     values: str = "normal"
     adapt: bool = False
+    named: tuple[str, ...] = ()
+    call: dict[str, Any] = field(default_factory=dict)
     random: bool = False
     looser: tuple[float, str] | None = None
     no_reference: str = ""

@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 import zlib
+from itertools import zip_longest
 from pathlib import Path
 
 import keras
@@ -27,6 +28,7 @@ from bridge.keras_side.trace import trace
 KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], np.float32)
 OPEN = 3  # how long an axis is that the model leaves open
 MANY = 3000  # rows by which the statistics of dropped and noisy values are told
+KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isinstance(thing, type)}
 
 
 def main(folder):
@@ -40,11 +42,20 @@ def main(folder):
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None):
-    inputs = [keras.Input(shape, name=f"x{i}", dtype=dtype) for i, shape in enumerate(shapes)]
-    layer = getattr(keras.layers, kind)(name="layer", **options)
+def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
+    types = ["bool" if name.endswith("_mask") else dtype for name in named[: len(shapes)]] or [dtype] * len(shapes)
+    inputs = [
+        keras.Input(shape, name=f"x{i}", dtype=each) for i, (shape, each) in enumerate(zip(shapes, types, strict=True))
+    ]
+    layer = KINDS[kind](name="layer", **options)
     ready(layer)
-    return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs), name=kind)
+    if not named:
+        return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
+    given = dict(zip_longest(named, inputs, fillvalue=inputs[0]))
+    if kind in ("Attention", "AdditiveAttention"):  # they take lists
+        masks = [given.pop(name, None) for name in ("query_mask", "value_mask")]
+        given = {"inputs": list(given.values()), "mask": masks if any(m is not None for m in masks) else None}
+    return keras.Model(inputs, layer(**given, **(call or {})), name=kind)
 
 
 def of_layer(case):
@@ -53,7 +64,7 @@ def of_layer(case):
             shape = (20, *(OPEN if size is None else size for size in case.shapes[0]))
             layer.adapt(np.random.default_rng(7).normal(1, 2, shape).astype(np.float32))
 
-    return plain(case.kind, case.options, case.shapes, case.dtype, ready)
+    return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 
 
 def record(file, make, values, noisy):
@@ -149,6 +160,8 @@ def randomize(model, random):
 
 def draw(random, shape, dtype, values):
     shape = tuple(OPEN if size is None else size for size in shape)
+    if dtype == "bool":
+        return random.random(shape) < 0.6
     if not dtype.startswith("float"):
         return random.integers(0, 256 if dtype == "uint8" else 10, shape).astype(dtype)
     x = random.standard_normal(shape).astype(dtype)

@@ -2,7 +2,9 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
+from layer_cases_embedding import CASES as EMBEDDINGS
 from layer_cases_spatial import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
@@ -329,6 +331,8 @@ CASES = [
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
     *CONVOLUTIONS,
+    *ATTENTION,
+    *EMBEDDINGS,
     *SPATIAL,
 ]
 
@@ -339,9 +343,4 @@ REFUSED = [
     ("LSTM", {"units": 2}, (4, 2)),
     ("GRU", {"units": 2}, (4, 2)),
     ("SimpleRNN", {"units": 2}, (4, 2)),
-    ("Embedding", {"input_dim": 5, "output_dim": 2}, (4,)),
-    ("GroupNormalization", {"groups": 2}, (4, 2)),
-    ("RMSNormalization", {}, (4,)),
-    ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3}, (4,)),
-    ("Discretization", {"bin_boundaries": [0.0, 1.0]}, (4,)),
 ]

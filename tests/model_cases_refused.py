@@ -92,15 +92,6 @@ def several_refusals():
     return keras.Sequential([keras.Input((4, 2)), *stack])
 
 
-@model(refused=r"attention \(MultiHeadAttention\)")
-def attention():
-    import keras
-    from keras import layers
-
-    x = keras.Input((3, 4))
-    return keras.Model(x, layers.MultiHeadAttention(2, 2, name="attention")(x, x))
-
-
 @model(refused=r"text \(TextVectorization\)")
 def text():
     import keras

@@ -52,6 +52,47 @@ def test_every_dtype_becomes_float32(random, dtype, scale):
     np.testing.assert_array_equal(fit_to(data_of(x=x), {"i": (2,)}, scale)["i"], expected)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("given", ["u1", "i4", "i8", "f4", "f8", "?"])
+def test_an_input_of_integers_gets_the_same_numbers_as_its_type(random, dtype, given):
+    x = random.integers(0, 2, (6, 2)).astype(given)
+    fitted = fit_to(data_of(x=x), {"i": (1, 2)}, types={"i": dtype})["i"]
+    assert fitted.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(fitted.reshape(6, 2), x.astype(dtype))
+
+
+def test_integers_beyond_float32_stay_exact():
+    x = np.array([[2**24 + 1], [2**53 + 1]])
+    np.testing.assert_array_equal(fit_to(data_of(x=x), {"i": (1,)}, types={"i": "int64"})["i"], x)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "match"),
+    [
+        (0.5, "int32", r"d.npz: x is 0.5 in row 1, position 0 \(counted from 0\); the model takes int32 there"),
+        (np.nan, "int32", "x is nan in row 1"),
+        (np.inf, "int64", "x is inf in row 1"),
+        (2.0**40, "int32", "Give whole numbers within that type"),
+        (-1.0, "uint8", "the model takes uint8 there"),
+        (2.0, "bool", "the model takes bool there"),
+    ],
+)
+def test_what_an_input_of_integers_can_not_hold_is_refused(value, dtype, match):
+    x = np.ones((3, 2))
+    x[1, 0] = value
+    with pytest.raises(BridgeError, match=match):
+        fit_to(data_of(x=x), {"i": (2,)}, types={"i": dtype})
+
+
+def test_the_scale_is_for_floats_alone():
+    data = data_of(a=np.full((2, 3), 4, np.uint8), b=np.full((2, 3), 4, np.uint8))
+    fitted = fit_to(data, {"a": (3,), "b": (3,)}, 2, {"a": "int32", "b": "float32"})
+    assert fitted["a"].tolist() == [[4] * 3] * 2
+    assert fitted["b"].tolist() == [[2.0] * 3] * 2
+    with pytest.raises(BridgeError, match=r"the model takes integers \(a, b\); leave the scale out"):
+        fit_to(data, {"a": (3,), "b": (3,)}, 2, {"a": "int32", "b": "uint8"})
+
+
 def test_views_of_any_layout_become_contiguous(random):
     x = random.random((4, 3, 2)).transpose(2, 1, 0)
     for scale in (None, 2):

@@ -1,8 +1,9 @@
-"""Arrays as a model wants them: its input names, its shapes, float32."""
+"""Arrays as a model wants them: its input names, its shapes, its types."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,20 +15,31 @@ Shape = tuple[int | None, ...]
 _CHUNK = 2**22  # values that are looked at in one go
 
 
-def fit_to(data: Data, inputs: dict[str, Shape], scale: float | None = None) -> dict[str, Array]:
-    """{model input: (rows, *shape) float32, C-contiguous}, each value divided by `scale` where it is given.
+def fit_to(
+    data: Data, inputs: dict[str, Shape], scale: float | None = None, types: dict[str, str] | None = None
+) -> dict[str, Array]:
+    """{model input: (rows, *shape), C-contiguous}: integers where `types` says so, else float32 divided by `scale`.
 
     inputs: model input name -> shape without the batch axis, None where any size fits.
+    types: model input name -> numpy's name of its type; an input of integers or truth values takes whole numbers only.
     The only input of the data goes to the only input of the model whatever their names; several go by name. A row is
     reshaped only where its values keep their order beyond doubt: to or from one axis, or by axes of length 1.
-    Raises BridgeError if names, shapes or `scale` don't fit, or a value is NaN, infinite or beyond float32.
+    Raises BridgeError if names, shapes or `scale` don't fit, or a value is NaN, infinite, beyond the type or, for an
+    input of integers, no whole number.
     """
     if scale is not None and not (math.isfinite(scale) and scale > 0):
         raise BridgeError(f"the scale is {scale}; it must be a positive number, such as 255.")
-    return {
-        name: _as_float32(data.inputs[source], _shape(data, source, name, shape), scale, f"{data.origin}: {source}")
-        for source, (name, shape) in zip(_sources(data, inputs), inputs.items(), strict=True)
-    }
+    whole = {name: np.dtype(kind) for name, kind in (types or {}).items() if np.dtype(kind).kind in "iub"}
+    if scale is not None and inputs and all(name in whole for name in inputs):
+        raise BridgeError(f"{data.origin}: the model takes integers ({', '.join(inputs)}); leave the scale out.")
+    fitted = {}
+    for source, (name, shape) in zip(_sources(data, inputs), inputs.items(), strict=True):
+        array, wanted, where = data.inputs[source], _shape(data, source, name, shape), f"{data.origin}: {source}"
+        if name in whole:
+            fitted[name] = _as_whole(array, wanted, whole[name], where)
+        else:
+            fitted[name] = _as_float32(array, wanted, scale, where)
+    return fitted
 
 
 def _sources(data: Data, inputs: dict[str, Shape]) -> list[str]:
@@ -77,6 +89,22 @@ def _as_float32(array: Array, shape: tuple[int, ...], scale: float | None, where
             np.divide(array, np.float32(scale), out=fitted, dtype=np.float32, casting="same_kind")
     if array.dtype.kind == "f":
         refuse_not_finite(fitted, where)
+    return fitted.reshape(shape)
+
+
+def _as_whole(array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Array:
+    """`array` as integers or truth values, the same numbers."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what doesn't fit becomes another number, refused below
+        fitted = np.ascontiguousarray(array, dtype)
+    different = np.argwhere(fitted != array) if fitted.dtype != array.dtype else np.empty((0, 1), int)
+    if len(different):
+        first = tuple(map(int, different[0]))
+        place = f", position {', '.join(map(str, first[1:]))}" if len(first) > 1 else ""
+        found = f"{where} is {array[first]} in row {first[0]}{place} (counted from 0)"
+        raise BridgeError(
+            f"{found}; the model takes {dtype.name} there.\n"
+            "Give whole numbers within that type, such as the indices that the model was trained on."
+        )
     return fitted.reshape(shape)
 
 

@@ -1,6 +1,16 @@
 """The layered model: ONNX and numpy only."""
 
-from bridge.graph import activations, convolution, layers, pooling, spatial  # noqa: F401 (they register the bodies)
+from bridge.graph import (  # noqa: F401 (they register the bodies)
+    activations,
+    attention,
+    convolution,
+    einsum,
+    embedding,
+    layers,
+    normalization,
+    pooling,
+    spatial,
+)
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight

@@ -1,7 +1,8 @@
 """The meaning of a layer in standard ONNX operators: the registry of layer bodies.
 
 A body is a function from a layer to lines of ONNX's own text form, with the inputs `x` (or x0, x1, ... for layers that
-take a list) and the layer's weights by name, and the output `y`. `number` and `integers` write constants.
+take a list) and the layer's weights by name (`query_kernel` for that of a layer within it), and the output `y`; further
+outputs are y1, y2, ... `number` and `integers` write constants.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _literal(value: float) -> str:
     return text
 
 
-def function_of(layer: Layer, shapes: list[Shape], overload: str = "") -> onnx.FunctionProto:
+def function_of(layer: Layer, shapes: list[Shape], outputs: int = 1) -> onnx.FunctionProto:
     """The layer's body as an ONNX function whose inputs are its tensors and its weights.
 
     Raises Refused for a layer without a body, or one whose config is not what Keras writes.
@@ -74,22 +75,21 @@ def function_of(layer: Layer, shapes: list[Shape], overload: str = "") -> onnx.F
     if layer.kind not in BODIES:
         raise Refused("there is no conversion for this kind of layer yet")
     try:
-        return _function(layer, shapes, overload)
+        return _function(layer, shapes, outputs)
     except UNREADABLE as error:
         raise Refused(f"its config can't be read ({type(error).__name__}: {str(error)[:80]})") from None
 
 
-def _function(layer: Layer, shapes: list[Shape], overload: str) -> onnx.FunctionProto:
+def _function(layer: Layer, shapes: list[Shape], outputs: int) -> onnx.FunctionProto:
     lines = BODIES[layer.kind](layer, shapes)
     tensors = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
-    inputs = ", ".join([*tensors, *layer.weights])
+    inputs = ", ".join([*tensors, *(word.replace("/", "_") for word in layer.weights)])
+    results = ", ".join(["y", *(f"y{i}" for i in range(1, outputs))])
     text = (
         f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n'
-        f"{layer.kind} <{', '.join(ATTRIBUTES)}> ({inputs}) => (y)\n{{\n{lines}\n}}"
+        f"{layer.kind} <{', '.join(ATTRIBUTES)}> ({inputs}) => ({results})\n{{\n{lines}\n}}"
     )
-    proto = onnx.parser.parse_function(text)
-    proto.overload = overload
-    return proto
+    return onnx.parser.parse_function(text)
 
 
 # What a layer's node says about itself, besides its inputs. "split" marks an activation or an activity penalty that was

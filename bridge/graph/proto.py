@@ -28,7 +28,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             continue
         shapes = [graph.values[name].shape or () for name in node.tensors]
         try:
-            function = function_of(node.layer, shapes)
+            function = function_of(node.layer, shapes, len(node.outputs))
         except Refused as reason:
             raise BridgeError(f"{graph.name}: can't be converted yet: {node}: {reason}.") from None
         key = (node.kind, function.SerializeToString(deterministic=True))
@@ -117,7 +117,7 @@ def _check_bodies(graph: Graph, proto: onnx.ModelProto, file: str) -> None:
             raise BridgeError(f"{file}: {node}: nothing is known of its input {unknown[0]!r}. The file is damaged.")
         shapes = [graph.values[name].shape or () for name in node.tensors]
         try:
-            expected = _signature(function_of(node.layer, shapes))
+            expected = _signature(function_of(node.layer, shapes, len(node.outputs)))
         except Refused as reason:
             raise BridgeError(f"{file}: {node}: {reason}.\nThe file is damaged; convert again.") from None
         if held.get((node.kind, written.overload)) != expected:
@@ -165,7 +165,11 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
         path = attributes["path"].decode()
         own = [name.decode() for name in attributes.get("weights", [])]
         written = attributes.get("config", b"").decode(errors="replace")
-        if path.count("/") > DEEPEST or not all(map(str.isidentifier, own)) or len(set(own)) != len(own):
+        if (
+            path.count("/") > DEEPEST
+            or not all(word.replace("/", "_").isidentifier() for word in own)
+            or len(set(own)) != len(own)
+        ):
             raise ValueError(path)
     except (KeyError, AttributeError, TypeError, ValueError):
         raise BridgeError(

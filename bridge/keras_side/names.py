@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,6 +103,15 @@ def _initializer(layer: keras.Layer, variable: Any) -> dict[str, Any] | None:
     if not type(found).__module__.startswith("keras.src.initializers."):
         return None  # none, or the user's own code, which a file can't hold
     config = keras.initializers.serialize(found)
+    if (
+        isinstance(layer, keras.layers.EinsumDense)
+        and name == "kernel"
+        and found.get_config().get("input_axes", ()) is None
+    ):
+        _, kernel, made = re.split(",|->", layer.equation.replace("...", ""))
+        axes = {"input_axes": [i for i, c in enumerate(kernel) if c not in made]}
+        axes["output_axes"] = [i for i, c in enumerate(kernel) if c in made]
+        config = {**config, "config": {**config["config"], **axes}}  # as the layer itself does when it is built
     if name == "bias" and getattr(layer, "unit_forget_bias", False):  # LSTM: ones for the forget gate
         return {"class_name": "UnitForgetBias", "config": {"bias_initializer": config}}
     return config

@@ -23,7 +23,7 @@ class Call:
 
     node: Node
     inputs: list[Value]  # of its tensors; only shape and dtype count
-    output: Value
+    outputs: list[Value]  # the first is called as the node is
 
 
 def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
@@ -44,7 +44,8 @@ def fill(
     """Turns tf2onnx's nodes into the graph's, under the names that people know."""
     for node in proto.graph.node:
         if node.domain == DOMAIN:
-            rename[node.output[0]] = calls[_number(node)].node.name
+            call = calls[_number(node)]
+            rename |= {name: value.name for name, value in zip(node.output, call.outputs, strict=True)}
     taken = {*rename.values()}
     for node, output in zip(_output_nodes(proto), output_names, strict=True):
         # an output is called what Keras calls it; its layer's own name stays the node's name
@@ -69,7 +70,8 @@ def fill(
             call.node.inputs, call.node.outputs = inputs, outputs
             for name, value in zip(call.node.tensors, call.inputs, strict=True):
                 graph.values.setdefault(name, Value(name, value.shape, value.dtype))
-            graph.values[outputs[0]] = Value(outputs[0], call.output.shape, call.output.dtype)
+            for name, value in zip(outputs, call.outputs, strict=True):
+                graph.values[name] = Value(name, value.shape, value.dtype)
             graph.nodes.append(call.node)
         else:
             _refuse_unknown(node)

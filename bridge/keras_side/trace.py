@@ -27,15 +27,19 @@ from bridge.graph.body import OPSET
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING
+from bridge.keras_side import attention
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-SPLITS_ACTIVATION = ("Dense", *CONVOLUTIONS)  # layers whose `activation` option becomes a node of its own
+# layers whose `activation` option becomes a node of its own
+SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
+_COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
 class _Inference(int):
@@ -151,30 +155,43 @@ class _Tracer:
             return "the model makes this layer anew in each call; make it once"
         if kwargs.get("training") and type(layer).__name__ in ACT_IN_TRAINING:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        if attention.is_attention(layer):  # its masks are tensors like others, of any type
+            given = attention.tensors(attention.arguments(layer, args, kwargs))
+            args, kwargs = tuple(t for name, t in given.items() if not name.endswith("mask")), {}
         mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
-        wrong = {t.dtype.name for t in tensors} - {"float32"} if type(layer).__name__ not in _TAKE_ANY else set()
+        wrong = (
+            {t.dtype.name for t in tensors} - {"float32"}
+            if type(layer).__name__ not in (*_TAKE_ANY, *_TAKE_NUMBERS)
+            else set()
+        )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        if attention.is_attention(layer):
+            return None
         return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
+        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
+        if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
+            args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
-        own = [*layer._trainable_variables, *layer._non_trainable_variables]
-        own = [v for v in own if id(v) in self.found.weights]
+        if named:
+            tensors = list(attention.tensors(named).values())
+        own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config()),
-            weights={v.name: self.found.weights[id(v)] for v in own},
+            config=_plain(layer.get_config() | (attention.described(named) if named else {})),
+            weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
         fixed = None if training is None or isinstance(training, _Inference) else bool(training)
@@ -185,8 +202,20 @@ class _Tracer:
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         spec = keras.tree.map_structure(_as_spec, (args, kwargs))
         out = layer.compute_output_spec(*spec[0], **spec[1])
-        shape = _activated(layer.activation, out.shape) if kind == "Activation" else out.shape
-        result = self._placeholder(described, first, tensors, own, shape, out.dtype, training=fixed)
+        listed = keras.tree.flatten(out)
+        if kind == "Activation":
+            shapes = [_activated(layer.activation, listed[0].shape)]
+        elif kind == "EinsumDense":
+            shapes = [_einsum_shape(layer.equation, tuple(tensors[0].shape), listed[0].shape)]
+        else:
+            shapes = attention.output_shapes(named, listed) if named else [spec.shape for spec in listed]
+        outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
+        results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
+        if named:
+            attention.pass_masks_on(layer, named, results)
+        if len(results) > 1:
+            return tuple(results)
+        result = results[0]
         if splits:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(layer, path, result, name) if penalized else result
@@ -196,35 +225,52 @@ class _Tracer:
             return activation(x)  # a layer, or the user's own function: traced as what it is
         config = {"name": layer.name, "activation": keras.activations.serialize(activation)}
         shape = _activated(activation, tuple(x.shape))
-        return self._placeholder(Layer("Activation", path, config), name, [x], [], shape, x.dtype.name, split=True)
+        return self._placeholder(Layer("Activation", path, config), name, x, shape)
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
         described = Layer("ActivityRegularization", path, {"name": layer.name, "regularizer": config})
         name = name or self._name(f"{path}/penalized")
-        return self._placeholder(described, name, [x], [], x.shape, x.dtype.name, split=True)
+        return self._placeholder(described, name, x, x.shape)
 
-    def _placeholder(
+    def _placeholder(self, layer: Layer, name: str, x: tf.Tensor, shape: Any) -> tf.Tensor:
+        """An option of a layer as a node of its own: it has no weights, and its output the type of its input."""
+        return self._placeholders(layer, name, [x], [], [(tuple(shape), x.dtype.name)], split=True)[0]
+
+    def _placeholders(
         self,
         layer: Layer,
         name: str,
         tensors: list[tf.Tensor],
         own: list[Any],
-        shape: Any,
-        dtype: str,
+        outputs: list[tuple[tuple[int | None, ...], str]],
         *,
         split: bool = False,
         training: bool | None = None,
-    ) -> tf.Tensor:
-        node = Node(name, layer.kind, [], [name], layer, training, {"split": True} if split else {})
+    ) -> list[tf.Tensor]:
+        """The outputs, of these shapes and types, of a node that stands for the layer; the first is called `name`."""
+        values = [Value(f"{name}/{i}" if i else name, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
+        names = [value.name for value in values]
+        node = Node(name, layer.kind, [], names, layer, training, {"split": True} if split else {})
         inputs = [Value("", tuple(t.shape), t.dtype.name) for t in tensors]
         number = len(self.calls)
-        self.calls.append(Call(node, inputs, Value(name, tuple(shape), dtype)))
+        self.calls.append(Call(node, inputs, values))
         weights = [self.values[id(v)] for v in own]
-        out = tf.numpy_function(
-            lambda *_: np.zeros(()), [*tensors, *weights], tf.as_dtype(dtype), name=f"{PLACEHOLDER}{number}"
-        )
-        return tf.ensure_shape(out, shape)
+        types = [tf.as_dtype(value.dtype) for value in values]
+        out = tf.numpy_function(lambda *_: np.zeros(()), [*tensors, *weights], types, name=f"{PLACEHOLDER}{number}")
+        return [tf.ensure_shape(tensor, value.shape) for tensor, value in zip(out, values, strict=True)]
+
+    def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
+        """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
+        within = self._path(layer) + "/"
+        inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
+        found: dict[str, Any] = {}
+        for each in (layer, *inner):
+            for variable in [*each._trainable_variables, *each._non_trainable_variables]:
+                if (weight := self.found.weights.get(id(variable))) is not None:
+                    word = variable.name if each is layer else weight.path.removeprefix(within)
+                    found[word] = variable
+        return found
 
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
@@ -256,6 +302,14 @@ def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | No
     """The shape after an activation: glu halves the last axis, which Keras's own layers don't say."""
     halves = activation is keras.activations.glu and shape[-1] is not None
     return (*shape[:-1], shape[-1] // 2) if halves else shape
+
+
+def _einsum_shape(equation: str, x: tuple[int | None, ...], said: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The shape of an EinsumDense's output: of several axes under `...` in front, Keras 3.15 reverses the order."""
+    if not equation.startswith("..."):
+        return said
+    given, made = (len(term.removeprefix("...")) for term in (equation.partition(",")[0], equation.rpartition(">")[2]))
+    return (*x[: len(x) - given], *said[len(said) - made :])
 
 
 def _as_spec(value: Any) -> Any:

@@ -57,7 +57,9 @@ def make_inputs(
         count = rows or batch or ROWS
         return Inputs(probe_inputs(values, count, seed), f"{_count(count)}, random (seed {seed})")
     chosen = data.head(rows or DATA_ROWS)
-    fitted = fit_to(chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale)
+    fitted = fit_to(
+        chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale, {v.name: v.dtype for v in values}
+    )
     arrays = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in values}
     of = f" of {len(data):,}" if len(chosen) < len(data) else ""
     return Inputs(arrays, f"{_count(len(chosen))}{of} from {data.origin}")

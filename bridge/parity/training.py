@@ -229,7 +229,8 @@ def _batches(
         raise BridgeError(f"{data.origin}: has no targets, and training needs them.\nAdd them as y, say.")
     if len(outputs) > 1 and not isinstance(data.targets, dict):
         raise BridgeError(f"{data.origin}: the model has the outputs {', '.join(outputs)}: give targets for each.")
-    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale)
+    types = {v.name: v.dtype for v in graph.inputs}
+    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale, types)
     x = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in graph.inputs}
     y = {}
     for name, shape in outputs.items():

@@ -11,37 +11,10 @@ import functools
 import inspect
 import re
 
-from bridge.torch_side import (
-    activations,
-    convolution,
-    operators_elementwise,
-    operators_index,
-    operators_reduce,
-    operators_shape,
-    penalties,
-    plan,
-    pooling,
-    rules,
-    source,
-    space,
-    spatial,
-)
+from bridge.torch_side import activations, operator_form, penalties, plan, source, space
+from bridge.torch_side.operators import OPERATORS
+from bridge.torch_side.part import RULES
 
-_RULES = (
-    activations,
-    convolution,
-    operators_elementwise,
-    operators_index,
-    operators_reduce,
-    operators_shape,
-    penalties,
-    plan,
-    pooling,
-    rules,
-    source,
-    space,
-    spatial,
-)
 _ROOTS = frozenset({"torch", "nn", "F"})
 _BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "self"})
 _STATEMENTS = (
@@ -108,7 +81,10 @@ def _dotted(node: ast.expr) -> str | None:
 
 @functools.cache
 def _text() -> str:
-    return "\n".join(inspect.getsource(module) for module in _RULES)
+    """Everything that writes a line of a model's source."""
+    writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
+    own = (activations, operator_form, penalties, plan, source, space)
+    return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 
 
 @functools.cache

@@ -94,11 +94,12 @@ def finetune(
     frozen = _frozen(module, graph, transfer, freeze)
     train, held_out = _data(data, validation, label, part, seed)
     shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
+    types = {value.name: value.dtype for value in graph.inputs}
     history = fit(
         module,
-        fit_to(train, shapes, scale),
+        fit_to(train, shapes, scale, types),
         _targets(train),
-        validation=held_out and (fit_to(held_out, shapes, scale), _targets(held_out)),
+        validation=held_out and (fit_to(held_out, shapes, scale, types), _targets(held_out)),
         optimizer=optimizer,
         learning_rate=learning_rate,
         loss=loss,

@@ -108,11 +108,11 @@ class Take:
 
     @classmethod
     def named(cls, weight: str, move: str) -> Take:
-        """The Take that str() calls `move`; `fits` tells whether a weight has these axes. Raises ValueError if none is."""
+        """The Take that str() calls `move`; ValueError if none is. `fits` tells whether a weight has these axes."""
         if move in ("identity", "transpose"):
             return cls(weight, None if move == "identity" else (1, 0))
         entry = r"(\d+|\(\)|\(\d+(, \d+)+\))"
-        if not re.fullmatch(rf"permute \({entry}(, {entry})+\)", move):
+        if not re.fullmatch(rf"permute \({entry}(,|(, {entry})+)\)", move):
             raise ValueError(f"unknown move {move!r}")
         return cls(weight, ast.literal_eval(move.removeprefix("permute ")))
 

@@ -13,7 +13,17 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Refused, Weight
 from bridge.graph.body import UNREADABLE
 from bridge.graph.layer import ACT_IN_TRAINING
-from bridge.torch_side import activations, convolution, pooling, rules, spatial  # noqa: F401 (they register the rules)
+from bridge.torch_side import (  # noqa: F401 (they register the rules)
+    activations,
+    attention,
+    convolution,
+    einsum,
+    embedding,
+    normalization,
+    pooling,
+    rules,
+    spatial,
+)
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
 
