@@ -413,7 +413,11 @@ def test_a_module_that_does_not_compute_the_same_is_refused(
 
 LOADED = {
     "no file": (None, "net.py:Net", r"net\.py: no such file \(your module\)"),
-    "no class": ("class Other(nn.Module): pass\ndef make(): pass\n", "net.py:Net", r"function or class 'Net'\. It has: Other, make\."),
+    "no class": (
+        "class Other(nn.Module): pass\ndef make(): pass\n",
+        "net.py:Net",
+        r"function or class 'Net'\. It has: Other, make\.",
+    ),
     "arguments": ("class Net(nn.Module):\n    def __init__(self, width): pass\n", "net.py:Net", r"it needs width, and"),
     "raises": ("def Net():\n    raise ValueError('no')\n", "net.py:Net", r"Net: raised ValueError: no \(line 6\)$"),
     "raises on import": ("1 / 0\n", "net.py:Net", r"net\.py: raised ZeroDivisionError: division by zero \(line 5\)$"),

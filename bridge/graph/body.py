@@ -20,6 +20,8 @@ OPSET = 18  # the newest that tf2onnx 1.17 writes
 DOMAIN = "keras"
 Body = Callable[[Layer, list[Shape]], str]
 BODIES: dict[str, Body] = {}
+# What a body or a rule raises for a config that lacks a value or has one of another type
+UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, onnx.parser.ParseError)
 
 
 class Refused(BridgeError):
@@ -65,9 +67,19 @@ def _literal(value: float) -> str:
 
 
 def function_of(layer: Layer, shapes: list[Shape], overload: str = "") -> onnx.FunctionProto:
-    """The layer's body as an ONNX function whose inputs are its tensors and its weights."""
+    """The layer's body as an ONNX function whose inputs are its tensors and its weights.
+
+    Raises Refused for a layer without a body, or one whose config is not what Keras writes.
+    """
     if layer.kind not in BODIES:
         raise Refused("there is no conversion for this kind of layer yet")
+    try:
+        return _function(layer, shapes, overload)
+    except UNREADABLE as error:
+        raise Refused(f"its config can't be read ({type(error).__name__}: {str(error)[:80]})") from None
+
+
+def _function(layer: Layer, shapes: list[Shape], overload: str) -> onnx.FunctionProto:
     lines = BODIES[layer.kind](layer, shapes)
     tensors = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
     inputs = ", ".join([*tensors, *layer.weights])

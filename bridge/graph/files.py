@@ -19,7 +19,7 @@ def read_proto(path: str | Path, *, full_check: bool = False) -> onnx.ModelProto
     """The ONNX model of a file, its external tensors included.
 
     Raises BridgeError if it is no ONNX model, damaged, or refers to data outside its own folder. Memory stays within
-    twice the size of the file and its external data.
+    four times the size of the file and its external data.
     """
     path = existing_file(path, "the model")
     if path.stat().st_size > MOST_BYTES:
@@ -31,8 +31,13 @@ def read_proto(path: str | Path, *, full_check: bool = False) -> onnx.ModelProto
         raise BridgeError(f"{path}: is not an ONNX model, or it is truncated.") from None
     if not proto.graph.node and not proto.graph.output:  # an empty file is a valid protobuf
         raise BridgeError(f"{path}: is not an ONNX model: it holds no graph.")
+    outside: dict[Path, int] = {}
     for tensor in external_data_helper._get_all_tensors(proto):
-        _check_tensor(tensor, path)
+        claimed, data = _check_tensor(tensor, path)
+        if data is not None:
+            outside[data] = outside.get(data, 0) + claimed
+            if outside[data] > data.stat().st_size:
+                raise BridgeError(f"{path}: its tensors claim more than {data.name} holds. The file is damaged.")
     try:
         external_data_helper.load_external_data_for_model(proto, str(path.parent))
         checker.check_model(proto, full_check=full_check)
@@ -41,12 +46,15 @@ def read_proto(path: str | Path, *, full_check: bool = False) -> onnx.ModelProto
     return proto
 
 
-def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
-    """What a tensor claims to hold must be what the file holds, before anything allocates by the claim."""
+def _check_tensor(tensor: onnx.TensorProto, path: Path) -> tuple[int, Path | None]:
+    """What a tensor claims to hold must be what the file holds, before anything allocates by the claim.
+
+    Returns the bytes that it claims, and the data file that they are in, if they are in one.
+    """
     if any(size < 0 for size in tensor.dims):
         raise BridgeError(f"{path}: the tensor {tensor.name!r} has a negative size. The file is damaged.")
     if tensor.data_type == onnx.TensorProto.STRING:
-        return
+        return 0, None
     try:
         item_bits = 8 * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except (KeyError, TypeError):
@@ -60,12 +68,14 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
         offset, length = (_whole(facts.get(key, "0"), path, tensor) for key in ("offset", "length"))
         if offset + max(length, claimed) > data.stat().st_size:
             raise BridgeError(f"{path}: the tensor {tensor.name!r} reaches beyond the end of {data.name}: truncated?")
-    elif tensor.HasField("raw_data"):
+        return max(length, claimed), data
+    if tensor.HasField("raw_data"):
         packed = helper.tensor_dtype_to_np_dtype(tensor.data_type).name in ("int4", "uint4", "float4_e2m1fn")
         if not packed and len(tensor.raw_data) != claimed:
             raise BridgeError(
                 f"{path}: the tensor {tensor.name!r} claims {claimed} bytes and holds {len(tensor.raw_data)}. Damaged?"
             )
+    return claimed, None
 
 
 def _whole(text: str, path: Path, tensor: onnx.TensorProto) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from bridge.graph.layer import Value
+from bridge.errors import BridgeError
+from bridge.graph.layer import Graph, Value
 
+MOST_BYTES = 2 << 30
 ANY = 7  # how long an axis of unknown length is
 
 
@@ -25,6 +28,14 @@ def probe_inputs(inputs: Iterable[Value], rows: int = 5, seed: int = 0) -> dict[
         else:
             made[value.name] = random.standard_normal(shape).astype(dtype)
     return made
+
+
+def refuse_huge(graph: Graph, rows: int = 5) -> None:
+    """Raises BridgeError if a tensor of the model would take over 2 GiB for the few rows of a probe."""
+    for value in graph.values.values():
+        size = rows * math.prod(size or 1 for size in (value.shape or ())[1:]) * np.dtype(value.dtype).itemsize
+        if size > MOST_BYTES:
+            raise BridgeError(f"{graph.name}: {value.name} is {value.shape} for each row, over {MOST_BYTES >> 30} GiB.")
 
 
 def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:

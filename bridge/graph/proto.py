@@ -15,6 +15,7 @@ from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"
 IR_VERSION = 10  # the first whose functions have overloads
+DEEPEST = 64  # layers within layers
 
 
 def to_proto(graph: Graph) -> onnx.ModelProto:
@@ -68,12 +69,19 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
     Raises BridgeError, which names `file`, for a plain ONNX model or one that contradicts itself.
     """
     properties = {p.key: p.value for p in proto.metadata_props}
-    if properties.get("bridge.format") != FORMAT:
+    written = properties.get("bridge.format")
+    if written is not None and written != FORMAT:
+        raise BridgeError(f"{file}: was written by another version of bridge (format {written[:20]!r}). Convert again.")
+    if written is None:
         raise BridgeError(
             f"{file}: is a plain ONNX file, not a layered one: it does not say which Keras layer a node belongs to.\n"
             "Convert the Keras model itself: bridge convert keras2onnx MODEL -o FILE.onnx (without --inline)"
         )
+    if not any(opset.domain in ("", "ai.onnx") and opset.version == OPSET for opset in proto.opset_import):
+        raise BridgeError(f"{file}: is not of opset {OPSET}, which layered models are written in. Convert again.")
     facts = _json(properties.get("bridge.facts", ""), file, "bridge.facts")
+    if any(t.data_type == onnx.TensorProto.STRING for t in proto.graph.initializer):
+        raise BridgeError(f"{file}: holds text as a tensor, which no layered model does. The file is damaged.")
     arrays = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     weights: dict[str, Weight] = {}
     for path, fact in _dict(facts, "weights", file).items():
@@ -83,7 +91,7 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
     nodes = [_node(n, weights, file) for n in proto.graph.node]
     inputs = [_value(v) for v in proto.graph.input]
     outputs = [_value(v) for v in proto.graph.output]
-    return Graph(
+    graph = Graph(
         name=proto.graph.name,
         inputs=inputs,
         outputs=outputs,
@@ -95,6 +103,34 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),
     )
+    _check_bodies(graph, proto, file)
+    return graph
+
+
+def _check_bodies(graph: Graph, proto: onnx.ModelProto, file: str) -> None:
+    """Each layer's function must be what its config says: torch follows the config, runtimes the function."""
+    held = {(f.name, f.overload): _signature(f) for f in proto.functions}
+    for node, written in zip(graph.nodes, proto.graph.node, strict=True):
+        if node.layer is None:
+            continue
+        if unknown := [name for name in node.tensors if name not in graph.values]:
+            raise BridgeError(f"{file}: {node}: nothing is known of its input {unknown[0]!r}. The file is damaged.")
+        shapes = [graph.values[name].shape or () for name in node.tensors]
+        try:
+            expected = _signature(function_of(node.layer, shapes))
+        except Refused as reason:
+            raise BridgeError(f"{file}: {node}: {reason}.\nThe file is damaged; convert again.") from None
+        if held.get((node.kind, written.overload)) != expected:
+            raise BridgeError(
+                f"{file}: {node}: its config and its function disagree. The file is damaged; convert again."
+            )
+
+
+def _signature(function: onnx.FunctionProto) -> bytes:
+    bare = onnx.FunctionProto()
+    bare.CopyFrom(function)
+    bare.ClearField("overload")
+    return bytes(bare.SerializeToString(deterministic=True))
 
 
 def _is_between(graph: Graph, name: str) -> bool:
@@ -128,12 +164,17 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
     try:
         path = attributes["path"].decode()
         own = [name.decode() for name in attributes.get("weights", [])]
-    except (KeyError, AttributeError, UnicodeDecodeError):
-        raise BridgeError(f"{file}: node {proto.name!r} does not say which layer it is. The file is damaged.") from None
+        written = attributes.get("config", b"").decode(errors="replace")
+        if path.count("/") > DEEPEST or not all(map(str.isidentifier, own)) or len(set(own)) != len(own):
+            raise ValueError(path)
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise BridgeError(
+            f"{file}: node {proto.name[:80]!r} does not say which layer it is. The file is damaged; convert again."
+        ) from None
     paths = inputs[len(inputs) - len(own) :] if own else []
     if len(paths) != len(own) or any(p not in weights for p in paths):
         raise BridgeError(f"{file}: {path} ({proto.op_type}) has weights that the file does not hold. It is damaged.")
-    config = _json(attributes.get("config", b"").decode(errors="replace"), file, f"the config of {path}")
+    config = _json(written, file, f"the config of {path}")
     layer = Layer(
         kind=proto.op_type,
         path=path,

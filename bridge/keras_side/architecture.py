@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
 from bridge.keras_side import arch, config
 
 JSON_LIMIT = 16 << 20
+VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
 # What Keras raises when a config is not what it expects; it checks little, so nearly anything can come
 _REFUSALS = (
     ArithmeticError,
@@ -57,3 +62,27 @@ def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras
 def _said(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if line.startswith("Exception encountered:")), (lines or ["?"])[0])
+
+
+@contextmanager
+def bounded(held: int, name: str) -> Iterator[None]:
+    """Refuses a config whose variables would take far more memory than the `held` bytes of weights in the file."""
+    limit = max(VARIABLES_FLOOR, VARIABLES_FACTOR * held)
+    original, total = KerasVariable.__init__, 0
+
+    def counted(self: Any, initializer: Any, shape: Any = None, dtype: Any = None, *rest: Any, **named: Any) -> None:
+        nonlocal total
+        known = isinstance(shape, tuple | list) and all(isinstance(size, int) for size in shape)
+        total += 4 * math.prod(shape) if known else 0
+        if total > limit:
+            raise BridgeError(
+                f"{name}: its architecture wants over {limit:,} bytes of weights, the file holds {held:,}. "
+                "Nothing was built."
+            )
+        original(self, initializer, shape, dtype, *rest, **named)
+
+    KerasVariable.__init__ = counted
+    try:
+        yield
+    finally:
+        KerasVariable.__init__ = original

@@ -27,7 +27,6 @@ class Archive:
     config: bytes
     metadata: bytes
     weights: BytesIO
-    weights_size: int
 
 
 def read(path: Path) -> Archive:
@@ -42,8 +41,7 @@ def read(path: Path) -> Archive:
             f"{path}: is damaged or cut short ({error or type(error).__name__}).\n"
             "Get the file once more from its origin."
         ) from error
-    weights = content[WEIGHTS]
-    return Archive(content[CONFIG], content.get(METADATA, b"{}"), BytesIO(weights), len(weights))
+    return Archive(content[CONFIG], content.get(METADATA, b"{}"), BytesIO(content[WEIGHTS]))
 
 
 def _members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfile.ZipInfo]:

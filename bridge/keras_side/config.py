@@ -40,6 +40,8 @@ _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 def parse(text: bytes | str, origin: str) -> dict[str, Any]:
     """JSON that holds a model's config. Raises BridgeError if it is no JSON or no config."""
     try:
+        if not isinstance(text, str | bytes):
+            raise ValueError(f"it is a {type(text).__name__}")
         config = json.loads(text)
     except RecursionError:
         raise BridgeError(f"{origin}: is nested too deeply to be a model's config.") from None
@@ -168,7 +170,7 @@ class _Reader:
 
     def function(self, node: dict[str, Any], key: str, layer: str) -> Any:
         name = node.get("config")
-        if key.endswith("activation") and name in activations():
+        if key.endswith("activation") and isinstance(name, str) and name in activations():
             return name
         self.problem(f"{layer} has the custom function {name!r}.\n{PASS_ARCH}")
         return node

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from bridge.graph import from_proto, to_proto
-from bridge.graph.probe import probe_inputs
+from bridge.graph.probe import probe_inputs, refuse_huge
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
@@ -22,10 +22,6 @@ from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
 
 
-def emit(value: Any) -> None:
-    """Sends a piece of progress to the process that asked; bridge.process puts the pipe in its place."""
-
-
 def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     """The layered model of a Keras file, serialized; the names of weights that hold NaN or infinity; what Keras gives
     for the probe inputs, by which the conversion is proved.
@@ -33,6 +29,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     model = load(Source(**source))
     graph = trace(model, {"file": Path(source["path"]).name, "model": model.name})
     data = to_proto(graph).SerializeToString(deterministic=True)
+    refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
     return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import keras
-from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.keras_side import arch, architecture, archive, config, formats, hdf5, legacy, listing, mlp, tree
@@ -19,8 +16,6 @@ from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
 
 __all__ = ["load", "non_finite"]
-
-VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
 
 
 def load(source: Source) -> keras.Model:
@@ -34,7 +29,7 @@ def load(source: Source) -> keras.Model:
     path = Path(source.path)
     if formats.kind(path) == formats.KERAS:
         content = archive.read(path)
-        with hdf5.opened(content.weights, source.name, content.weights_size) as file:
+        with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
             return _filled(source, file, saved)
@@ -120,25 +115,5 @@ def _build(model: keras.Model, source: Source, file: Weights) -> None:
     )
 
 
-@contextmanager
-def _bounded(file: Weights) -> Iterator[None]:
-    """Refuses a config whose variables would take far more memory than the weights in the file."""
-    limit = max(VARIABLES_FLOOR, VARIABLES_FACTOR * file.declared_bytes)
-    original, total = KerasVariable.__init__, 0
-
-    def counted(self: Any, initializer: Any, shape: Any = None, dtype: Any = None, *rest: Any, **named: Any) -> None:
-        nonlocal total
-        known = isinstance(shape, tuple | list) and all(isinstance(size, int) for size in shape)
-        total += 4 * math.prod(shape) if known else 0
-        if total > limit:
-            raise BridgeError(
-                f"{file.name}: its architecture wants over {limit:,} bytes of weights, the file holds "
-                f"{file.declared_bytes:,}. Nothing was built."
-            )
-        original(self, initializer, shape, dtype, *rest, **named)
-
-    KerasVariable.__init__ = counted
-    try:
-        yield
-    finally:
-        KerasVariable.__init__ = original
+def _bounded(file: Weights) -> AbstractContextManager[None]:
+    return architecture.bounded(file.declared_bytes, file.name)

@@ -55,4 +55,5 @@ def _model(graph: Graph, source: Source | None) -> keras.Model:
             f"{graph.name}: its Keras model was a class of its own that has no config, so only code can rebuild it.\n"
             "Pass that code: --arch FILE.py:function"
         )
-    return architecture.from_json(graph.keras_config, graph.name, unsafe=bool(source and source.unsafe))
+    with architecture.bounded(sum(array.nbytes for array in graph.arrays.values()), graph.name):
+        return architecture.from_json(graph.keras_config, graph.name, unsafe=bool(source and source.unsafe))

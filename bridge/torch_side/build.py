@@ -22,6 +22,7 @@ from bridge.errors import BridgeError
 from bridge.files import existing_file
 from bridge.folder import read_graph, refuse_own_module, weights_of
 from bridge.graph import Graph
+from bridge.graph.body import UNREADABLE
 from bridge.torch_side.allowed import check
 from bridge.torch_side.plan import Plan, make_plan
 from bridge.torch_side.source import class_name, class_source, own_things, taps_source
@@ -37,7 +38,11 @@ def build(graph: Graph) -> nn.Module:
     Raises BridgeError for layers and operators that have no torch form.
     """
     plan = make_plan(graph)
-    module = _compiled(plan)()
+    try:
+        module = _compiled(plan)()
+    except UNREADABLE as error:  # torch's own modules check what they are made with
+        said = str(error)[:120]
+        raise BridgeError(f"{graph.name}: a layer's config can't be read ({type(error).__name__}: {said}).") from error
     module.load_state_dict(state_from(plan, graph.arrays), strict=True, assign=False)
     return module
 

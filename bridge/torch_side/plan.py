@@ -11,6 +11,7 @@ from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Refused, Weight
+from bridge.graph.body import UNREADABLE
 from bridge.graph.layer import ACT_IN_TRAINING
 from bridge.torch_side import activations, convolution, pooling, rules, spatial  # noqa: F401 (they register the rules)
 from bridge.torch_side.operators import OPERATORS
@@ -72,6 +73,9 @@ def make_plan(graph: Graph) -> Plan:
             step = _step(node, graph, names, layers)
         except Refused as reason:
             problems.append(f"{node}: {reason}")
+            continue
+        except UNREADABLE as error:
+            problems.append(f"{node}: its config can't be read ({type(error).__name__}: {str(error)[:80]})")
             continue
         plan.steps.append(step)
         if step.name is not None and step.name not in plan.modules:

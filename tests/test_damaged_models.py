@@ -1,0 +1,198 @@
+"""Layered .onnx files that were damaged or made to mislead: one message each, no traceback, nothing run."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from bridge.errors import BridgeError
+from bridge.graph import from_proto, read_proto, to_proto
+from bridge.keras_side.client import traced
+from bridge.keras_side.source import Source
+from bridge.torch_side.build import build
+
+ARCH = """
+import keras
+L = keras.layers
+def build():
+    return keras.Sequential([keras.Input((6,), name="x"), L.Dense(4, activation="relu", kernel_regularizer="l2"),
+        L.BatchNormalization(), L.Dropout(0.5), L.LeakyReLU(0.1), L.Reshape((2, 2)), L.Permute((2, 1)), L.Flatten(),
+        L.Dense(3, activation="softmax")], name="net")
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    (folder / "arch.py").write_text(ARCH)
+
+    code = f"import sys; sys.path.append({str(folder)!r}); import arch; arch.build().save({str(folder / 'm.keras')!r})"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    return traced(Source(str(folder / "m.keras"))).proto
+
+
+@pytest.fixture
+def model(written):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(written)
+    return copy
+
+
+def layer(model, kind):
+    return next(node for node in model.graph.node if node.op_type == kind)
+
+
+def attribute(node, name):
+    return next(a for a in node.attribute if a.name == name)
+
+
+def configured(model, kind, **changes):
+    """The layer's config with other values; None takes a value away."""
+    told = attribute(layer(model, kind), "config")
+    config = json.loads(told.s) | changes
+    told.s = json.dumps({key: value for key, value in config.items() if value is not None}).encode()
+
+
+def test_the_file_as_it_was_written_is_read(model):
+    build(from_proto(model, "m.onnx"))
+    again = from_proto(to_proto(from_proto(model, "m.onnx")), "again")
+    assert [n.name for n in again.nodes] == [n.name for n in from_proto(model).nodes]
+
+
+BROKEN = {
+    "a value is missing": lambda m: configured(m, "LeakyReLU", negative_slope=None),
+    "text for a number": lambda m: configured(m, "LeakyReLU", negative_slope="__import__('os')"),
+    "a list for a number": lambda m: configured(m, "BatchNormalization", epsilon=[1]),
+    "infinity": lambda m: configured(m, "LeakyReLU", negative_slope=1e400),
+    "text for sizes": lambda m: configured(m, "Reshape", target_shape=["2", "x"]),
+    "a number for sizes": lambda m: configured(m, "Permute", dims=3),
+    "another function": lambda m: configured(m, "BatchNormalization", epsilon=0.5),
+    "an activation that isn't one": lambda m: configured(m, "Activation", activation="os.system"),
+    "an activation of another type": lambda m: configured(m, "Activation", activation=[1]),
+    "no config": lambda m: attribute(layer(m, "Dropout"), "config").CopyFrom(helper.make_attribute("config", 3)),
+    "config that is no JSON": lambda m: attribute(layer(m, "Dropout"), "config").CopyFrom(
+        helper.make_attribute("config", "{")
+    ),
+    "weights that are no names": lambda m: attribute(layer(m, "Dense"), "weights").CopyFrom(
+        helper.make_attribute("weights", 7)
+    ),
+    "weights with code for names": lambda m: attribute(layer(m, "Dense"), "weights").CopyFrom(
+        helper.make_attribute("weights", ["a) => (y) {", "b"])
+    ),
+    "a path of numbers": lambda m: attribute(layer(m, "Dense"), "path").CopyFrom(helper.make_attribute("path", 7)),
+    "a path without end": lambda m: attribute(layer(m, "Dense"), "path").CopyFrom(
+        helper.make_attribute("path", "/".join("a" * 5000))
+    ),
+    "another opset": lambda m: m.opset_import[0].CopyFrom(helper.make_opsetid("", 9)),
+    "another format": lambda m: next(p for p in m.metadata_props if p.key == "bridge.format").__setattr__("value", "2"),
+    "facts that are none": lambda m: next(p for p in m.metadata_props if p.key == "bridge.facts").__setattr__(
+        "value", "[]"
+    ),
+    "a weight that is missing": lambda m: m.graph.initializer.pop(),
+    "text as a tensor": lambda m: m.graph.initializer.append(helper.make_tensor("t", TensorProto.STRING, [1], [b"x"])),
+    "an unknown domain": lambda m: layer(m, "Dropout").__setattr__("domain", "evil"),
+    "a layer of no kind": lambda m: layer(m, "Dropout").__setattr__("op_type", "Exec"),
+    "shapes that are gone": lambda m: m.graph.ClearField("value_info"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_damaged_model_is_one_message(model, case):
+    BROKEN[case](model)
+    with pytest.raises(BridgeError, match=r"^m\.onnx: ") as told:
+        build(from_proto(model, "m.onnx"))
+    assert len(str(told.value).splitlines()) <= 3
+    assert len(str(told.value)) < 500
+
+
+def test_a_dropout_rate_that_is_code_never_reaches_the_source(model):
+    """The rate is no part of the ONNX function, so the rule itself must refuse it."""
+    configured(model, "Dropout", rate={"a": "b"})
+    with pytest.raises(BridgeError, match="a layer's config can't be read"):
+        build(from_proto(model, "m.onnx"))
+
+
+def outside(tmp_path, tensors, location="data.bin", size=4000):
+    """A model whose tensors lie in one data file of so many bytes."""
+    (tmp_path / "data.bin").write_bytes(bytes(size))
+    made = []
+    for i in range(tensors):
+        tensor = TensorProto(name=f"t{i}", data_type=TensorProto.FLOAT, dims=[1000], data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", location), ("offset", "0"), ("length", "4000")):
+            tensor.external_data.add(key=key, value=value)
+        made.append(tensor)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1000])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "t0"], ["y"])], "g", [x], [y], made)
+    file = tmp_path / "m.onnx"
+    file.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
+    return file
+
+
+def test_external_data_is_read_from_beside_the_file(tmp_path):
+    assert len(read_proto(outside(tmp_path, 1)).graph.initializer[0].raw_data) == 4000
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tensors": 100}, r"its tensors claim more than data\.bin holds"),
+        ({"tensors": 1, "location": "../data.bin"}, "lies outside its own folder"),
+        ({"tensors": 1, "location": "/etc/passwd"}, "lies outside its own folder"),
+        ({"tensors": 1, "location": "gone.bin"}, r"its data file gone\.bin is missing"),
+        ({"tensors": 1, "size": 100}, "reaches beyond the end of data.bin"),
+    ],
+)
+def test_external_data_that_misleads_is_refused(tmp_path, options, text):
+    with pytest.raises(BridgeError, match=text):
+        read_proto(outside(tmp_path, **options))
+
+
+def test_external_data_behind_a_link_is_refused(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(4000))
+    (tmp_path / "in").mkdir()
+    file = outside(tmp_path / "in", 1)
+    (tmp_path / "in" / "data.bin").unlink()
+    (tmp_path / "in" / "data.bin").symlink_to(tmp_path / "secret")
+    with pytest.raises(BridgeError, match="lies outside its own folder"):
+        read_proto(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256)) * 8], ids=["empty", "text", "bytes"])
+def test_what_is_no_onnx_is_refused(tmp_path, content):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(BridgeError, match="is not a"):
+        read_proto(tmp_path / "m.onnx")
+
+
+def test_truncated_anywhere_a_model_is_refused_or_still_whole(tmp_path, model):
+    data = model.SerializeToString()
+    for length in np.linspace(1, len(data) - 1, 25).astype(int):
+        (tmp_path / "m.onnx").write_bytes(data[:length])
+        with pytest.raises(BridgeError):
+            build(from_proto(read_proto(tmp_path / "m.onnx"), "m.onnx"))
+
+
+def test_a_claim_of_size_is_checked_before_memory_is_taken(tmp_path, model):
+    model.graph.initializer[0].dims[:] = [1 << 40, 1 << 20]
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BridgeError, match=r"claims .* bytes and holds"):
+        read_proto(tmp_path / "m.onnx")
+
+
+def test_an_activation_beyond_memory_is_refused(tmp_path):
+    arch = "import keras\nL = keras.layers\n"
+    arch += "def build(): return keras.Sequential([keras.Input((3,)), L.Dense(2), L.RepeatVector(10**10)])\n"
+    (tmp_path / "arch.py").write_text(arch)
+    code = (
+        f"import sys; sys.path.append({str(tmp_path)!r}); import arch; "
+        f"arch.build().save_weights({str(tmp_path / 'm.weights.h5')!r})"
+    )
+
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    with pytest.raises(BridgeError, match="for each row, over 2 GiB"):
+        traced(Source(str(tmp_path / "m.weights.h5"), arch=f"{tmp_path / 'arch.py'}:build"))
