@@ -108,7 +108,7 @@ class Take:
 
     @classmethod
     def named(cls, weight: str, move: str) -> Take:
-        """The Take that str() calls `move`. Raises ValueError for another text; `fits` tells if a weight has the axes."""
+        """The Take that str() calls `move`. Raises ValueError for another text; see also `fits`."""
         if move in ("identity", "transpose"):
             return cls(weight, None if move == "identity" else (1, 0))
         entry = r"(\d+|\(\)|\(\d+(, \d+)+\))"
