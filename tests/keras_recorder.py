@@ -1,4 +1,4 @@
-"""Records what Keras does with every case, once a test session: keras_recorder.py FOLDER.
+"""Records what Keras does with the cases whose names come on its standard input: keras_recorder.py FOLDER.
 
 One .npz a case: the layered model, the weights, and for random inputs the outputs, gradients, a step in training mode,
 losses and constraints. A case that bridge refuses has the message in it instead.
@@ -32,14 +32,15 @@ KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isins
 
 
 def main(folder):
-    for case in CASES:
-        record(folder / f"{case}.npz", lambda case=case: of_layer(case), case.values, case.random)
-    for case in MODELS.values():
-        record(folder / f"{case}.npz", case.make, case.values, case.random)
-    for kind, options, shape in REFUSED:
-        record(folder / f"refused-{kind}.npz", lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
-    (folder / "facts.json").write_text(json.dumps(facts))
+    write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
+    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random) for case in CASES}
+    makers |= {str(case): (case.make, case.values, case.random) for case in MODELS.values()}
+    for kind, options, shape in REFUSED:
+        makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
+    for line in sys.stdin:
+        name = line.removesuffix("\n")
+        record(folder / f"{name}.npz", *makers[name])
 
 
 def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
@@ -71,11 +72,19 @@ def record(file, make, values, noisy):
     keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
     random = np.random.default_rng(zlib.crc32(file.stem.encode()))
     try:
-        np.savez(file, **observed(make, values, noisy, random, file.stem))
+        entries = observed(make, values, noisy, random, file.stem)
     except BridgeError as error:
-        np.savez(file, error=np.array(str(error)))
+        entries = {"error": np.array(str(error))}
     except Exception:  # a bug fails its own case's tests, and hides no other's
-        np.savez(file, bug=np.array(traceback.format_exc()))
+        entries = {"bug": np.array(traceback.format_exc())}
+    write(file, lambda part: np.savez(part, **entries))
+
+
+def write(file, writer):
+    """The file appears when it is whole: its reader waits for it."""
+    part = file.with_name(f"part-{file.name}")
+    writer(part)
+    part.rename(file)
 
 
 def observed(make, values, noisy, random, name):

@@ -105,8 +105,8 @@ def test_every_layer_has_a_body_a_rule_and_a_case():
     assert len({str(case) for case in CASES}) == len(CASES)
 
 
-def test_every_activation_of_keras_is_covered(recorded_folder):
-    facts = json.loads((recorded_folder / "facts.json").read_text())
+def test_every_activation_of_keras_is_covered(recorder):
+    facts = json.loads(recorder.wait("facts.json").read_text())
     assert {*ACTIVATIONS, "threshold"} == set(facts["activations"])  # threshold can't be called without arguments
     assert set(TORCH_ACTIVATIONS) == set(BODY_ACTIVATIONS) == set(ACTIVATIONS) - set(_ALIASES)
 
