@@ -22,7 +22,7 @@ class Recorder:
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
         path = f"import sys, runpy; sys.path.append({str(script.parent)!r}); sys.argv[0] = {str(script)!r}; "
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen([*command, str(folder)], stdin=subprocess.PIPE, stderr=self._errors)
 
     def ask(self, names):
