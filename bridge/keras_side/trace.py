@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -18,22 +17,19 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
-import tf2onnx
-from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
-from bridge.graph.body import OPSET
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING
 from bridge.keras_side import attention
+from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import Names, names
-from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
+from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
-logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 # layers whose `activation` option becomes a node of its own
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
@@ -80,10 +76,12 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         # tf2onnx needs each output to be a tensor of its own
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
-    patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    handlers = {"PyFunc": (as_placeholder, [])}
     function = tf.function(forward, input_signature=specs, autograph=False)
-    proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
+    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
+    if proto is None:
+        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+
+        proto = operators_too(function, specs)
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
