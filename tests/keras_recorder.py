@@ -4,6 +4,7 @@ One .npz a case: the layered model, the weights, and for random inputs the outpu
 losses and constraints. A case that bridge refuses has the message in it instead.
 """
 
+import importlib
 import json
 import sys
 import traceback
@@ -20,6 +21,7 @@ from model_cases import MODELS
 
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
+from bridge.graph.applications import APPLICATIONS
 from bridge.keras_side.names import names
 from bridge.keras_side.run import run
 from bridge.keras_side.signature import named_outputs, signature
@@ -29,6 +31,7 @@ KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], n
 OPEN = 3  # how long an axis is that the model leaves open
 MANY = 3000  # rows by which the statistics of dropped and noisy values are told
 KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isinstance(thing, type)}
+KINDS |= {name: getattr(importlib.import_module(module), name) for name, module in APPLICATIONS.items()}
 
 
 def main(folder):

@@ -2,6 +2,7 @@
 
 from bridge.graph import (  # noqa: F401 (they register the bodies)
     activations,
+    applications,
     attention,
     convolution,
     einsum,

@@ -11,7 +11,7 @@ Shape = tuple[int | None, ...]
 ACT_IN_TRAINING = (  # layers that compute another thing in training
     "BatchNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth"),
 )
 
 

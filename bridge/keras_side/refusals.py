@@ -10,6 +10,7 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.keras_side.names import Names
 
+BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
 _MASK_USERS = (  # the others only hand it on
     *("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum"),
     "GlobalAveragePooling1D",
@@ -58,7 +59,7 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     regularizer = layer.activity_regularizer
     if regularizer is not None and type(regularizer) not in _PENALTIES:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
-    if not type(layer).__module__.startswith("keras.src.layers."):
+    if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
         return None  # a Lambda got here only by --unsafe; it is traced as what it computes

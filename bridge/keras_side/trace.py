@@ -25,9 +25,9 @@ from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING
 from bridge.keras_side import attention
 from bridge.keras_side.direct import layers_alone
-from bridge.keras_side.names import Names, names
+from bridge.keras_side.names import Names, names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
-from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
+from bridge.keras_side.refusals import BUILT_IN, mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 # layers whose `activation` option becomes a node of its own
@@ -266,7 +266,7 @@ class _Tracer:
         for each in (layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
                 if (weight := self.found.weights.get(id(variable))) is not None:
-                    word = variable.name if each is layer else weight.path.removeprefix(within)
+                    word = own_word(layer, variable) if each is layer else weight.path.removeprefix(within)
                     found[word] = variable
         return found
 
@@ -293,7 +293,7 @@ def is_known(layer: keras.Layer) -> bool:
 
 
 def is_built_in(layer: keras.Layer) -> bool:
-    return type(layer).__module__.startswith("keras.src.layers.")
+    return type(layer).__module__.startswith(BUILT_IN)
 
 
 def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
