@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from layer_cases import CASES, REFUSED
 from model_cases import MODELS
+from model_cases_applications import FAMILIES
 
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
@@ -37,10 +38,13 @@ KINDS |= {name: getattr(importlib.import_module(module), name) for name, module 
 def main(folder):
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
-    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random) for case in CASES}
-    makers |= {str(case): (case.make, case.values, case.random) for case in MODELS.values()}
+    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, False) for case in CASES}
+    makers |= {
+        str(case): (case.make, case.values, case.random, case.settled)
+        for case in [*MODELS.values(), *FAMILIES.values()]
+    }
     for kind, options, shape in REFUSED:
-        makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
+        makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False, False)
     for line in sys.stdin:
         name = line.removesuffix("\n")
         record(folder / f"{name}.npz", *makers[name])
@@ -71,11 +75,11 @@ def of_layer(case):
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 
 
-def record(file, make, values, noisy):
+def record(file, make, values, noisy, settled):
     keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
     random = np.random.default_rng(zlib.crc32(file.stem.encode()))
     try:
-        entries = observed(make, values, noisy, random, file.stem)
+        entries = observed(make, values, noisy, settled, random, file.stem)
     except BridgeError as error:
         entries = {"error": np.array(str(error))}
     except Exception:  # a bug fails its own case's tests, and hides no other's
@@ -90,9 +94,11 @@ def write(file, writer):
     part.rename(file)
 
 
-def observed(make, values, noisy, random, name):
+def observed(make, values, noisy, settled, random, name):
     model = make()
     randomize(model, random)
+    if settled:
+        settle(model, random)
     graph = trace(model, {"file": f"{name}.keras"})
     kept = {}
     kept["proto"] = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
@@ -168,6 +174,26 @@ def randomize(model, random):
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Normalization) and layer.built:
             layer.finalize_state()
+
+
+def settle(model, random):
+    """Kernels by their fan-in, scales near 1, moving statistics near those of a batch: as in a trained network."""
+    for path, variable in names(model).variables.items():
+        word, shape = path.rpartition("/")[2], variable.shape
+        if len(shape) > 1:
+            variable.assign(random.standard_normal(shape) * (2 / np.prod(shape[:-1])) ** 0.5)
+        elif word == "gamma":
+            variable.assign(random.uniform(0.7, 1.3, shape))
+        elif word in ("beta", "bias"):
+            variable.assign(0.2 * random.standard_normal(shape))
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(random.standard_normal((8, *model.input_shape[1:])).astype(np.float32), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.moving_variance.assign(norm.moving_variance * random.uniform(0.8, 1.25, norm.moving_variance.shape))
 
 
 def draw(random, shape, dtype, values):

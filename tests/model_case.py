@@ -11,7 +11,11 @@ GRADIENTS = 5e-6  # rounding adds up over the layers that a gradient passes
 
 @dataclass(frozen=True)
 class ModelCase:
-    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest."""
+    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest.
+
+    settled: weights and moving statistics go together as in a trained network, which deep networks need: with others
+        their activations explode or die.
+    """
 
     name: str
     make: Callable[[], Any]
@@ -19,6 +23,7 @@ class ModelCase:
     random: bool = False
     looser: tuple[float, str] | None = None
     refused: str | None = None
+    settled: bool = False
 
     @property
     def tolerance(self) -> float:
