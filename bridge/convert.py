@@ -105,7 +105,7 @@ def keras2torch(
         return _into(graph, proof, into, output, map_file, force)
     if output is not None:
         write_folder(module, output, force=force)
-    return Converted(module, weight_rows(plan_of(module)), proof)
+    return Converted(module, weight_rows(plan_of(module)), proof, tuple(graph.source.get("notes", ())))
 
 
 def _into(

@@ -24,6 +24,7 @@ from bridge.errors import BridgeError
 from bridge.graph import to_proto
 from bridge.graph.applications import APPLICATIONS
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.run import run
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.trace import trace
@@ -98,8 +99,13 @@ def observed(make, values, noisy, settled, random, name):
     model = make()
     randomize(model, random)
     if settled:
-        settle(model, random)
+        settle(model, random, values)
     graph = trace(model, {"file": f"{name}.keras"})
+    with in_float32(model):
+        return measured(model, graph, values, noisy, random)
+
+
+def measured(model, graph, values, noisy, random):
     kept = {}
     kept["proto"] = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
     kept["trainable"] = np.array(sum(v.shape.num_elements() for v in map(tf.constant, model.trainable_variables)))
@@ -108,7 +114,7 @@ def observed(make, values, noisy, settled, random, name):
         kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
         kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
     inputs = {
-        v.name: draw(random, (5, *v.shape[1:]), v.dtype, "bytes" if values == "bytes" else "normal")
+        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in ("bytes", "pixels") else "normal")
         for v in graph.inputs
     }
     kept |= {f"x/{name}": array for name, array in inputs.items()}
@@ -176,7 +182,7 @@ def randomize(model, random):
             layer.finalize_state()
 
 
-def settle(model, random):
+def settle(model, random, values):
     """Kernels by their fan-in, scales near 1, moving statistics near those of a batch: as in a trained network."""
     for path, variable in names(model).variables.items():
         word, shape = path.rpartition("/")[2], variable.shape
@@ -190,10 +196,12 @@ def settle(model, random):
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
-    model(random.standard_normal((8, *model.input_shape[1:])).astype(np.float32), training=True)
+    model(draw(random, (8, *model.input_shape[1:]), "float32", values), training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        norm.moving_variance.assign(norm.moving_variance * random.uniform(0.8, 1.25, norm.moving_variance.shape))
+        variance = norm.moving_variance.numpy()
+        spread = random.uniform(0.8, 1.25, variance.shape)
+        norm.moving_variance.assign(spread * np.maximum(variance, variance.mean() / 4))  # a dead channel's is zero
 
 
 def draw(random, shape, dtype, values):
@@ -216,6 +224,8 @@ def draw(random, shape, dtype, values):
         x[random.random(shape) < 0.2] = 0.0
     elif values == "large":
         x *= 1e4
+    elif values == "pixels":
+        x = random.uniform(0, 255, shape).astype(dtype)
     return x
 
 

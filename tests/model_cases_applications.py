@@ -48,43 +48,43 @@ def thinner(factor: int) -> Any:
 def mobilenet():
     from keras import applications
 
-    return applications.MobileNet(alpha=0.25, dropout=0.0, **options(32))
+    return applications.MobileNet(alpha=0.25, dropout=0.0, **options(64))
 
 
 @family()
 def mobilenet_v2():
     from keras import applications
 
-    return applications.MobileNetV2(alpha=0.35, **options(32))
+    return applications.MobileNetV2(alpha=0.35, **options(64))
 
 
-@family()
+@family(values="pixels")
 def mobilenet_v3_small():
     from keras import applications
 
-    return applications.MobileNetV3Small(alpha=0.25, dropout_rate=0.0, **options(32))
+    return applications.MobileNetV3Small(alpha=0.25, dropout_rate=0.0, **options(64))
 
 
-@family()
+@family(values="pixels")
 def mobilenet_v3_large():
     from keras import applications
 
-    return applications.MobileNetV3Large(alpha=0.25, minimalistic=True, dropout_rate=0.0, **options(32))
+    return applications.MobileNetV3Large(alpha=0.25, minimalistic=True, dropout_rate=0.0, **options(64))
 
 
-@family()
+@family(values="pixels")
 def efficientnet():
     from keras.src.applications.efficientnet import EfficientNet
 
-    return EfficientNet(0.25, 0.5, 32, dropout_rate=0.0, drop_connect_rate=0.0, **options(32))
+    return EfficientNet(0.25, 0.5, 32, dropout_rate=0.0, drop_connect_rate=0.0, **options(64))
 
 
-@family()
+@family(values="pixels")
 def efficientnet_v2():
     from keras.src.applications.efficientnet_v2 import EfficientNetV2
 
     never = {"dropout_rate": 0.0, "drop_connect_rate": 0.0}  # what drops is tested by itself
-    return EfficientNetV2(0.25, 0.5, 32, name="efficientnetv2-b0", **never, **options(32))
+    return EfficientNetV2(0.25, 0.5, 32, name="efficientnetv2-b0", **never, **options(64))
 
 
 @family()
@@ -115,7 +115,7 @@ def resnet_v2():
 def densenet():
     from keras.src.applications.densenet import DenseNet
 
-    return DenseNet((2, 2, 2, 2), **options(32))
+    return DenseNet((2, 2, 2, 2), **options(64))
 
 
 @family()
@@ -172,7 +172,7 @@ def nasnet():
     )
 
 
-@family()
+@family(values="pixels")
 def convnext():
     from keras.src.applications.convnext import ConvNeXt
 

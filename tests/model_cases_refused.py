@@ -67,14 +67,26 @@ def mask_into_minimum():
     return _mask_into("Minimum")
 
 
-@model(refused=r"mixed_float16")
-def mixed_precision():
+def _of_precision(policy):
     import keras
     from keras import layers
 
-    return keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="half", dtype="mixed_float16"), layers.Dense(2, dtype="float32")]
-    )
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, name="half", dtype=policy), layers.Dense(2)])
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float16'")
+def half_precision():
+    return _of_precision("float16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'bfloat16'")
+def brain_precision():
+    return _of_precision("bfloat16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float64'")
+def double_precision():
+    return _of_precision("float64")
 
 
 @model(refused=r"encoder/pool \(AdaptiveMaxPooling1D\): .*; means \(AdaptiveAverage.*; renorm \(BatchNormalization\)")

@@ -10,16 +10,22 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
 
 
 def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
-    """The model's outputs by name, as `predict` gives them. inputs: by name, (rows, ...).
+    """The model's outputs by name, as `predict` gives them, mixed precision in float32. inputs: by name, (rows, ...).
 
     double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
     """
+    with in_float32(model):
+        return _run(model, inputs, double)
+
+
+def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, np.ndarray]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     expected, arrange = signature(model)
@@ -38,6 +44,11 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
 
 def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:
     """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    with in_float32(model):
+        return _run_layers(model, inputs, double)
+
+
+def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, Any]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers

@@ -9,6 +9,7 @@ import keras
 from bridge.errors import BridgeError
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -28,7 +29,8 @@ def survey(source: Source) -> dict[str, Any]:
     """
     model = load(source)
     found = names(model)
-    lines = refusals(model, found)
+    with in_float32(model):
+        lines = refusals(model, found)
     inputs, outputs = [], []
     try:
         inputs = inputs_of(model)

@@ -27,6 +27,7 @@ from bridge.keras_side import attention
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import Names, names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
+from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import BUILT_IN, mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
@@ -46,10 +47,19 @@ _INFERENCE = _Inference(0)
 
 
 def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
-    """The layered graph of a built Keras model, with its weights.
+    """The layered graph of a built Keras model, with its weights; one of mixed precision as it is in float32.
 
     Raises BridgeError, listing every layer that can't be converted and why.
     """
+    with in_float32(model) as policies:
+        graph = _traced(model, source)
+    graph.keras_config = _config(model)
+    if policies:
+        graph.source["notes"] = [note(policies)]
+    return graph
+
+
+def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
     refuse_all_at_once(model, found)
     inputs, arguments = signature(model)
@@ -91,7 +101,6 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         nodes=[],
         weights={w.path: w for w in weights},
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        keras_config=_config(model),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
