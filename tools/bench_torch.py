@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-PEERS = {"resnet50": ("bridge", "NCHW", "channels_last"), "lstm": ("bridge", "nn.LSTM")}
+CHANNELS_LAST = "bridge, kernels channels_last"  # after module.to(memory_format=torch.channels_last)
+PEERS = {"resnet50": ("bridge", CHANNELS_LAST, "NCHW", "channels_last"), "lstm": ("bridge", "nn.LSTM")}
 TASKS = ("inference", "training step")
 
 
@@ -77,8 +78,8 @@ def network(model: str, peer: str, folder: str, batch: int) -> tuple[Any, Any]:
 
     converted = bridge.load(folder)
     x = torch.randn(batch, *next(iter(converted.input_shapes.values())))
-    if peer == "bridge":
-        return converted, x
+    if peer.startswith("bridge"):
+        return converted.to(memory_format=torch.channels_last) if peer == CHANNELS_LAST else converted, x
     if model == "lstm":
         return hand_lstm(x.shape[-1], 10), x
     layout = torch.channels_last if peer == "channels_last" else torch.contiguous_format
@@ -90,7 +91,7 @@ def task(model: str, peer: str, folder: str, batch: int, what: str) -> Callable[
     import torch
 
     net, x = network(model, peer, folder, batch)
-    logits = net.logits if peer == "bridge" else net
+    logits = net.logits if peer.startswith("bridge") else net
     if what == "inference":
         net.eval()
 
@@ -168,7 +169,7 @@ def measure(model: str, what: str, folder: str, batch: int, rounds: int) -> None
         pairs = list(zip(spent[name], spent["bridge"], strict=True))
         by_clock, by_cpu = (statistics.median(other[i] / ours[i] for other, ours in pairs) for i in (0, 1))
         compared = "" if name == "bridge" else f"   bridge is {by_clock:.2f} times as fast, by CPU time {by_cpu:.2f}"
-        print(f"{name:16}{clock:9,.1f} ({cpu:9,.1f} of CPU){compared}", flush=True)
+        print(f"{name:30}{clock:9,.1f} ({cpu:9,.1f} of CPU){compared}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
