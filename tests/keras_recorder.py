@@ -20,6 +20,7 @@ from model_cases import MODELS
 
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
+from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
 from bridge.keras_side.run import run
 from bridge.keras_side.signature import named_outputs, signature
@@ -88,7 +89,8 @@ def write(file, writer):
 
 
 def observed(make, values, noisy, random, name):
-    model = make()
+    with remembered():
+        model = make()
     randomize(model, random)
     graph = trace(model, {"file": f"{name}.keras"})
     kept = {}

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tf2onnx
+from keras.src.backend.tensorflow import numpy as tf_numpy
 from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tensorflow.python.framework.func_graph import FuncGraph
 
@@ -60,7 +61,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
         found = names(model)
-    tracer = _Tracer(model, found)
+    tracer = _Tracer(model, found, [value.name for value in inputs])
     variables = list(found.variables.values())
     weights = list(found.weights.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
@@ -108,8 +109,9 @@ def _build(model: keras.Model) -> None:
 
 
 class _Tracer:
-    def __init__(self, model: keras.Model, found: Names):
+    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str]):
         self.model, self.found = model, found
+        self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
         self.calls: list[Call] = []
         self.values: dict[int, tf.Tensor] = {}
         self.masked: list[str] = []
@@ -143,6 +145,7 @@ class _Tracer:
             # Keras computes the penalty besides; L1 brings a tensor that no output needs, which stops tf2onnx
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
+            mock.patch.object(tf_numpy, "signbit", _signbit),
         ):
             yield
 
@@ -249,7 +252,8 @@ class _Tracer:
         training: bool | None = None,
     ) -> list[tf.Tensor]:
         """The outputs, of these shapes and types, of a node that stands for the layer; the first is called `name`."""
-        values = [Value(f"{name}/{i}" if i else name, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
+        first = f"{name}/output" if name in self.taken else name
+        values = [Value(f"{name}/{i}" if i else first, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
         names = [value.name for value in values]
         node = Node(name, layer.kind, [], names, layer, training, {"split": True} if split else {})
         inputs = [Value("", tuple(t.shape), t.dtype.name) for t in tensors]
@@ -275,6 +279,12 @@ class _Tracer:
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _signbit(x: tf.Tensor) -> tf.Tensor:
+    """Keras's function of this name without a look at the bits, which ONNX can't take; argmax and argmin call it."""
+    x = tf.convert_to_tensor(x)
+    return tf.logical_or(x < 0, 1 / x < 0) if x.dtype.is_floating else x < 0
 
 
 def _as_constant(plain: Any) -> Any:

@@ -209,7 +209,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     finals = {} if len(steps) == len(plan.steps) else final_steps(plan)
     outputs = [finals[v.name].node.tensors[0] if v.name in finals else v.name for v in graph.outputs]
     expressions = _input_names(plan)
-    expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
+    expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
     chain = _is_chain(plan)
