@@ -9,6 +9,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     layers,
     normalization,
     pooling,
+    recurrent_bodies,
     spatial,
 )
 from bridge.graph.body import BODIES, Refused, body
