@@ -166,3 +166,14 @@ def operations_of_every_day():
     distances = ops.norm(y[:, :, None] - x[:, None], axis=-1)
     parts = {"normal": normal, "spread": spread, "tiled": tiled, "masked": y * mask, "products": products}
     return keras.Model(x, parts | {"distances": distances, "largest": ops.amax(y, axis=(1, 2))})
+
+
+@model()
+def a_choice_beside_infinity():
+    """What is not chosen does not count, not even where it is infinite or no number."""
+    import keras
+    from keras import layers, ops
+
+    y = layers.Dense(4, name="dense")(x := keras.Input((4,), name="x"))
+    inverse = ops.where(y > 0.0, 1.0 / ops.cast(y > 0.0, "float32"), y)
+    return keras.Model(x, inverse)

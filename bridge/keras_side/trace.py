@@ -31,7 +31,7 @@ from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, recurrent
 from bridge.keras_side.names import Names, names
-from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
+from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, as_where, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
@@ -83,7 +83,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    handlers = {"PyFunc": (as_placeholder, [])}
+    handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
     function = tf.function(forward, input_signature=specs, autograph=False)
     proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
