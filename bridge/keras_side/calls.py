@@ -48,5 +48,5 @@ def described(named: Named) -> Named:
 def output_shapes(layer: keras.Layer, named: Named | None, said: list[Any]) -> list[tuple[int | None, ...]]:
     """The shapes of the outputs, from the specs that Keras says they have."""
     if named is not None and attention.is_attention(layer):
-        return attention.output_shapes(named, said)
+        return attention.output_shapes(layer, named, said)
     return [tuple(spec.shape) for spec in said]

@@ -62,6 +62,9 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
         found = names(model)
+    for layer in model._flatten_layers():
+        if getattr(layer, "_flash_attention", None):
+            layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     tracer = _Tracer(model, found, [value.name for value in inputs])
     variables = list(found.variables.values())
     weights = list(found.weights.values())

@@ -324,10 +324,12 @@ def _special(
         return f"{{0}}.expand({writer.items(computed[1])})"
     if node.kind == "Range" and source is not None and all(found is not None for found in sizes):
         bounds = ", ".join(writer.items(found) for found in sizes if found is not None)
-        return f"torch.arange({bounds}, dtype=torch.{next(iter(computed.values())).dtype}, device={writer.value(source)}.device)"
-    if node.kind == "Cast" and 0 in computed and source is not None and node.attributes.get("to") == TensorProto.FLOAT:
-        if computed[0].scalar:
-            return f"torch.full((), {writer.items(computed[0])}, dtype=torch.float32, device={writer.value(source)}.device)"
+        dtype = next(iter(computed.values())).dtype
+        return f"torch.arange({bounds}, dtype=torch.{dtype}, device={writer.value(source)}.device)"
+    floats = node.kind == "Cast" and node.attributes.get("to") == TensorProto.FLOAT
+    if floats and source is not None and computed[0].scalar:
+        device = f"{writer.value(source)}.device"
+        return f"torch.full((), {writer.items(computed[0])}, dtype=torch.float32, device={device})"
     if node.kind == "Slice" and 0 not in computed:
         return _cut(writer, sizes)
     return None
