@@ -160,3 +160,19 @@ def text_convolutions():
     x = layers.SpatialDropout1D(0.0)(layers.Embedding(10, 5, name="embedding")(tokens))
     found = [layers.GlobalMaxPooling1D()(layers.Conv1D(3, n, activation="relu", name=f"of_{n}")(x)) for n in (1, 2, 3)]
     return keras.Model(tokens, layers.Dense(1, activation="sigmoid")(layers.Concatenate()(found)))
+
+
+@model(looser=DEEP)
+def transformer_classifier():
+    """Trained for a hundred steps in test_training_models.py."""
+    import keras
+    from keras import layers
+
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    x = layers.Embedding(10, 8, name="embedding")(tokens)
+    y = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = layers.LayerNormalization(name="norm")(layers.Add()([x, y]))
+    y = layers.Dense(8, name="narrow")(layers.Dense(16, activation="gelu", name="wide")(x))
+    x = layers.LayerNormalization(name="norm_1")(layers.Add()([x, y]))
+    x = layers.GlobalAveragePooling1D(name="mean")(x)
+    return keras.Model(tokens, layers.Dense(3, activation="softmax", name="classes")(x))
