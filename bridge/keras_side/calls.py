@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention
+from bridge.keras_side import attention, recurrent
 
 Named = dict[str, Any]
 
@@ -49,4 +49,6 @@ def output_shapes(layer: keras.Layer, named: Named | None, said: list[Any]) -> l
     """The shapes of the outputs, from the specs that Keras says they have."""
     if named is not None and attention.is_attention(layer):
         return attention.output_shapes(layer, named, said)
+    if type(layer).__name__ in RECURRENT:
+        return recurrent.output_shapes(layer, said)
     return [tuple(spec.shape) for spec in said]
