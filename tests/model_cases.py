@@ -3,6 +3,7 @@
 import model_cases_attention  # noqa: F401 (they register theirs)
 import model_cases_refused  # noqa: F401
 import model_cases_spatial  # noqa: F401
+import model_cases_time  # noqa: F401
 import model_cases_unusual  # noqa: F401
 from model_case import MODELS, model
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -27,7 +27,7 @@ from bridge.graph.body import OPSET
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING
-from bridge.keras_side import attention
+from bridge.keras_side import attention, time_distributed
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
@@ -38,7 +38,7 @@ logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "TimeDistributed")
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -114,6 +114,7 @@ class _Tracer:
         self.values: dict[int, tf.Tensor] = {}
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
+        self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
 
     @contextlib.contextmanager
@@ -122,12 +123,17 @@ class _Tracer:
         plain = keras.Operation.__call__
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+            result = None
             if isinstance(operation, keras.Layer) and is_known(operation):
                 reason = self._reason(operation, args, kwargs)
-                if not reason:
+                if not reason and time_distributed.is_time_distributed(operation):
+                    result = self._distributed(operation, args, kwargs)
+                    reason = None if result is not None else "its layer has several outputs"
+                elif not reason:
                     return self._layer(operation, args, kwargs)
-                self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
-            result = plain(operation, *args, **kwargs)
+                if reason:
+                    self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
+            result = plain(operation, *args, **kwargs) if result is None else result
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
                 path = self._path(operation)
                 return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
@@ -169,6 +175,8 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        if (reason := self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)) is not None:
+            return reason
         if attention.is_attention(layer):
             return None
         return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
@@ -186,11 +194,15 @@ class _Tracer:
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         if named:
             tensors = list(attention.tensors(named).values())
+        config = layer.get_config() | (attention.described(named) if named else {})
+        if kind == "BatchNormalization":
+            more, config = self._per_step(config)
+            tensors += more
         own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config() | (attention.described(named) if named else {})),
+            config=_plain(config),
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
@@ -220,6 +232,13 @@ class _Tracer:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(layer, path, result, name) if penalized else result
 
+    def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any) -> tf.Tensor:
+            return self._placeholders(described, name, x, [], [output])[0]
+
+        path = self._path(layer)
+        return time_distributed.call(layer, path, self._name(path), self.steps, placeholder, *args, **kwargs)
+
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
         if activation not in keras.src.activations.ALL_OBJECTS:
             return activation(x)  # a layer, or the user's own function: traced as what it is
@@ -229,13 +248,22 @@ class _Tracer:
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
-        described = Layer("ActivityRegularization", path, {"name": layer.name, "regularizer": config})
+        more, told = self._per_step({"name": layer.name, "regularizer": config})
         name = name or self._name(f"{path}/penalized")
-        return self._placeholder(described, name, x, x.shape)
+        return self._placeholder(Layer("ActivityRegularization", path, told), name, x, x.shape, more)
 
-    def _placeholder(self, layer: Layer, name: str, x: tf.Tensor, shape: Any) -> tf.Tensor:
+    def _per_step(self, config: dict[str, Any], names: tuple[str, ...] = ("x",)) -> tuple[list[tf.Tensor], Any]:
+        """The tensors and the config of a call that treats the rows of each step together."""
+        more, call = self.steps.told()
+        if more:
+            call = {**call, "tensors": [*names, *more]}
+        return list(more.values()), {**config, **({"call": {**config.get("call", {}), **call}} if call else {})}
+
+    def _placeholder(
+        self, layer: Layer, name: str, x: tf.Tensor, shape: Any, more: Sequence[tf.Tensor] = ()
+    ) -> tf.Tensor:
         """An option of a layer as a node of its own: it has no weights, and its output the type of its input."""
-        return self._placeholders(layer, name, [x], [], [(tuple(shape), x.dtype.name)], split=True)[0]
+        return self._placeholders(layer, name, [x, *more], [], [(tuple(shape), x.dtype.name)], split=True)[0]
 
     def _placeholders(
         self,

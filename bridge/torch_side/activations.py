@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -11,7 +14,7 @@ from bridge.graph.activations import activation_name
 from bridge.graph.layer import Shape
 from bridge.torch_side import functions
 from bridge.torch_side.modules import BoundedReLU, PReLU
-from bridge.torch_side.part import New, Part, Take, rule
+from bridge.torch_side.part import Named, New, Part, Take, rule
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Activation:
 
     source: str
     module: New | None = None
-    function: object = None
+    function: Callable[..., Any] | None = None
 
 
 ACTIVATIONS = {
@@ -64,6 +67,15 @@ def activation_part(value: object, *, as_module: bool) -> Part:
     return Part(call=found.source, functions=(found.function,) if found.function else ())
 
 
+def activation_argument(value: object) -> tuple[New | Named, tuple[Callable[..., Any], ...]]:
+    """The activation as what a module is made with, and the functions of bridge that this needs."""
+    found = ACTIVATIONS[activation_name(value)]
+    name = found.source.removesuffix("({0})")
+    if re.fullmatch(r"[\w.]+", name):
+        return Named(name), (found.function,) if found.function else ()
+    return found.module or New(nn.Identity), ()
+
+
 @rule("Activation")
 def activation(layer: Layer, shapes: list[Shape]) -> Part:
     return activation_part(layer.config["activation"], as_module=True)
@@ -100,6 +112,10 @@ def prelu(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("Softmax")
 def softmax(layer: Layer, shapes: list[Shape]) -> Part:
     axis = layer.config["axis"]
+    if len(shapes) > 1:
+        axes = tuple(map(int, axis if isinstance(axis, list) else [axis]))
+        used = (functions.softmax_over, functions.softmax_kept)
+        return Part(call=f"softmax_kept({{0}}, {{1}}, {axes})", functions=used)
     if isinstance(axis, list) and len(axis) > 1:
         return Part(call=f"softmax_over({{0}}, {tuple(map(int, axis))})", functions=(functions.softmax_over,))
     return Part(New(nn.Softmax, dim=axis if isinstance(axis, int) else axis[0]))

@@ -28,10 +28,24 @@ class New:
 
     @property
     def source(self) -> str:
-        """The expression that makes it; only literals can stand in it, so a model file can't bring code."""
-        listed = [literal(a) for a in self.args] + [f"{k}={literal(a)}" for k, a in self.kwargs.items()]
+        """The expression that makes it; only literals can stand in it, so a model file can't bring code.
+
+        And what a rule itself names: a function, by a Named, or another New.
+        """
+        listed = [_argument(a) for a in self.args] + [f"{k}={_argument(a)}" for k, a in self.kwargs.items()]
         prefix = "nn." if getattr(nn, self.kind.__name__, None) is self.kind else ""
         return f"{prefix}{self.kind.__name__}({', '.join(listed)})"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function that a module is made with, by the name that the source has for it: F.relu."""
+
+    source: str
+
+
+def _argument(value: Any) -> str:
+    return value.source if isinstance(value, New | Named) else literal(value)
 
 
 def literal(value: Any) -> str:

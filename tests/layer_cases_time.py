@@ -1,0 +1,3 @@
+"""Rows for convolutional LSTM layers."""
+
+CASES = []
