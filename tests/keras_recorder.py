@@ -44,11 +44,11 @@ def main(folder):
 
 
 def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
-    types = ["bool" if name.endswith("_mask") else dtype for name in named[: len(shapes)]] or [dtype] * len(shapes)
+    types = ["bool" if name.endswith("mask") else dtype for name in named[: len(shapes)]] or [dtype] * len(shapes)
     inputs = [
         keras.Input(shape, name=f"x{i}", dtype=each) for i, (shape, each) in enumerate(zip(shapes, types, strict=True))
     ]
-    layer = KINDS[kind](name="layer", **options)
+    layer = KINDS[kind](name="layer", **{name: made(value) for name, value in options.items()})
     ready(layer)
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
@@ -56,7 +56,18 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     if kind in ("Attention", "AdditiveAttention"):  # they take lists
         masks = [given.pop(name, None) for name in ("query_mask", "value_mask")]
         given = {"inputs": list(given.values()), "mask": masks if any(m is not None for m in masks) else None}
+    elif "sequences" in given:
+        states = [given.pop(name) for name in named if name.startswith("state")]
+        given |= {"initial_state": states} if states else {}
     return keras.Model(inputs, layer(**given, **(call or {})), name=kind)
+
+
+def made(option):
+    """A layer, or a list of layers, that is an option of another one; other options are what they are."""
+    if isinstance(option, list):
+        return [made(each) for each in option]
+    known = isinstance(option, dict) and option.get("class_name") in KINDS
+    return KINDS[option["class_name"]](**{n: made(v) for n, v in option["config"].items()}) if known else option
 
 
 def of_layer(case):

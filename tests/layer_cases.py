@@ -5,7 +5,9 @@ from case import config, rows
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_embedding import CASES as EMBEDDINGS
+from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
+from layer_cases_time import CASES as TIME
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -333,14 +335,13 @@ CASES = [
     *CONVOLUTIONS,
     *ATTENTION,
     *EMBEDDINGS,
+    *RECURRENT,
     *SPATIAL,
+    *TIME,
 ]
 
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
     ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
     ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
-    ("LSTM", {"units": 2}, (4, 2)),
-    ("GRU", {"units": 2}, (4, 2)),
-    ("SimpleRNN", {"units": 2}, (4, 2)),
 ]

@@ -87,3 +87,28 @@ def time_distributed_shared_dropout():
 
     drop = layers.Dropout(0.5, noise_shape=(1, 4), name="drop")
     return keras.Sequential([keras.Input((3, 4)), layers.TimeDistributed(drop, name="each")])
+
+
+@model(values="steps")
+def time_distributed_with_a_mask():
+    """The mask goes to the wrapped layer step by step, and on behind."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 3))
+    y = layers.TimeDistributed(layers.BatchNormalization(name="norm"))(layers.Masking()(x))
+    y = layers.TimeDistributed(layers.Dense(3))(y)
+    return keras.Model(x, layers.BatchNormalization()(y))
+
+
+@model(values="steps")
+def masked_images_into_a_convolutional_lstm():
+    """Frames, some of which a mask leaves out, are read; what was read begins another sequence."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((None, 10))
+    y = layers.TimeDistributed(layers.Reshape((5, 2)))(layers.Masking()(x))
+    y, *state = layers.ConvLSTM1D(3, 2, padding="same", return_state=True, return_sequences=True)(y)
+    y = layers.ConvLSTM1D(3, 2, padding="same")(y, initial_state=state)
+    return keras.Model(x, layers.Flatten()(y))

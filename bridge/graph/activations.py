@@ -113,7 +113,8 @@ def final_word(layer: Layer, rank: int) -> str | None:
     axis = layer.config.get("axis")
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = isinstance(axis, int) and rank > 0 and axis in (-1, rank - 1)
-    return "softmax" if layer.kind == "Softmax" and last else None
+    masked = "call" in layer.config
+    return "softmax" if layer.kind == "Softmax" and last and not masked else None
 
 
 @body("Activation")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bridge.graph.activations import activation_lines, activation_name
 from bridge.graph.body import Refused, body, call_names, call_tensors, integers, number
 from bridge.graph.layer import Layer, Shape
-from bridge.graph.layers import refuse_option
 from bridge.graph.space import Pads, Window, channels_last, onnx_pads, rank_of, same_pads
 
+CONV_LSTM = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 GATES = 4  # input, forget, candidate, output: Keras's order, which torch has too
 _OF_THE_LAST_AXIS = ("softmax", "log_softmax", "sparsemax", "glu")
 
@@ -31,9 +31,14 @@ def recurrent_pads(layer: Layer) -> list[Pads]:
     return [((size - 1) // 2, size - 1 - (size - 1) // 2) for size in layer.config["kernel_size"]]
 
 
-def check_conv_lstm(layer: Layer) -> None:
-    """Raises Refused for the options that can't be converted."""
-    refuse_option(layer, stateful=False)
+def check_conv_lstm(layer: Layer, shapes: list[Shape]) -> None:
+    """Raises Refused for the options and the calls that can't be converted."""
+    if len(call_tensors(layer, shapes).get("mask", (None, None))) != 2:
+        raise Refused("its mask is not one of (batch, steps)")
+    if layer.config.get("stateful"):
+        raise Refused(
+            "stateful=True: it keeps its state between batches; use return_state and initial_state, which convert"
+        )
     for option in ("activation", "recurrent_activation"):
         if activation_name(layer.config[option]) in _OF_THE_LAST_AXIS and channels_last(layer):
             raise Refused(f"its {option} {activation_name(layer.config[option])!r} works along the channels")
@@ -47,7 +52,7 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> str:
 
     A masked step keeps both, and repeats the output of the step before: zeros at first.
     """
-    check_conv_lstm(layer)
+    check_conv_lstm(layer, shapes)
     rank, config, names = rank_of(layer), layer.config, call_names(layer)
     found, places = input_window(layer, shapes)
     filters = layer.weights["recurrent_kernel"].shape[-2]

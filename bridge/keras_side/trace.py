@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -24,13 +24,15 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
+from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
-from bridge.graph.layer import ACT_IN_TRAINING
-from bridge.keras_side import attention, time_distributed
+from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
+from bridge.graph.recurrent import RECURRENT
+from bridge.keras_side import attention, calls, recurrent, time_distributed
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
-from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
+from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -159,12 +161,12 @@ class _Tracer:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
             return "the model makes this layer anew in each call; make it once"
-        if kwargs.get("training") and type(layer).__name__ in ACT_IN_TRAINING:
+        acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
+        if kwargs.get("training") and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
-        if attention.is_attention(layer):  # its masks are tensors like others, of any type
-            given = attention.tensors(attention.arguments(layer, args, kwargs))
-            args, kwargs = tuple(t for name, t in given.items() if not name.endswith("mask")), {}
-        mask = kwargs.get("mask")
+        named = calls.arguments(layer, args, kwargs)
+        if named is not None:  # its masks are tensors like others, of any type
+            args, kwargs = tuple(calls.without_masks(named).values()), {}
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
@@ -175,28 +177,24 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if (reason := self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)) is not None:
-            return reason
-        if attention.is_attention(layer):
-            return None
-        return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
+        return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
-        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
-        kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
+        named = calls.arguments(layer, args, kwargs)
+        kwargs.pop("mask", None)  # those that use it have it by name
         if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
-        if named:
-            tensors = list(attention.tensors(named).values())
-        config = layer.get_config() | (attention.described(named) if named else {})
+        if named is not None:
+            tensors = list(calls.tensors(named).values())
+        config = layer.get_config() | (calls.described(named) if named is not None else {})
         if kind == "BatchNormalization":
-            more, config = self._per_step(config)
+            more, config = self._per_step(config, named or ("inputs",))
             tensors += more
         own = self._weights_of(layer)
         described = Layer(
@@ -220,13 +218,16 @@ class _Tracer:
         elif kind == "EinsumDense":
             shapes = [_einsum_shape(layer.equation, tuple(tensors[0].shape), listed[0].shape)]
         else:
-            shapes = attention.output_shapes(named, listed) if named else [spec.shape for spec in listed]
+            shapes = calls.output_shapes(layer, named, listed)
         outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
         results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
-        if named:
+        if named is not None and attention.is_attention(layer):
             attention.pass_masks_on(layer, named, results)
         if len(results) > 1:
-            return tuple(results)
+            names = [name, *(f"{name}/{i}/penalized" for i in range(1, len(results)))]
+            if penalized:
+                results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
+            return keras.tree.pack_sequence_as(out, results)
         result = results[0]
         if splits:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
@@ -252,7 +253,7 @@ class _Tracer:
         name = name or self._name(f"{path}/penalized")
         return self._placeholder(Layer("ActivityRegularization", path, told), name, x, x.shape, more)
 
-    def _per_step(self, config: dict[str, Any], names: tuple[str, ...] = ("x",)) -> tuple[list[tf.Tensor], Any]:
+    def _per_step(self, config: dict[str, Any], names: Iterable[str] = ("inputs",)) -> tuple[list[tf.Tensor], Any]:
         """The tensors and the config of a call that treats the rows of each step together."""
         more, call = self.steps.told()
         if more:
@@ -290,6 +291,9 @@ class _Tracer:
 
     def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
         """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
+        if type(layer).__name__ in (*RECURRENT, *CONV_LSTM):
+            found = recurrent.weights(layer)
+            return {word: v for word, v in found.items() if id(v) in self.found.weights}
         within = self._path(layer) + "/"
         inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
         found: dict[str, Any] = {}
@@ -318,8 +322,9 @@ def _as_constant(plain: Any) -> Any:
 
 
 def is_known(layer: keras.Layer) -> bool:
-    """Whether the layer is one of Keras's own (no subclass of one) and has a body."""
-    return is_built_in(layer) and type(layer).__name__ in BODIES
+    """Whether the layer is one of Keras's own (no subclass of one), as are the cells in it, and has a body."""
+    kind = type(layer).__name__
+    return is_built_in(layer) and kind in BODIES and (kind not in RECURRENT or recurrent.is_own(layer))
 
 
 def is_built_in(layer: keras.Layer) -> bool:

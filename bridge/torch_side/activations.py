@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -13,8 +10,8 @@ from bridge.graph import Layer
 from bridge.graph.activations import activation_name
 from bridge.graph.layer import Shape
 from bridge.torch_side import functions
-from bridge.torch_side.modules import BoundedReLU, PReLU
-from bridge.torch_side.part import Named, New, Part, Take, rule
+from bridge.torch_side.modules import Activated, BoundedReLU, PReLU
+from bridge.torch_side.part import New, Part, Take, rule
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Activation:
 
     source: str
     module: New | None = None
-    function: Callable[..., Any] | None = None
+    function: object = None
 
 
 ACTIVATIONS = {
@@ -67,13 +64,10 @@ def activation_part(value: object, *, as_module: bool) -> Part:
     return Part(call=found.source, functions=(found.function,) if found.function else ())
 
 
-def activation_argument(value: object) -> tuple[New | Named, tuple[Callable[..., Any], ...]]:
-    """The activation as what a module is made with, and the functions of bridge that this needs."""
-    found = ACTIVATIONS[activation_name(value)]
-    name = found.source.removesuffix("({0})")
-    if re.fullmatch(r"[\w.]+", name):
-        return Named(name), (found.function,) if found.function else ()
-    return found.module or New(nn.Identity), ()
+def activation_module(name: str) -> New:
+    """An activation as a module, for modules that take one."""
+    found = ACTIVATIONS[name]
+    return found.module or New(Activated, found.function or functions.exponential)
 
 
 @rule("Activation")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.graph import Layer
+from bridge.graph.activations import activation_name
 from bridge.graph.conv_lstm import check_conv_lstm, input_window, recurrent_pads
 from bridge.graph.layer import Shape
 from bridge.graph.space import channels_last, rank_of
-from bridge.torch_side.activations import activation_argument
+from bridge.torch_side.activations import activation_module
 from bridge.torch_side.part import New, Part, Take, rule
 from bridge.torch_side.space import flat_pads, scalar, unless
 
@@ -37,8 +36,8 @@ class ConvLSTM(nn.Module):
         recurrent_pads: tuple[int, ...] = (),
         dilation: int | tuple[int, ...] = 1,
         bias: bool = True,
-        activation: Callable[[Tensor], Tensor] = torch.tanh,
-        recurrent_activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        activation: nn.Module | None = None,
+        recurrent_activation: nn.Module | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         sequences: bool = False,
@@ -52,7 +51,8 @@ class ConvLSTM(nn.Module):
         self.input = conv(in_channels, 4 * filters, kernel_size, stride, dilation=dilation, bias=bias)
         self.recurrent = conv(filters, 4 * filters, kernel_size, bias=False)
         self.pads, self.recurrent_pads = pads, recurrent_pads
-        self.activation, self.recurrent_activation = activation, recurrent_activation
+        self.activation = activation or nn.Tanh()
+        self.recurrent_activation = recurrent_activation or nn.Sigmoid()
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
         self.sequences, self.states, self.backwards = sequences, states, backwards
         self.zero_output, self.channels_last = zero_output, channels_last
@@ -109,7 +109,7 @@ class ConvLSTM(nn.Module):
 @rule("ConvLSTM2D")
 @rule("ConvLSTM3D")
 def conv_lstm(layer: Layer, shapes: list[Shape]) -> Part:
-    check_conv_lstm(layer)
+    check_conv_lstm(layer, shapes)
     config, rank, (found, _) = layer.config, rank_of(layer), input_window(layer, shapes)
     *_, channels, filters = layer.weights["kernel"].shape
     turned = (rank + 1, rank, *range(rank))
@@ -124,12 +124,10 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> Part:
     words = {"sequences": "return_sequences", "states": "return_state", "backwards": "go_backwards"}
     options |= unless(False, **{word: bool(config[option]) for word, option in words.items()})
     options |= unless(False, zero_output=bool(config.get("zero_output_for_mask")))
-    functions = ()
     for name, usual in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
-        if config[name] != usual:
-            options[name], used = activation_argument(config[name])
-            functions += used
+        if (activation := activation_name(config[name])) != usual:
+            options[name] = activation_module(activation)
     names = layer.config["call"]["tensors"]
     given = [f"{{{i}}}" if name == "sequences" else f"{name}={{{i}}}" for i, name in enumerate(names)]
     call = f"{{self}}({', '.join(given)})"
-    return Part(New(ConvLSTM, rank, channels, filters // 4, scalar(found.size), **options), weights, call, functions)
+    return Part(New(ConvLSTM, rank, channels, filters // 4, scalar(found.size), **options), weights, call)
