@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention
+from bridge.keras_side import attention, recurrent
 
 Named = dict[str, Any]
 _WITH_MASK = ("Softmax", "BatchNormalization", "GlobalAveragePooling1D")  # they compute another thing with a mask
@@ -62,4 +62,6 @@ def output_shapes(layer: keras.Layer, named: Named | None, said: list[Any]) -> l
     """The shapes of the outputs, from the specs that Keras says they have."""
     if named is not None and attention.is_attention(layer):
         return attention.output_shapes(named, said)
+    if type(layer).__name__ in RECURRENT:
+        return recurrent.output_shapes(layer, said)
     return [tuple(spec.shape) for spec in said]
