@@ -3,13 +3,7 @@
 from case import config, rows
 
 # what is dropped shows more without bounds
-_LINEAR = {
-    "return_sequences": True,
-    "filters": 2,
-    "kernel_size": 2,
-    "activation": "linear",
-    "recurrent_activation": "softplus",
-}
+_LINEAR = {"return_sequences": True, "filters": 2, "kernel_size": 2, "activation": "linear"}
 CASES = [
     *rows(
         "ConvLSTM1D",
