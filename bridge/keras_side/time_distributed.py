@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bridge.graph import Layer
 
-Placeholder = Callable[[Layer, str, list[tf.Tensor], tuple[tuple[int | None, ...], str]], tf.Tensor]
+Placeholder = Callable[..., tf.Tensor]
 
 
 def is_time_distributed(layer: Any) -> bool:
@@ -51,6 +51,8 @@ class Steps:
         """Why a layer can't be called on the steps together, if so. rank: of its input."""
         if not self._sequences:
             return None
+        if isinstance(layer, keras.layers.SpectralNormalization):
+            return "it moves its vector on in each step, not possible within TimeDistributed"
         shape = getattr(layer, "noise_shape", None)
         if shape is not None and shape[0] is not None:
             return "its noise_shape shares a draw among the rows of each step, not possible within TimeDistributed"
@@ -76,7 +78,7 @@ def call(
 
     def node(x: list[tf.Tensor], name: str, shape: tuple[int | None, ...], **said: Any) -> tf.Tensor:
         described = Layer("TimeDistributed", path, {"name": layer.name, "call": said})
-        return placeholder(described, name, x, (shape, x[0].dtype.name))
+        return placeholder(described, name, x, (shape, x[0].dtype.name), split=not said["part"])
 
     x = node([inputs], f"{name}/merged", (None, *inputs.shape[2:]), part=False)
     given: dict[str, Any] = {"training": training} if inner._call_has_training_arg else {}

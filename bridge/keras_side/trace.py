@@ -234,8 +234,8 @@ class _Tracer:
         return self._penalized(layer, path, result, name) if penalized else result
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any) -> tf.Tensor:
-            return self._placeholders(described, name, x, [], [output])[0]
+        def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
+            return self._placeholders(described, name, x, [], [output], split=split)[0]
 
         path = self._path(layer)
         return time_distributed.call(layer, path, self._name(path), self.steps, placeholder, *args, **kwargs)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bridge.graph import Layer
 from bridge.graph.activations import activation_name
-from bridge.graph.conv_lstm import check_conv_lstm, input_window, recurrent_pads
+from bridge.graph.conv_lstm import check_conv_lstm, input_window
 from bridge.graph.layer import Shape
 from bridge.graph.space import channels_last, rank_of
 from bridge.torch_side.activations import activation_module
@@ -19,7 +19,7 @@ from bridge.torch_side.space import flat_pads, scalar, unless
 class ConvLSTM(nn.Module):
     """Keras's convolutional LSTM: (batch, steps, *space, channels) -> (batch, *space, filters), space of `rank` axes.
 
-    pads, recurrent_pads: zeros around a step and around the state, as F.pad takes them.
+    pads: zeros around a step as F.pad takes them, where `padding` can't say it. The state keeps its size.
     sequences: gives the output of every step; states: gives (output, h, c); backwards: begins with the last step.
     dropout: one draw for all steps, another for each gate.
     zero_output: a masked step gives zeros; else it repeats the output of the step before.
@@ -32,9 +32,9 @@ class ConvLSTM(nn.Module):
         filters: int,
         kernel_size: int | tuple[int, ...],
         stride: int | tuple[int, ...] = 1,
-        pads: tuple[int, ...] = (),
-        recurrent_pads: tuple[int, ...] = (),
+        padding: int | tuple[int, ...] = 0,
         dilation: int | tuple[int, ...] = 1,
+        pads: tuple[int, ...] = (),
         bias: bool = True,
         activation: nn.Module | None = None,
         recurrent_activation: nn.Module | None = None,
@@ -48,9 +48,13 @@ class ConvLSTM(nn.Module):
     ):
         super().__init__()
         conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
-        self.input = conv(in_channels, 4 * filters, kernel_size, stride, dilation=dilation, bias=bias)
-        self.recurrent = conv(filters, 4 * filters, kernel_size, bias=False)
-        self.pads, self.recurrent_pads = pads, recurrent_pads
+        self.input = conv(in_channels, 4 * filters, kernel_size, stride, padding, dilation, bias=bias)
+        size = self.input.kernel_size
+        even = any(length % 2 == 0 for length in size)  # what is odd then comes after
+        around = 0 if even else tuple(length // 2 for length in size)
+        self.recurrent = conv(filters, 4 * filters, kernel_size, padding=around, bias=False)
+        sides = [side for length in reversed(size) for side in ((length - 1) // 2, length // 2)]
+        self.pads, self.recurrent_pads = pads, tuple(sides) if even else ()
         self.activation = activation or nn.Tanh()
         self.recurrent_activation = recurrent_activation or nn.Sigmoid()
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
@@ -102,7 +106,7 @@ class ConvLSTM(nn.Module):
         x = x.flatten(0, 1)
         function = (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3]
         x = F.pad(x, pads) if pads else x
-        return function(x, conv.weight, conv.bias, conv.stride, 0, conv.dilation, groups=4)
+        return function(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, groups=4)
 
 
 @rule("ConvLSTM1D")
@@ -117,8 +121,10 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> Part:
     if "bias" in layer.weights:
         weights["input.bias"] = Take("bias")
     options = unless(1, stride=scalar(found.strides), dilation=scalar(found.dilations))
-    options |= {"pads": flat_pads(found.known), "recurrent_pads": flat_pads(recurrent_pads(layer))}
-    options = {name: value for name, value in options.items() if not isinstance(value, tuple) or any(value)}
+    if all(before == after for before, after in found.known):
+        options |= unless(0, padding=scalar(before for before, _ in found.known))
+    else:
+        options["pads"] = flat_pads(found.known)
     options |= unless(True, bias="bias" in layer.weights, channels_last=channels_last(layer))
     options |= unless(0.0, dropout=config["dropout"], recurrent_dropout=config["recurrent_dropout"])
     words = {"sequences": "return_sequences", "states": "return_state", "backwards": "go_backwards"}
