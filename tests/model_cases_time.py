@@ -112,3 +112,17 @@ def masked_images_into_a_convolutional_lstm():
     y, *state = layers.ConvLSTM1D(3, 2, padding="same", return_state=True, return_sequences=True)(y)
     y = layers.ConvLSTM1D(3, 2, padding="same")(y, initial_state=state)
     return keras.Model(x, layers.Flatten()(y))
+
+
+@model()
+def rows_merged_by_the_models_own_code():
+    """The first axis of what is between is not the batch, which a runtime that plans its memory must not be told."""
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((4, 3))
+    y = layers.Dense(3, activation="tanh")(ops.reshape(x, (-1, 3)))
+    y = ops.reshape(layers.Dense(3, activation="relu")(layers.LayerNormalization()(y)), (-1, 4, 3))
+    z = layers.Dense(3, activation="tanh")(x[:, 0])
+    z = layers.Dense(3, activation="relu")(layers.LayerNormalization()(z))
+    return keras.Model(x, layers.Add()([layers.GlobalMaxPooling1D()(y), layers.Multiply()([z, z])]))
