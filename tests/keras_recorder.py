@@ -110,7 +110,7 @@ def observed(make, values, noisy, random, name):
         kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
         kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
     inputs = {
-        v.name: draw(random, (5, *v.shape[1:]), v.dtype, "bytes" if values == "bytes" else "normal")
+        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in ("bytes", "tokens") else "normal")
         for v in graph.inputs
     }
     kept |= {f"x/{name}": array for name, array in inputs.items()}
@@ -183,7 +183,10 @@ def draw(random, shape, dtype, values):
     if dtype == "bool":
         return random.random(shape) < 0.6
     if not dtype.startswith("float"):
-        return random.integers(0, 256 if dtype == "uint8" else 10, shape).astype(dtype)
+        drawn = random.integers(0, 256 if dtype == "uint8" else 10, shape)
+        if values == "tokens":  # 0 is padding: anywhere, in a part of the rows
+            drawn[random.random(shape) < 0.4] = 0
+        return drawn.astype(dtype)
     x = random.standard_normal(shape).astype(dtype)
     if values == "knots":
         place = random.random(shape) < 0.4

@@ -81,6 +81,15 @@ def bidirectional(name, kind, options=None, named=ALONE, shapes=(STEPS,), merge=
 CASES = [
     *[each for kind in ("LSTM", "GRU", "SimpleRNN") for each in common(kind)],
     case("LSTM", "hard_sigmoid", {"units": 2, "recurrent_activation": "hard_sigmoid"}),
+    case("LSTM", "gelu_mask", {"units": 2, "activation": "gelu", **AFTER}, MASKED, (STEPS, (4,))),
+    case("LSTM", "softmax", {"units": 2, "recurrent_activation": "softmax", "activation": "sparse_plus"}),
+    case("GRU", "selu_mask", {"units": 2, "activation": "selu", **EVERY}, MASKED, (STEPS, (4,))),
+    case("GRU", "silu", {"units": 2, "activation": "silu", "reset_after": False, "return_state": True}),
+    case("GRU", "sparsemax_no_bias", {"units": 2, "recurrent_activation": "sparsemax", "use_bias": False, **EVERY}),
+    case("SimpleRNN", "gelu", {"units": 2, "activation": "gelu", **EVERY}),
+    case(
+        "SimpleRNN", "mish_state", {"units": 2, "activation": "mish", **AFTER}, ("sequences", "state0"), (STEPS, (2,))
+    ),
     case("LSTM", "no_forget_bias", {"units": 2, "unit_forget_bias": False}),
     case("GRU", "hard_sigmoid", {"units": 2, "recurrent_activation": "hard_sigmoid", "return_state": True}),
     case("GRU", "reset_before", {"units": 2, "reset_after": False, "return_sequences": True}),

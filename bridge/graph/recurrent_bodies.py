@@ -6,9 +6,10 @@ over that many, and what comes out is spread over the steps again.
 
 from __future__ import annotations
 
-from bridge.graph.body import Refused, body, call_names, integers
+from bridge.graph.body import body, call_names, integers
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.recurrent import RECURRENT, Cell, Run, runs
+from bridge.graph.recurrent_scan import scanned
 
 # keras.activations as ONNX's recurrent operators know them, with their numbers alpha and beta
 _ACTIVATIONS: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
@@ -147,15 +148,18 @@ def _spread(run: Run, tag: str, mask: str) -> str:
 
 
 def _cell_lines(cell: Cell, tag: str, x: str, count: str, states: list[str]) -> str:
-    """Lines that run one operator over x, (steps, batch, features): `y`, and the states `h` and `c` after it."""
+    """Lines that run one cell over x, (steps, batch, features).
+
+    They define `y`, (steps, 1, batch, units), and the states after it, `h` and `c`, (1, batch, units), as ONNX's
+    operators do, or a Scan where these don't have the activation.
+    """
     functions = [cell.activation]
     if cell.kind != "SimpleRNN":
         functions = [cell.recurrent_activation, cell.activation]
     if cell.kind == "LSTM":
         functions.append(cell.activation)
-    unknown = [name for name in functions if name not in _ACTIVATIONS]
-    if unknown:
-        raise Refused(f"its activation {unknown[0]!r} is not one that ONNX's recurrent operators have")
+    if not {*functions} <= {*_ACTIVATIONS}:
+        return scanned(cell, tag, x, count, states)
     lines = _matrix(cell, tag, "w", "kernel") + _matrix(cell, tag, "r", "recurrent_kernel") + _bias(cell, tag)
     begin = []
     for word, state in zip(("h", "c"), states, strict=False):
