@@ -126,6 +126,11 @@ def test_batch_normalization_trains_on_a_single_row(recorded):
     assert torch.equal(module.layer.bias.grad, torch.ones(6))
 
 
+def test_the_forget_gate_of_a_new_lstm_begins_open(recorded):
+    graph = recorded(next(case for case in CASES if str(case) == "LSTM-plain")).graph
+    assert fresh(graph, 0).arrays["layer/lstm_cell/bias"].tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("name", "path", "inputs", "outputs"),
     [

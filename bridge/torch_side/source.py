@@ -159,7 +159,7 @@ def own_things(plan: Plan) -> list[object]:
 
     def add(thing: object) -> None:
         module = inspect.getmodule(thing)
-        for name in inspect.unwrap(thing).__code__.co_names if inspect.isfunction(thing) else ():  # type: ignore[arg-type]
+        for name in _mentioned(thing):
             other = getattr(module, name, None)
             if inspect.isfunction(other) and other.__module__ == module.__name__ and other is not thing:  # type: ignore[union-attr]
                 add(other)
@@ -168,6 +168,12 @@ def own_things(plan: Plan) -> list[object]:
     for thing in wanted:
         add(thing)
     return list(ordered)
+
+
+def _mentioned(thing: object) -> list[str]:
+    """The global names in the code of a function, or of a class's methods."""
+    methods = vars(thing).values() if inspect.isclass(thing) else [inspect.unwrap(thing)]  # type: ignore[arg-type]
+    return [name for method in methods if inspect.isfunction(method) for name in method.__code__.co_names]
 
 
 def _init(plan: Plan) -> str:
