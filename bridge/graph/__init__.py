@@ -3,12 +3,14 @@
 from bridge.graph import (  # noqa: F401 (they register the bodies)
     activations,
     attention,
+    augmentation,
     convolution,
     einsum,
     embedding,
     layers,
     normalization,
     pooling,
+    resize,
     spatial,
 )
 from bridge.graph.body import BODIES, Refused, body

@@ -60,8 +60,8 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
     if not type(layer).__module__.startswith("keras.src.layers."):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
-        return None  # a Lambda got here only by --unsafe; it is traced as what it computes
+    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda | keras.layers.Pipeline):
+        return None  # a Lambda got here only by --unsafe; it is traced as what it computes, a pipeline as its layers
     if kind in _TEXT:
         return "text can't be converted; split the preprocessing off and convert the part that takes numbers"
     if kind not in BODIES:

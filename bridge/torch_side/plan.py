@@ -16,11 +16,13 @@ from bridge.graph.layer import ACT_IN_TRAINING
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
     attention,
+    augmentation,
     convolution,
     einsum,
     embedding,
     normalization,
     pooling,
+    resize,
     rules,
     spatial,
 )
