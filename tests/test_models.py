@@ -9,6 +9,7 @@ import torch
 from model_cases import MODELS
 from recording import named, tensors
 
+from bridge.graph import lacks
 from bridge.torch_side.build import arrays_from, plan_of
 from bridge.torch_side.modules import BatchNorm
 
@@ -173,6 +174,20 @@ def test_torch_compiles_and_exports_the_module(name, recorded):
     for run in (compiled, exported):
         for output, y in named(run(*inputs), case.graph).items():
             assert torch.equal(y, expected[output])
+
+
+def test_augmentation_compiles_whole_and_draws_anew_in_each_call(recorded):
+    case = recorded(MODELS["images_changed_in_training"])
+    module, inputs = case.module().train(), tensors(case.under("x"))
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    assert not torch.equal(compiled(*inputs), compiled(*inputs))
+    assert torch.equal(module.eval()(*inputs), module(*inputs))
+
+
+def test_what_training_lacks_is_told_of_calls_that_train(recorded):
+    assert lacks(recorded(MODELS["augmentation_that_does_nothing"]).graph) == ()
+    (line,) = lacks(recorded(MODELS["images_changed_in_training"]).graph)
+    assert line.startswith("Training in torch will lack pipe/hue (RandomHue), which in Keras's training")
 
 
 def test_a_training_step_compiles_whole(recorded):

@@ -13,6 +13,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     resize,
     spatial,
 )
+from bridge.graph.augmentation import lacks
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight
@@ -30,6 +31,7 @@ __all__ = [
     "from_proto",
     "inlined",
     "is_layered",
+    "lacks",
     "read_proto",
     "to_proto",
     "write_proto",

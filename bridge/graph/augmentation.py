@@ -21,13 +21,12 @@ for _kind in AUGMENTATIONS:
 
 def lacks(graph: Graph) -> tuple[str, ...]:
     """What training will lack in torch: one line for each layer that only Keras lets act."""
-    nodes = [node for node in graph.nodes if node.layer and node.kind in LACKED and node.training is None]
-    return tuple(lacking(node.layer.path, node.kind) for node in nodes if node.layer)
+    found = {node.layer.path: node.kind for node in graph.nodes if node.layer and node.training is None}
+    return tuple(_line(path, kind) for path, kind in found.items() if kind in LACKED)
 
 
-def lacking(path: str, kind: str) -> str:
-    """The line for one layer of a kind that is in LACKED."""
-    return f"Training in torch will lack {path} ({kind}): in Keras's training it {LACKED[kind]}, here they pass."
+def _line(path: str, kind: str) -> str:
+    return f"Training in torch will lack {path} ({kind}), which in Keras's training {LACKED[kind]}."
 
 
 @body("AutoContrast")
