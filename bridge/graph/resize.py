@@ -43,10 +43,9 @@ class Resize:
 def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
     """Each value repeated along each spatial axis, or an interpolation between the values' middles."""
     found = up_sampling_of(layer, shapes[0])
-    if found.method not in ("nearest", "bilinear"):
+    factors = plain_factors(found)
+    if factors is None:
         return _resized(layer, found)
-    assert found.factors is not None
-    factors = [float(factor) for factor in found.factors]
     scales = [1.0, *factors, 1.0] if channels_last(layer) else [1.0, 1.0, *factors]
     if found.method == "bilinear":
         how = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
@@ -61,6 +60,16 @@ def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
     factors = tuple(int(factor) for factor in (size if isinstance(size, list | tuple) else [size]))
     frame = ((0, 0),) * rank_of(layer)
     return Resize(space(layer, shape), frame, factors=factors, method=_method(layer, "nearest"))
+
+
+def plain_factors(resize: Resize) -> list[float] | None:
+    """By what an up-sampling multiplies the axes, where ONNX and torch compute what Keras does.
+
+    That is not so for a bilinear one by 3: its places are rounded, and each library does it in its own order.
+    """
+    factors = resize.factors or ()
+    exact = resize.method == "bilinear" and all(factor & (factor - 1) == 0 for factor in factors)  # powers of two
+    return [float(factor) for factor in factors] if exact or resize.method == "nearest" else None
 
 
 @body("Resizing")
@@ -147,7 +156,7 @@ def _resized(layer: Layer, resize: Resize) -> str:
     if resize.method == "none":
         return f"{lines}y = Identity({x})"
     axes = spatial_axes(layer)
-    lines += number("zero", 0) + number("one", 1) + number("half", 0.5)
+    lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)
     for axis, name in zip(axes, ("rows", "columns"), strict=True):
         lines += _lengths(resize, axes.index(axis), axis, name, x)
     if resize.method == "nearest":
@@ -185,17 +194,22 @@ def _lengths(resize: Resize, position: int, axis: int, name: str, x: str) -> str
     length = resize.lengths[position]
     if length is None:
         lines = f"{name}_shape = Shape <start = {axis}, end = {axis + 1}> ({x})\n"
-        lines += f"{name}_cast = CastLike({name}_shape, {x})\n"
+        lines += f"{name}_cast = Cast <to = 1> ({name}_shape)\n"
         lines += f"{name}_none = Constant <value_ints = [0]> ()\n{name}_old = Squeeze({name}_cast, {name}_none)\n"
     else:
-        lines = number(f"{name}_old", length)
+        lines = _single(f"{name}_old", length)
     if resize.size is not None:
-        lines += number(f"{name}_new", resize.size[position])
+        lines += _single(f"{name}_new", resize.size[position])
     else:
         assert resize.factors is not None
-        lines += number(f"{name}_factor", resize.factors[position]) + f"{name}_new = Mul({name}_old, {name}_factor)\n"
+        lines += _single(f"{name}_factor", resize.factors[position]) + f"{name}_new = Mul({name}_old, {name}_factor)\n"
     lines += f"{name}_last = Sub({name}_old, one)\n{name}_out = Range(zero, {name}_new, one)\n"
     return lines + f"{name}_mid = Add({name}_out, half)\n{name}_scale = Div({name}_old, {name}_new)\n"
+
+
+def _single(name: str, value: float) -> str:
+    """A line for a float32 whatever the images are: what depends on such numbers alone is computed once, at loading."""
+    return f"{name} = Constant <value_float = {float(value)!r}> ()\n"
 
 
 def _nearest(name: str) -> str:
@@ -216,7 +230,7 @@ def _bilinear(name: str, x: str, axis: int) -> str:
         f"{name}_lower = Cast <to = 7> ({name}_min)\n{name}_upper = Cast <to = 7> ({name}_max)\n"
         f"{name}_a = Gather <axis = {axis}> ({x}, {name}_lower)\n"
         f"{name}_b = Gather <axis = {axis}> ({x}, {name}_upper)\n"
-        f"{behind}{name}_t = {weight}\n{name}_d = Sub({name}_b, {name}_a)\n"
+        f"{behind}{name}_t32 = {weight}\n{name}_t = CastLike({name}_t32, {x})\n{name}_d = Sub({name}_b, {name}_a)\n"
         f"{name}_m = Mul({name}_d, {name}_t)\n{name}_y = Add({name}_a, {name}_m)\n"
     )
 
@@ -225,7 +239,7 @@ def _places(name: str, resize: Resize) -> str:
     """Lines for the distance of each old pixel from the place of each new one, in radii of the kernel's unit."""
     if resize.method == "bicubic" and not resize.antialias:  # its weights come from a table of 1024 steps a pixel
         at = (
-            number(f"{name}_steps", 1024)
+            _single(f"{name}_steps", 1024)
             + f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_raw = Sub({name}_far, half)\n"
             f"{name}_floor = Floor({name}_raw)\n{name}_part = Sub({name}_raw, {name}_floor)\n"
             f"{name}_many = Mul({name}_part, {name}_steps)\n{name}_whole = Round({name}_many)\n"
@@ -233,8 +247,10 @@ def _places(name: str, resize: Resize) -> str:
             f"{name}_from = Range(zero, {name}_old, one)\n"
         )
     else:
-        at = (
-            f"{name}_up = Div({name}_new, {name}_old)\n{name}_inverse = Div(one, {name}_up)\n"
+        # By way of -1: of x * (1 / y) ONNX Runtime 1.31 makes x / y, which is another number.
+        at = _single(f"{name}_minus", -1) + (
+            f"{name}_up = Div({name}_new, {name}_old)\n{name}_down = Div({name}_minus, {name}_up)\n"
+            f"{name}_inverse = Neg({name}_down)\n"
             f"{name}_at = Mul({name}_mid, {name}_inverse)\n"
             f"{name}_all = Range(zero, {name}_old, one)\n{name}_from = Add({name}_all, half)\n"
         )
@@ -256,25 +272,28 @@ def _kernel(name: str, resize: Resize) -> str:
     elif resize.method == "bicubic":
         lines = _polynomial(f"{n}_near", f"{n}_d", (1.5, -2.5, 0.0, 1.0))
         lines += _polynomial(f"{n}_wing", f"{n}_d", (-0.5, 2.5, -4.0, 2.0))
-        lines += number(f"{n}_two", 2) + f"{n}_in1 = Less({n}_d, one)\n{n}_in2 = Less({n}_d, {n}_two)\n"
+        lines += _single(f"{n}_two", 2) + f"{n}_in1 = Less({n}_d, one)\n{n}_in2 = Less({n}_d, {n}_two)\n"
         lines += f"{n}_tail = Where({n}_in2, {n}_wing, zero)\n{n}_k = Where({n}_in1, {n}_near, {n}_tail)\n"
     else:
-        lines = number(f"{n}_pi", float(np.float32(np.pi))) + number(f"{n}_r", _RADIUS[resize.method])
-        lines += number(f"{n}_tiny", 1e-3) + f"{n}_some = Max({n}_d, {n}_tiny)\n{n}_pix = Mul({n}_some, {n}_pi)\n"
+        lines = _single(f"{n}_pi", float(np.float32(np.pi))) + _single(f"{n}_r", _RADIUS[resize.method])
+        lines += _single(f"{n}_tiny", 1e-3) + f"{n}_some = Max({n}_d, {n}_tiny)\n{n}_pix = Mul({n}_some, {n}_pi)\n"
         lines += f"{n}_pir = Div({n}_pix, {n}_r)\n{n}_sin = Sin({n}_pix)\n{n}_sinr = Sin({n}_pir)\n"
         lines += f"{n}_top = Mul({n}_sin, {n}_sinr)\n{n}_rtop = Mul({n}_top, {n}_r)\n{n}_sq = Mul({n}_pix, {n}_pix)\n"
         lines += f"{n}_curve = Div({n}_rtop, {n}_sq)\n{n}_out_of = Greater({n}_d, {n}_r)\n"
         lines += f"{n}_at0 = Greater({n}_d, {n}_tiny)\n{n}_whole_k = Where({n}_at0, {n}_curve, one)\n"
         lines += f"{n}_k = Where({n}_out_of, zero, {n}_whole_k)\n"
-    return lines + f"{n}_total = ReduceSum <keepdims = 1> ({n}_k, {n}_behind)\n{n}_w = Div({n}_k, {n}_total)\n"
+    return lines + (
+        f"{n}_total = ReduceSum <keepdims = 1> ({n}_k, {n}_behind)\n{n}_w32 = Div({n}_k, {n}_total)\n"
+        f"{n}_w = CastLike({n}_w32, x)\n"
+    )
 
 
 def _polynomial(name: str, x: str, factors: tuple[float, ...]) -> str:
     """Lines for a polynomial by Horner's rule, the highest power's factor first."""
-    lines, value = number(f"{name}0", factors[0]), f"{name}0"
+    lines, value = _single(f"{name}0", factors[0]), f"{name}0"
     for i, factor in enumerate(factors[1:], 1):
         last = name if i == len(factors) - 1 else f"{name}{i}"
-        lines += f"{name}{i}_x = Mul({value}, {x})\n" + number(f"{name}{i}_c", factor)
+        lines += f"{name}{i}_x = Mul({value}, {x})\n" + _single(f"{name}{i}_c", factor)
         lines += f"{last} = Add({name}{i}_x, {name}{i}_c)\n"
         value = last
     return lines

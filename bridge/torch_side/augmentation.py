@@ -21,6 +21,7 @@ from bridge.torch_side.modules_augmentation import (
     drawn,
     transformed,
 )
+from bridge.torch_side.modules_resize import bilinear
 from bridge.torch_side.part import New, Part, rule
 from bridge.torch_side.space import channels_first_call, unless
 
@@ -42,7 +43,7 @@ def random_flip(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("RandomCrop")
 def random_crop(layer: Layer, shapes: list[Shape]) -> Part:
     size = (int(layer.config["height"]), int(layer.config["width"]))
-    return Part(New(RandomCrop, *size), call=channels_first_call(layer))
+    return Part(New(RandomCrop, *size), call=channels_first_call(layer), functions=(bilinear,))
 
 
 @rule("RandomBrightness")

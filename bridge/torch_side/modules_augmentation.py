@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from bridge.torch_side.modules_resize import bilinear
 
 
 def auto_contrast(x: Tensor, low: float, high: float) -> Tensor:
@@ -109,7 +110,7 @@ class RandomCrop(nn.Module):
         top = (height - max(min(height, int(width * self.height / self.width)), 1)) // 2
         left = (width - max(min(width, int(height * self.width / self.height)), 1)) // 2
         x = x[:, :, top : top + self.height, left : left + self.width]
-        return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear")
+        return x if x.shape[2:] == size else bilinear(x, size)
 
     def extra_repr(self) -> str:
         return f"{self.height}, {self.width}"

@@ -15,6 +15,26 @@ def nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x
 
 
+def bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images, channels in front, of another size: between the two pixels around the place of each new one.
+
+    F.interpolate rounds these places in another order than TensorFlow, by 1e-5 of a pixel in an image of 300.
+    """
+    for dim, new in ((3, size[1]), (2, size[0])):
+        old = x.shape[dim]
+        places = (torch.arange(new, dtype=torch.float32, device=x.device) + 0.5) * (old / new) - 0.5
+        lower, part = places.floor().clamp(min=0).long(), (places - places.floor()).to(x.dtype)
+        upper = places.ceil().clamp(max=old - 1).long()
+        a, b = x.index_select(dim, lower), x.index_select(dim, upper)
+        x = a + (b - a) * (part if dim == 3 else part[:, None])
+    return x
+
+
+def stretched(x: Tensor, factors: tuple[int, int]) -> Tensor:
+    """Images, channels in front, bilinearly made longer by whole factors."""
+    return bilinear(x, (x.shape[2] * factors[0], x.shape[3] * factors[1]))
+
+
 def resize_weights(old: int, new: int, method: str, antialias: bool) -> Tensor:
     """(new, old): how much of each pixel of a line is in each pixel of the resized one, as TensorFlow computes it.
 

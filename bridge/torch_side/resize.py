@@ -7,8 +7,8 @@ from torch import nn
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.resize import Resize as Resized
-from bridge.graph.resize import center_crop_of, resizing_of, up_sampling_of
-from bridge.torch_side.modules_resize import Resize, nearest, resize_weights
+from bridge.graph.resize import center_crop_of, plain_factors, resizing_of, up_sampling_of
+from bridge.torch_side.modules_resize import Resize, bilinear, nearest, resize_weights, stretched
 from bridge.torch_side.part import New, Part, literal, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, unless
 
@@ -18,10 +18,9 @@ from bridge.torch_side.space import channels_first_call, flat_pads, unless
 @rule("UpSampling3D")
 def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
     found = up_sampling_of(layer, shapes[0])
-    if found.method not in ("nearest", "bilinear"):
+    factors = plain_factors(found)
+    if factors is None:
         return _resized(layer, found)
-    assert found.factors is not None
-    factors = [float(factor) for factor in found.factors]
     scale = factors[0] if len(set(factors)) == 1 else tuple(factors)
     options = unless("nearest", mode=found.method)
     return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
@@ -50,8 +49,10 @@ def _resized(layer: Layer, resize: Resized) -> Part:
     if resize.method == "nearest":
         return Part(call=channels_first_call(layer, f"nearest({x}, {resize.size})"), functions=(nearest,))
     if resize.method == "bilinear" and not resize.antialias:
-        call = f'F.interpolate({x}, size={resize.size}, mode="bilinear")'
-        return Part(call=channels_first_call(layer, call))
+        if resize.size is None:
+            call = f"stretched({x}, {resize.factors})"
+            return Part(call=channels_first_call(layer, call), functions=(stretched,))
+        return Part(call=channels_first_call(layer, f"bilinear({x}, {resize.size})"), functions=(bilinear,))
     known = None if None in resize.lengths else resize.lengths
     options = unless(None, size=resize.size, factors=resize.factors, old=known) | unless(
         False, antialias=resize.antialias
