@@ -8,6 +8,7 @@ Source of the arithmetic: TensorFlow's resize_bilinear_op, resize_bicubic_op, sc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +44,15 @@ class Resize:
 def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
     """Each value repeated along each spatial axis, or an interpolation between the values' middles."""
     found = up_sampling_of(layer, shapes[0])
-    factors = plain_factors(found)
-    if factors is None:
+    if found.method != "nearest":
         return _resized(layer, found)
-    scales = [1.0, *factors, 1.0] if channels_last(layer) else [1.0, 1.0, *factors]
-    if found.method == "bilinear":
-        how = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
-    else:
-        how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
-    listed = ", ".join(map(repr, scales))
-    return f"scales = Constant <value_floats = [{listed}]> ()\ny = Resize <{how}> (x, , scales)"
+    how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
+    return _scaled(layer, "x", found.factors or (), how)
+
+
+def _scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
+    listed = [1.0, *map(float, scales), 1.0] if channels_last(layer) else [1.0, 1.0, *map(float, scales)]
+    return f"scales = Constant <value_floats = {listed}> ()\ny = Resize <{how}> ({x}, , scales)"
 
 
 def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
@@ -62,14 +62,17 @@ def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
     return Resize(space(layer, shape), frame, factors=factors, method=_method(layer, "nearest"))
 
 
-def plain_factors(resize: Resize) -> list[float] | None:
-    """By what an up-sampling multiplies the axes, where ONNX and torch compute what Keras does.
+def exact_scales(resize: Resize) -> tuple[float, ...] | None:
+    """By what a bilinear resize multiplies the axes, if these are powers of two.
 
-    That is not so for a bilinear one by 3: its places are rounded, and each library does it in its own order.
+    Then the places of the new pixels are exact numbers. Others are rounded, by each library in an order of its own,
+    which is up to 1e-5 of a pixel in an image of 300: only then ONNX's and torch's own interpolation isn't Keras's.
     """
-    factors = resize.factors or ()
-    exact = resize.method == "bilinear" and all(factor & (factor - 1) == 0 for factor in factors)  # powers of two
-    return [float(factor) for factor in factors] if exact or resize.method == "nearest" else None
+    if resize.method != "bilinear" or resize.antialias or (resize.factors is None and None in resize.lengths):
+        return None
+    sizes = zip(resize.size or (), resize.lengths, strict=False)
+    scales: tuple[float, ...] = resize.factors or tuple(new / old for new, old in sizes if old)
+    return scales if all(math.frexp(scale)[0] == 0.5 for scale in scales) else None
 
 
 @body("Resizing")
@@ -155,6 +158,8 @@ def _resized(layer: Layer, resize: Resize) -> str:
     lines, x = _framed(layer, resize)
     if resize.method == "none":
         return f"{lines}y = Identity({x})"
+    if scales := exact_scales(resize):
+        return lines + _scaled(layer, x, scales, 'mode = "linear", coordinate_transformation_mode = "half_pixel"')
     axes = spatial_axes(layer)
     lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)
     for axis, name in zip(axes, ("rows", "columns"), strict=True):
@@ -166,7 +171,7 @@ def _resized(layer: Layer, resize: Resize) -> str:
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"
     if resize.method == "bilinear" and not resize.antialias:
-        for axis, name in reversed(list(zip(axes, ("rows", "columns"), strict=True))):
+        for axis, name in zip(axes, ("rows", "columns"), strict=True):
             lines += _bilinear(name, x, axis)
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"

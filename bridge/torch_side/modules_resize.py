@@ -18,15 +18,18 @@ def nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
 def bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Images, channels in front, of another size: between the two pixels around the place of each new one.
 
-    F.interpolate rounds these places in another order than TensorFlow, by 1e-5 of a pixel in an image of 300.
+    F.interpolate rounds these places in another way than TensorFlow, by 1e-5 of a pixel in an image of 300.
     """
-    for dim, new in ((3, size[1]), (2, size[0])):
+    x = x.contiguous()  # one channel's rows one after the other: gathering single numbers is slow otherwise
+    for dim, new in ((2, size[0]), (3, size[1])):
         old = x.shape[dim]
         places = (torch.arange(new, dtype=torch.float32, device=x.device) + 0.5) * (old / new) - 0.5
-        lower, part = places.floor().clamp(min=0).long(), (places - places.floor()).to(x.dtype)
-        upper = places.ceil().clamp(max=old - 1).long()
-        a, b = x.index_select(dim, lower), x.index_select(dim, upper)
-        x = a + (b - a) * (part if dim == 3 else part[:, None])
+        lower, upper = places.floor().clamp(min=0).long(), places.ceil().clamp(max=old - 1).long()
+        part = (places - places.floor()).to(x.dtype)
+        if dim == 2:
+            x = torch.lerp(x[:, :, lower], x[:, :, upper], part[:, None])
+        else:
+            x = torch.lerp(x[..., lower], x[..., upper], part)
     return x
 
 

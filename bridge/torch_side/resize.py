@@ -7,7 +7,7 @@ from torch import nn
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.resize import Resize as Resized
-from bridge.graph.resize import center_crop_of, plain_factors, resizing_of, up_sampling_of
+from bridge.graph.resize import center_crop_of, exact_scales, resizing_of, up_sampling_of
 from bridge.torch_side.modules_resize import Resize, bilinear, nearest, resize_weights, stretched
 from bridge.torch_side.part import New, Part, literal, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, unless
@@ -18,9 +18,9 @@ from bridge.torch_side.space import channels_first_call, flat_pads, unless
 @rule("UpSampling3D")
 def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
     found = up_sampling_of(layer, shapes[0])
-    factors = plain_factors(found)
-    if factors is None:
+    if found.method != "nearest" and exact_scales(found) is None:
         return _resized(layer, found)
+    factors = [float(factor) for factor in found.factors or ()]
     scale = factors[0] if len(set(factors)) == 1 else tuple(factors)
     options = unless("nearest", mode=found.method)
     return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
@@ -49,6 +49,9 @@ def _resized(layer: Layer, resize: Resized) -> Part:
     if resize.method == "nearest":
         return Part(call=channels_first_call(layer, f"nearest({x}, {resize.size})"), functions=(nearest,))
     if resize.method == "bilinear" and not resize.antialias:
+        if exact_scales(resize):
+            call = f'F.interpolate({x}, size={resize.size}, mode="bilinear")'
+            return Part(call=channels_first_call(layer, call))
         if resize.size is None:
             call = f"stretched({x}, {resize.factors})"
             return Part(call=channels_first_call(layer, call), functions=(stretched,))
