@@ -6,6 +6,7 @@ from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_embedding import CASES as EMBEDDINGS
 from layer_cases_image import CASES as IMAGES
+from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
@@ -334,6 +335,7 @@ CASES = [
     *CONVOLUTIONS,
     *ATTENTION,
     *EMBEDDINGS,
+    *RECURRENT,
     *SPATIAL,
     *IMAGES,
 ]
@@ -341,7 +343,4 @@ CASES = [
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
     ("ContrastLimitedAdaptiveHistogramEqualization", {}, (8, 8, 1)),
-    ("LSTM", {"units": 2}, (4, 2)),
-    ("GRU", {"units": 2}, (4, 2)),
-    ("SimpleRNN", {"units": 2}, (4, 2)),
 ]

@@ -8,6 +8,8 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES
+from bridge.graph.recurrent import CELLS, RECURRENT
+from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
 _MASK_USERS = (  # the others only hand it on
@@ -62,6 +64,10 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda | keras.layers.Pipeline):
         return None  # a Lambda got here only by --unsafe; it is traced as what it computes, a pipeline as its layers
+    if kind in (*CELLS, "StackedRNNCells"):
+        return None  # its recurrent layer speaks for it; called by itself, it is traced as what it computes
+    if kind in RECURRENT and not recurrent.is_own(layer):
+        return None  # likewise
     if kind in _TEXT:
         return "text can't be converted; split the preprocessing off and convert the part that takes numbers"
     if kind not in BODIES:

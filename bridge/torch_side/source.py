@@ -45,7 +45,7 @@ def class_name(plan: Plan) -> str:
 
 def plan_names(plan: Plan) -> set[str]:
     """The names of classes and functions that the source brings along."""
-    own = {part.module.kind.__name__ for part in plan.modules.values() if part.module}
+    own = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
     return own | {f.__name__ for step in plan.steps for f in step.part.functions} | _RESERVED
 
 
@@ -143,8 +143,8 @@ def own_things(plan: Plan) -> list[object]:
     """Classes and functions of bridge that the source uses, and those that these use, each after its needs."""
     wanted: list[object] = []
     for part in [*plan.modules.values(), *(step.part for step in plan.steps)]:
-        if part.module is not None and not part.module.source.startswith("nn."):
-            wanted.append(part.module.kind)
+        if part.module is not None:
+            wanted += [thing for thing in part.module.things if not thing.__module__.startswith("torch.")]
         wanted += part.functions
     wanted += [f for term in penalty_terms(plan) for f in term.functions]
     wanted += [f for line in constraint_lines(plan) for f in line.functions]
