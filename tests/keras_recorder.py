@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.utils.backend_utils import TFGraphScope
 from layer_cases import CASES, REFUSED
 from model_cases import MODELS
 
@@ -35,13 +36,25 @@ KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isins
 def main(folder):
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
-    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random) for case in CASES}
+    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}
     makers |= {str(case): (case.make, case.values, case.random) for case in MODELS.values()}
     for kind, options, shape in REFUSED:
         makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
     for line in sys.stdin:
         name = line.removesuffix("\n")
         record(folder / f"{name}.npz", *makers[name])
+
+
+class Alone(keras.Model):
+    """A model of a layer that says that its output is its input, so that no functional model can hold it."""
+
+    def __init__(self, layer, shape):
+        super().__init__(name=type(layer).__name__)
+        self.layer = layer
+        self(np.zeros((1, *shape), np.float32))
+
+    def call(self, x):
+        return self.layer(x)
 
 
 def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
@@ -51,6 +64,8 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     ]
     layer = KINDS[kind](name="layer", **{name: made(value) for name, value in options.items()})
     ready(layer)
+    if kind == "Equalization":
+        return Alone(layer, shapes[0])
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
     given = dict(zip_longest(named, inputs, fillvalue=inputs[0]))
@@ -80,11 +95,11 @@ def of_layer(case):
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 
 
-def record(file, make, values, noisy):
+def record(file, make, values, noisy, image=0):
     keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
     random = np.random.default_rng(zlib.crc32(file.stem.encode()))
     try:
-        entries = observed(make, values, noisy, random, file.stem)
+        entries = observed(make, values, noisy, image, random, file.stem)
     except BridgeError as error:
         entries = {"error": np.array(str(error))}
     except Exception:  # a bug fails its own case's tests, and hides no other's
@@ -99,7 +114,7 @@ def write(file, writer):
     part.rename(file)
 
 
-def observed(make, values, noisy, random, name):
+def observed(make, values, noisy, image, random, name):
     with remembered():
         model = make()
     randomize(model, random)
@@ -123,7 +138,7 @@ def observed(make, values, noisy, random, name):
     for mode in ("eval",) if noisy else ("eval", "train"):
         kept |= step(model, graph, inputs, variables, factors, mode, random)
     if noisy:
-        kept |= statistics(model, graph)
+        kept |= statistics(model, graph, image, random)
     for path, variable in variables.items():
         variable.assign(start[path])
         if variable.constraint is not None and variable.trainable:
@@ -136,7 +151,7 @@ def step(model, graph, inputs, variables, factors, mode, random):
     floats = {name: tf.constant(array) for name, array in inputs.items() if array.dtype.kind == "f"}
     trained = {path: v for path, v in variables.items() if v.trainable and v.dtype.startswith("float")}
     expected, arrange = signature(model)
-    with tf.GradientTape() as tape:
+    with TFGraphScope(), tf.GradientTape() as tape:  # the scope: as bridge.keras_side.run does it
         tape.watch(list(floats.values()))
         args, kwargs = arrange([floats.get(v.name, tf.constant(inputs[v.name])) for v in expected])
         outputs = named_outputs(model, model(*args, training=mode == "train", **kwargs))
@@ -158,11 +173,14 @@ def step(model, graph, inputs, variables, factors, mode, random):
     return kept
 
 
-def statistics(model, graph):
-    """What training mode makes of a constant input, in many rows."""
+def statistics(model, graph, image, random):
+    """What training mode makes of a constant input in many rows, or of one random image in `image` rows."""
     (value,) = graph.inputs
-    x = np.full((MANY, *(OPEN if size is None else size for size in value.shape[1:])), 1.5, np.float32)
-    return {"noise/x": x, "noise/y": np.asarray(model(x, training=True))}
+    shape = [OPEN if size is None else size for size in value.shape[1:]]
+    one = random.uniform(0, 255 if value.dtype == "uint8" else 1, shape) if image else np.full(shape, 1.5)
+    x = np.tile(one.astype(value.dtype), (image or MANY, *[1] * len(shape)))
+    with TFGraphScope():
+        return {"noise/x": x, "noise/y": np.asarray(model(x, training=True))}
 
 
 def randomize(model, random):

@@ -38,19 +38,15 @@ def mixed_precision():
     )
 
 
-@model(refused=r"encoder/pool \(AdaptiveMaxPooling1D\): .*; means \(AdaptiveAverage.*; renorm \(BatchNormalization\)")
+@model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")
 def several_refusals():
     import keras
     from keras import layers
 
-    encoder = keras.Sequential([keras.Input((4, 2)), layers.AdaptiveMaxPooling1D(2, name="pool")], name="encoder")
-    stack = [
-        encoder,
-        layers.AdaptiveAveragePooling1D(1, name="means"),
-        layers.Dense(3),
-        layers.BatchNormalization(renorm=True, name="renorm"),
-    ]
-    return keras.Sequential([keras.Input((4, 2)), *stack])
+    equalization = layers.ContrastLimitedAdaptiveHistogramEqualization
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), equalization(name="clahe")], name="encoder")
+    stack = [encoder, equalization(name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack])
 
 
 @model(refused=r"text \(TextVectorization\)")
@@ -106,9 +102,39 @@ def a_bias_that_keras_adds_along_the_width():
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
 
 
-@model(refused=r"up \(UpSampling2D\): its option interpolation='bicubic' is not supported")
-def bicubic_up_sampling():
+@model(refused=r"resize \(Resizing\): the size of its input is not known, which crop_to_aspect_ratio needs")
+def a_crop_of_images_of_unknown_size():
     import keras
     from keras import layers
 
-    return keras.Sequential([keras.Input((2, 4, 4)), layers.UpSampling2D(interpolation="bicubic", name="up")])
+    return keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Resizing(4, 5, crop_to_aspect_ratio=True, name="resize")]
+    )
+
+
+@model(refused=r"flip \(RandomFlip\): it is given a dict")
+def images_with_their_labels():
+    import keras
+    from keras import layers
+
+    x = {"images": keras.Input((4, 4, 3)), "labels": keras.Input((2,))}
+    return keras.Model(x, layers.RandomFlip(name="flip")(x)["images"])
+
+
+@model(refused=r"flip \(RandomFlip\): .*training=True")
+def a_flip_that_is_always_on():
+    import keras
+    import numpy as np
+    from keras import layers
+
+    class Flipping(keras.Model):
+        def __init__(self):
+            super().__init__(name="flipping")
+            self.flip = layers.RandomFlip(name="flip")
+
+        def call(self, x):
+            return self.flip(x, training=True)
+
+    made = Flipping()
+    made(np.zeros((2, 4, 4, 1), np.float32))
+    return made

@@ -3,6 +3,7 @@
 from bridge.graph import (  # noqa: F401 (they register the bodies)
     activations,
     attention,
+    augmentation,
     conv_lstm,
     convolution,
     einsum,
@@ -11,9 +12,11 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     normalization,
     pooling,
     recurrent_bodies,
+    resize,
     spatial,
     time_distributed,
 )
+from bridge.graph.augmentation import lacks
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight
@@ -31,6 +34,7 @@ __all__ = [
     "from_proto",
     "inlined",
     "is_layered",
+    "lacks",
     "read_proto",
     "to_proto",
     "write_proto",

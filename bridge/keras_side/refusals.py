@@ -58,8 +58,8 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
     if not type(layer).__module__.startswith("keras.src.layers."):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
-        return None  # a Lambda got here only by --unsafe; it is traced as what it computes
+    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda | keras.layers.Pipeline):
+        return None  # a Lambda got here only by --unsafe; it is traced as what it computes, a pipeline as its layers
     if kind in (*CELLS, "StackedRNNCells", "ConvLSTMCell"):
         return None  # its recurrent layer speaks for it; called by itself, it is traced as what it computes
     if kind in RECURRENT and not recurrent.is_own(layer):

@@ -7,6 +7,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
@@ -30,7 +31,8 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
-        outputs = model(*args, training=False, **kwargs)
+        with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
+            outputs = model(*args, training=False, **kwargs)
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
@@ -60,7 +62,7 @@ def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: boo
             seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
         return result
 
-    with mock.patch.object(keras.Layer, "__call__", call):
+    with mock.patch.object(keras.Layer, "__call__", call), TFGraphScope():
         expected, arrange = signature(model)
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name]) for v in expected])
         outputs = model(*args, training=False, **kwargs)

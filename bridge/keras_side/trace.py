@@ -24,6 +24,7 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
+from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.graph.body import OPSET
 from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
@@ -170,6 +171,8 @@ class _Tracer:
         acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
         if kwargs.get("training") and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        if args and isinstance(args[0], dict):
+            return "it is given a dict (images with their labels, boxes or masks), only images so far"
         named = calls.arguments(layer, args, kwargs)
         if named is not None:  # its masks are tensors like others, of any type
             args, kwargs = tuple(calls.without_masks(named).values()), {}
@@ -216,8 +219,11 @@ class _Tracer:
         penalized = layer.activity_regularizer is not None and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
-        spec = keras.tree.map_structure(_as_spec, (args, kwargs))
-        out = layer.compute_output_spec(*spec[0], **spec[1])
+        if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
+            out = _as_spec(tensors[0])
+        else:
+            spec = keras.tree.map_structure(_as_spec, (args, kwargs))
+            out = layer.compute_output_spec(*spec[0], **spec[1])
         listed = keras.tree.flatten(out)
         if kind == "Activation":
             shapes = [_activated(layer.activation, listed[0].shape)]

@@ -16,6 +16,7 @@ from bridge.graph.layer import ACT_IN_TRAINING, without_dropout
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
     attention,
+    augmentation,
     conv_lstm,
     convolution,
     einsum,
@@ -23,6 +24,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     normalization,
     pooling,
     recurrent,
+    resize,
     rules,
     spatial,
     time_distributed,
