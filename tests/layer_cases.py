@@ -2,6 +2,7 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_applications import CASES as APPLICATIONS
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_embedding import CASES as EMBEDDINGS
@@ -333,6 +334,7 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *APPLICATIONS,
     *CONVOLUTIONS,
     *ATTENTION,
     *EMBEDDINGS,

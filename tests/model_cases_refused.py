@@ -28,14 +28,26 @@ def an_activity_regularizer_of_the_users_own():
     return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
 
 
-@model(refused=r"mixed_float16")
-def mixed_precision():
+def _of_precision(policy):
     import keras
     from keras import layers
 
-    return keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="half", dtype="mixed_float16"), layers.Dense(2, dtype="float32")]
-    )
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, name="half", dtype=policy), layers.Dense(2)])
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float16'")
+def half_precision():
+    return _of_precision("float16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'bfloat16'")
+def brain_precision():
+    return _of_precision("bfloat16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float64'")
+def double_precision():
+    return _of_precision("float64")
 
 
 @model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")

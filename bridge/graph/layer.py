@@ -40,7 +40,7 @@ ACT_IN_TRAINING = (  # layers that compute another thing in training
     *LACKED,
     "BatchNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth"),
 )
 DROPOUTS = ("dropout", "recurrent_dropout")  # options of attention and recurrent layers
 

@@ -11,16 +11,22 @@ from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
 
 
 def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
-    """The model's outputs by name, as `predict` gives them. inputs: by name, (rows, ...).
+    """The model's outputs by name, as `predict` gives them, mixed precision in float32. inputs: by name, (rows, ...).
 
     double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
     """
+    with in_float32(model):
+        return _run(model, inputs, double)
+
+
+def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, np.ndarray]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     expected, arrange = signature(model)
@@ -43,6 +49,11 @@ def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: boo
 
     Not the layers within a TimeDistributed: Keras calls them for each step.
     """
+    with in_float32(model):
+        return _run_layers(model, inputs, double)
+
+
+def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, Any]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers
