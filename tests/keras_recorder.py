@@ -48,7 +48,7 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     inputs = [
         keras.Input(shape, name=f"x{i}", dtype=each) for i, (shape, each) in enumerate(zip(shapes, types, strict=True))
     ]
-    layer = KINDS[kind](name="layer", **options)
+    layer = KINDS[kind](name="layer", **{option: built(value) for option, value in options.items()})
     ready(layer)
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
@@ -59,11 +59,19 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     return keras.Model(inputs, layer(**given, **(call or {})), name=kind)
 
 
+def built(value):
+    """A layer within a layer's options, from its config; other values as they are."""
+    within = isinstance(value, dict) and value.get("module") == "keras.layers"
+    return keras.layers.deserialize(value) if within else value
+
+
 def of_layer(case):
     def ready(layer):
         if case.adapt:
             shape = (20, *(OPEN if size is None else size for size in case.shapes[0]))
-            layer.adapt(np.random.default_rng(7).normal(1, 2, shape).astype(np.float32))
+            random = np.random.default_rng(7)
+            whole = case.dtype.startswith("int")
+            layer.adapt(random.integers(0, 6, shape) if whole else random.normal(1, 2, shape).astype(np.float32))
 
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 

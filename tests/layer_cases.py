@@ -4,6 +4,7 @@ import numpy as np
 from case import config, rows
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
+from layer_cases_core import CASES as CORE
 from layer_cases_embedding import CASES as EMBEDDINGS
 from layer_cases_spatial import CASES as SPATIAL
 
@@ -331,6 +332,7 @@ CASES = [
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
     *CONVOLUTIONS,
+    *CORE,
     *ATTENTION,
     *EMBEDDINGS,
     *SPATIAL,

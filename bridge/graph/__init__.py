@@ -7,9 +7,12 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     einsum,
     embedding,
     layers,
+    lookup,
     normalization,
     pooling,
     spatial,
+    spectral,
+    spectrogram,
 )
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto

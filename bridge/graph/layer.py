@@ -10,6 +10,7 @@ import numpy as np
 Shape = tuple[int | None, ...]
 ACT_IN_TRAINING = (  # layers that compute another thing in training
     "BatchNormalization",
+    "SpectralNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
 )

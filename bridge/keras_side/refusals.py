@@ -13,6 +13,7 @@ from bridge.keras_side.names import Names
 _MASK_USERS = (  # the others only hand it on
     *("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum"),
     "GlobalAveragePooling1D",
+    "SpectralNormalization",  # whether it hands it on depends on the layer that it wraps
 )
 _TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
@@ -66,6 +67,8 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return "text can't be converted; split the preprocessing off and convert the part that takes numbers"
     if kind not in BODIES:
         return "no conversion for this kind of layer yet"
+    if kind == "IntegerLookup":
+        return None  # it has no weights; its type is that of its vocabulary
     if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
         return f"dtype policy {layer.dtype_policy.name!r}; only float32 so far"
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):

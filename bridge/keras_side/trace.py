@@ -27,7 +27,7 @@ from bridge.graph.body import OPSET
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING
-from bridge.keras_side import attention
+from bridge.keras_side import attention, calls
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
@@ -38,7 +38,7 @@ logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup")
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -162,11 +162,9 @@ class _Tracer:
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
-        wrong = (
-            {t.dtype.name for t in tensors} - {"float32"}
-            if type(layer).__name__ not in (*_TAKE_ANY, *_TAKE_NUMBERS)
-            else set()
-        )
+        kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
+        takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
+        wrong = {t.dtype.name for t in calls.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
         if attention.is_attention(layer):
@@ -181,23 +179,26 @@ class _Tracer:
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
-        if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
+        special = calls.described(layer, kwargs)
+        embeds = kind == "Embedding" or (kind == "ReversibleEmbedding" and not special["reverse"])
+        if embeds and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
-        tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
+        tensors = calls.of_one_type(layer, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
         if named:
             tensors = list(attention.tensors(named).values())
         own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config() | (attention.described(named) if named else {})),
+            config=_plain(layer.get_config() | (attention.described(named) if named else {}) | special),
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
         fixed = None if training is None or isinstance(training, _Inference) else bool(training)
-        activation = getattr(layer, "activation", None) if kind in SPLITS_ACTIVATION else None
+        acting = calls.acting(layer)
+        activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
-        penalized = layer.activity_regularizer is not None and kind != "ActivityRegularization"
+        penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         spec = keras.tree.map_structure(_as_spec, (args, kwargs))
@@ -210,15 +211,17 @@ class _Tracer:
         else:
             shapes = attention.output_shapes(named, listed) if named else [spec.shape for spec in listed]
         outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
+        outputs = calls.outputs(layer, tensors, outputs)
         results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
         if named:
             attention.pass_masks_on(layer, named, results)
         if len(results) > 1:
             return tuple(results)
         result = results[0]
+        calls.pass_mask_on(layer, args[0], result, special)
         if splits:
-            result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
-        return self._penalized(layer, path, result, name) if penalized else result
+            result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
+        return self._penalized(acting, path, result, name) if penalized else result
 
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
         if activation not in keras.src.activations.ALL_OBJECTS:
@@ -264,11 +267,12 @@ class _Tracer:
         """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
         within = self._path(layer) + "/"
         inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
+        acting = calls.acting(layer)
         found: dict[str, Any] = {}
-        for each in (layer, *inner):
+        for each in (*([acting] if acting is not layer else []), layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
                 if (weight := self.found.weights.get(id(variable))) is not None:
-                    word = variable.name if each is layer else weight.path.removeprefix(within)
+                    word = variable.name if each in (layer, acting) else weight.path.removeprefix(within)
                     found[word] = variable
         return found
 

@@ -28,10 +28,23 @@ class New:
 
     @property
     def source(self) -> str:
-        """The expression that makes it; only literals can stand in it, so a model file can't bring code."""
-        listed = [literal(a) for a in self.args] + [f"{k}={literal(a)}" for k, a in self.kwargs.items()]
+        """The expression that makes it; only literals can stand in it, so a model file can't bring code.
+
+        A module within it is another New.
+        """
+        listed = [_argument(a) for a in self.args] + [f"{k}={_argument(a)}" for k, a in self.kwargs.items()]
         prefix = "nn." if getattr(nn, self.kind.__name__, None) is self.kind else ""
         return f"{prefix}{self.kind.__name__}({', '.join(listed)})"
+
+    @property
+    def kinds(self) -> list[type[nn.Module]]:
+        """Its class, and before it those of the modules within it."""
+        given = [*self.args, *self.kwargs.values()]
+        return [*(kind for a in given if isinstance(a, New) for kind in a.kinds), self.kind]
+
+
+def _argument(value: Any) -> str:
+    return value.source if isinstance(value, New) else literal(value)
 
 
 def literal(value: Any) -> str:
@@ -86,7 +99,7 @@ class Take:
 
     def axis(self, keras_axis: int, rank: int) -> int:
         """Where an axis of the Keras weight is in the torch tensor, with its `merged` axes taken apart."""
-        return self._apart(rank).index((keras_axis % rank,))
+        return self.apart(rank).index((keras_axis % rank,))
 
     def merged(self, keras_shape: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
         """The torch axes that are several Keras axes at once, and these axes' lengths."""
@@ -94,9 +107,9 @@ class Take:
         return {i: tuple(keras_shape[a] for a in e) for i, e in entries if isinstance(e, tuple) and len(e) > 1}
 
     def _order(self, rank: int) -> list[int]:
-        return [a for entry in self._apart(rank) for a in entry]
+        return [a for entry in self.apart(rank) for a in entry]
 
-    def _apart(self, rank: int) -> list[tuple[int, ...]]:
+    def apart(self, rank: int) -> list[tuple[int, ...]]:
         """The torch axes with merged ones taken apart: the Keras axis that each is, () for an axis of length 1."""
         listed = range(rank) if self.axes is None else self.axes
         return [one for entry in listed for one in ([(a,) for a in _several(entry)] or [()])]

@@ -23,6 +23,8 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     pooling,
     rules,
     spatial,
+    spectral,
+    spectrogram,
 )
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
@@ -148,7 +150,7 @@ def _with_fixed_mode(node: Node, part: Part) -> Part:
         return part
     if node.training:
         raise Refused("the model's code calls it with training=True, so its output is random or depends on the batch")
-    if node.kind == "BatchNormalization":
+    if node.kind in ("BatchNormalization", "SpectralNormalization"):
         part.module.kwargs["frozen"] = True
         return part
     return Part(call="{0}")

@@ -10,6 +10,8 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass
 
+from torch import nn
+
 from bridge.graph import Node, Refused
 from bridge.graph.activations import final_word
 from bridge.torch_side.part import literal
@@ -45,7 +47,7 @@ def class_name(plan: Plan) -> str:
 
 def plan_names(plan: Plan) -> set[str]:
     """The names of classes and functions that the source brings along."""
-    own = {part.module.kind.__name__ for part in plan.modules.values() if part.module}
+    own = {kind.__name__ for part in plan.modules.values() if part.module for kind in part.module.kinds}
     return own | {f.__name__ for step in plan.steps for f in step.part.functions} | _RESERVED
 
 
@@ -143,8 +145,8 @@ def own_things(plan: Plan) -> list[object]:
     """Classes and functions of bridge that the source uses, and those that these use, each after its needs."""
     wanted: list[object] = []
     for part in [*plan.modules.values(), *(step.part for step in plan.steps)]:
-        if part.module is not None and not part.module.source.startswith("nn."):
-            wanted.append(part.module.kind)
+        if part.module is not None:
+            wanted += [kind for kind in part.module.kinds if getattr(nn, kind.__name__, None) is not kind]
         wanted += part.functions
     wanted += [f for term in penalty_terms(plan) for f in term.functions]
     wanted += [f for line in constraint_lines(plan) for f in line.functions]
