@@ -32,7 +32,8 @@ KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isins
 
 
 def main(folder):
-    facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
+    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)}
+    facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
     makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random) for case in CASES}
     makers |= {str(case): (case.make, case.values, case.random) for case in MODELS.values()}

@@ -160,7 +160,15 @@ def test_a_mask_at_the_output_is_told(recorded):
     assert recorded(MODELS["masking_before_layers_that_pass_it_on"]).graph.source["masked"] == []
 
 
-COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+COMPILED = [
+    "mlp",
+    "a_layer_used_twice",
+    "custom_layer",
+    "operators_between_layers",
+    "bytes_in",
+    "small_cnn",
+    "discriminator_called_twice",
+]
 
 
 @pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])

@@ -11,7 +11,7 @@ from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 
 
-def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) -> Inspection:
+def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...]) -> Inspection:
     """What is in a Keras file, and what convert would refuse of it, all at once.
 
     Raises BridgeError if the file is damaged, or if `arch` or `mlp` don't fit it.
@@ -31,9 +31,9 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) ->
     if refusals and not (arch or unsafe):
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
     try:
-        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe)))
+        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe, part)))
     except BridgeError as error:
-        if arch or mlp:
+        if arch or mlp or part:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
