@@ -29,6 +29,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
 
+SHOWN = 6  # reasons in one message
 Name = tuple[str, ...]  # ("encoder", "dense_1"): self.encoder.dense_1
 _TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
 
@@ -71,6 +72,15 @@ class Plan:
     constants: dict[str, Name] = field(default_factory=dict)  # arrays that are no weights, by value name
 
 
+class Unconvertible(BridgeError):
+    """A graph that can't become a torch module, for all these reasons."""
+
+    def __init__(self, graph: Graph, reasons: list[str]):
+        more = f" (and {len(reasons) - SHOWN} more; bridge inspect lists them)" if len(reasons) > SHOWN else ""
+        super().__init__(f"{graph.name}: can't become a torch module: {'; '.join(reasons[:SHOWN])}{more}.")
+        self.reasons = reasons
+
+
 def make_plan(graph: Graph) -> Plan:
     """The plan for a layered graph.
 
@@ -96,7 +106,7 @@ def make_plan(graph: Graph) -> Plan:
                 assert node.layer is not None
                 _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
     if problems:
-        raise BridgeError(f"{graph.name}: can't become a torch module: {'; '.join(problems[:6])}.")
+        raise Unconvertible(graph, problems)
     for path, weight in graph.weights.items():
         if path not in plan.moves:  # a custom layer's own, or one that the outputs don't depend on
             plan.free[path] = names.of(path)
