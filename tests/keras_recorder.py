@@ -45,11 +45,11 @@ def main(folder):
 
 
 def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
-    types = ["bool" if name.endswith("_mask") else dtype for name in named[: len(shapes)]] or [dtype] * len(shapes)
+    types = ["bool" if name.endswith("mask") else dtype for name in named[: len(shapes)]] or [dtype] * len(shapes)
     inputs = [
         keras.Input(shape, name=f"x{i}", dtype=each) for i, (shape, each) in enumerate(zip(shapes, types, strict=True))
     ]
-    layer = KINDS[kind](name="layer", **{option: built(value) for option, value in options.items()})
+    layer = KINDS[kind](name="layer", **{name: made(value) for name, value in options.items()})
     ready(layer)
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
@@ -57,13 +57,18 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     if kind in ("Attention", "AdditiveAttention"):  # they take lists
         masks = [given.pop(name, None) for name in ("query_mask", "value_mask")]
         given = {"inputs": list(given.values()), "mask": masks if any(m is not None for m in masks) else None}
+    elif "sequences" in given:
+        states = [given.pop(name) for name in named if name.startswith("state")]
+        given |= {"initial_state": states} if states else {}
     return keras.Model(inputs, layer(**given, **(call or {})), name=kind)
 
 
-def built(value):
-    """A layer within a layer's options, from its config; other values as they are."""
-    within = isinstance(value, dict) and value.get("module") == "keras.layers"
-    return keras.layers.deserialize(value) if within else value
+def made(option):
+    """A layer, or a list of layers, that is an option of another one; other options are what they are."""
+    if isinstance(option, list):
+        return [made(each) for each in option]
+    known = isinstance(option, dict) and option.get("class_name") in KINDS
+    return KINDS[option["class_name"]](**{n: made(v) for n, v in option["config"].items()}) if known else option
 
 
 def of_layer(case):
@@ -108,7 +113,7 @@ def observed(make, values, noisy, random, name):
         kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
         kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
     inputs = {
-        v.name: draw(random, (5, *v.shape[1:]), v.dtype, "bytes" if values == "bytes" else "normal")
+        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in ("bytes", "tokens") else "normal")
         for v in graph.inputs
     }
     kept |= {f"x/{name}": array for name, array in inputs.items()}
@@ -181,7 +186,10 @@ def draw(random, shape, dtype, values):
     if dtype == "bool":
         return random.random(shape) < 0.6
     if not dtype.startswith("float"):
-        return random.integers(0, 256 if dtype == "uint8" else 10, shape).astype(dtype)
+        drawn = random.integers(0, 256 if dtype == "uint8" else 10, shape)
+        if values == "tokens":  # 0 is padding: anywhere, in a part of the rows
+            drawn[random.random(shape) < 0.4] = 0
+        return drawn.astype(dtype)
     x = random.standard_normal(shape).astype(dtype)
     if values == "knots":
         place = random.random(shape) < 0.4

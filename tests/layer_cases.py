@@ -6,6 +6,7 @@ from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_core import CASES as CORE
 from layer_cases_embedding import CASES as EMBEDDINGS
+from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
@@ -335,6 +336,7 @@ CASES = [
     *CORE,
     *ATTENTION,
     *EMBEDDINGS,
+    *RECURRENT,
     *SPATIAL,
 ]
 
@@ -342,7 +344,4 @@ CASES = [
 REFUSED = [
     ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
     ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
-    ("LSTM", {"units": 2}, (4, 2)),
-    ("GRU", {"units": 2}, (4, 2)),
-    ("SimpleRNN", {"units": 2}, (4, 2)),
 ]

@@ -19,6 +19,7 @@ class ModelCase:
     random: bool = False
     looser: tuple[float, str] | None = None
     refused: str | None = None
+    no_reference: str = ""
 
     @property
     def tolerance(self) -> float:

@@ -55,8 +55,8 @@ def show(console: Console, found: Inspection, whole: bool = False) -> None:
         facts.add_row(Text(name), Text(value))
     console.print(facts)
     console.print()
-    for line in layer_lines(found.layers, console.width, whole):
-        console.print(line, soft_wrap=True)
+    for row in layer_lines(found.layers, console.width, whole):
+        console.print(row, soft_wrap=True)
     console.print()
     trained = "" if found.trainable is None else f", {found.trainable:,} of them trained"
     console.print(f"{found.parameters:,} parameters{trained}.")

@@ -10,6 +10,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     lookup,
     normalization,
     pooling,
+    recurrent_bodies,
     spatial,
     spectral,
     spectrogram,

@@ -89,6 +89,11 @@ def activation_name(value: Any) -> str:
     return name
 
 
+def activation_lines(name: str) -> str:
+    """The lines that compute y from x."""
+    return _PLAIN[name]
+
+
 def final_word(layer: Layer, rank: int) -> str | None:
     """ "softmax" (over the last axis) or "sigmoid", if that is all that the layer computes.
 

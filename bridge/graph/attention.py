@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 
-from bridge.graph.body import Refused, body, integers, number
+from bridge.graph.body import Refused, body, call_names, call_tensors, integers, number
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.layers import refuse_option
-
-
-def attention_tensors(layer: Layer, shapes: list[Shape]) -> dict[str, Shape]:
-    """The call's tensors by the names of its arguments (query, value, key, attention_mask, ...), in order."""
-    return dict(zip(layer.config["call"]["tensors"], shapes, strict=True))
 
 
 def attention_options(layer: Layer) -> tuple[bool, bool]:
@@ -23,7 +18,7 @@ def attention_options(layer: Layer) -> tuple[bool, bool]:
 def check_heads(layer: Layer, shapes: list[Shape]) -> None:
     """Raises Refused for the calls of a multi-head layer that can't be converted."""
     refuse_option(layer, activity_regularizer=None)
-    given = attention_tensors(layer, shapes)
+    given = call_tensors(layer, shapes)
     ranks = [len(given[name]) for name in ("query", "value", "key") if name in given]
     if set(ranks) != {3}:
         raise Refused("its inputs are not all (batch, steps, features)")
@@ -40,8 +35,8 @@ def multi_head_attention(layer: Layer, shapes: list[Shape]) -> str:
     for dropout and for return_attention_scores.
     """
     check_heads(layer, shapes)
-    given = attention_tensors(layer, shapes)
-    tensors = {name: f"x{i}" for i, name in enumerate(given)}
+    given = call_tensors(layer, shapes)
+    tensors = call_names(layer)
     causal, scores = attention_options(layer)
     heads, dim = layer.weights["query/kernel"].shape[1:]
     shared = heads // layer.weights["key/kernel"].shape[1]
@@ -154,8 +149,7 @@ def attention(layer: Layer, shapes: list[Shape]) -> str:
     The scores are products, or sums over the features of tanh(query + key). A masked key's score is less by 1e9.
     """
     check_attention(layer, shapes)
-    given = attention_tensors(layer, shapes)
-    tensors = {name: f"x{i}" for i, name in enumerate(given)}
+    tensors = call_names(layer)
     causal, scores = attention_options(layer)
     q, v = tensors["query"], tensors["value"]
     k = tensors.get("key", v)
@@ -198,6 +192,6 @@ def attention(layer: Layer, shapes: list[Shape]) -> str:
 
 def check_attention(layer: Layer, shapes: list[Shape]) -> None:
     """Raises Refused for the calls of an attention layer without heads that can't be converted."""
-    given = attention_tensors(layer, shapes)
+    given = call_tensors(layer, shapes)
     if {len(given[name]) for name in ("query", "value", "key") if name in given} != {3}:
         raise Refused("its inputs are not all (batch, steps, features)")

@@ -44,6 +44,20 @@ def body(kind: str) -> Callable[[Body], Body]:
     return register
 
 
+def call_tensors(layer: Layer, shapes: list[Shape]) -> dict[str, Shape]:
+    """The shapes of a call's tensors by the names of its arguments (query, mask, state0, ...), in order.
+
+    Only of layers whose config has them: those that take more tensors than one, or lists of them.
+    """
+    return dict(zip(layer.config["call"]["tensors"], shapes, strict=True))
+
+
+def call_names(layer: Layer) -> dict[str, str]:
+    """What a body calls these tensors: x alone, or x0, x1, ..."""
+    tensors = layer.config["call"]["tensors"]
+    return {tensors[0]: "x"} if len(tensors) == 1 else {name: f"x{i}" for i, name in enumerate(tensors)}
+
+
 def number(name: str, value: float, like: str = "x") -> str:
     """A line that defines `name` as a scalar of the type of `like`."""
     return f"{name}_f = Constant <value_float = {_literal(value)}> ()\n{name} = CastLike({name}_f, {like})\n"

@@ -14,6 +14,26 @@ ACT_IN_TRAINING = (  # layers that compute another thing in training
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
 )
+DROPOUTS = ("dropout", "recurrent_dropout")  # options of attention and recurrent layers
+
+
+def dropout_of(config: Any) -> float:
+    """The largest dropout rate in a layer's config, those of the cells and layers within it too."""
+    if isinstance(config, list):
+        return max(map(dropout_of, config), default=0.0)
+    if not isinstance(config, dict):
+        return 0.0
+    own = [float(config.get(name) or 0.0) for name in DROPOUTS]
+    return max(*own, *map(dropout_of, config.values()))
+
+
+def without_dropout(config: Any) -> Any:
+    """The config with all these rates 0."""
+    if isinstance(config, list):
+        return [without_dropout(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {name: 0.0 if name in DROPOUTS else without_dropout(value) for name, value in config.items()}
 
 
 @dataclass(frozen=True)

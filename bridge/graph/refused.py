@@ -13,7 +13,6 @@ _FOREIGN = (
 _LABELS = (
     "it mixes the rows of a batch with their labels; do that where the data are read, and leave it out of the model"
 )
-_CELL = "a cell is one step of a recurrent layer, not a layer by itself; wrap it in RNN"
 
 REASONS: dict[str, str] = {
     **dict.fromkeys(("TextVectorization", "StringLookup", "Hashing", "HashedCrossing", "FeatureSpace"), TEXT),
@@ -31,13 +30,12 @@ REASONS |= dict.fromkeys(
         *("RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization"),
         *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
         *("Resizing", "Solarization"),
-        *("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"),
-        "TimeDistributed",
+        *("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed"),
     ),
     NOT_YET,
 )
-REASONS |= dict.fromkeys(("GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"), _CELL)
 
-# Traced as what they compute: Lambda only with --unsafe. InputLayer is an input; the others hold layers.
-SEEN_THROUGH = ("InputLayer", "Lambda", "Pipeline")
+# Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with
+# --unsafe. InputLayer is an input.
+SEEN_THROUGH = ("InputLayer", "Lambda", "Pipeline", "GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells")
 BASES = ("Layer", "Wrapper")  # no layers by themselves

@@ -17,7 +17,7 @@ def is_attention(layer: keras.Layer) -> bool:
 
 
 def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The call's arguments by name, those left out that are None or say that it is no training."""
+    """The call's arguments by name, without the training flag."""
     named = dict(inspect.signature(layer.call).bind(*args, **kwargs).arguments)
     named.pop("training", None)
     if type(layer).__name__ == "MultiHeadAttention":  # it looks at the mask that its query has, and at no other
@@ -26,18 +26,7 @@ def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any])
         masks = named.pop("mask", None) or []
         named = dict(zip(("query", "value", "key"), named.pop("inputs"), strict=False)) | named
         named |= dict(zip(("query_mask", "value_mask"), masks, strict=False))  # a key's own mask is not looked at
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def tensors(named: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """The tensors among the arguments, each by its argument's name."""
-    return {name: value for name, value in named.items() if tf.is_tensor(value)}
-
-
-def described(named: dict[str, Any]) -> dict[str, Any]:
-    """What a node's config says of its call: the names of its tensors, in order, and the other arguments."""
-    given = tensors(named)
-    return {"call": {"tensors": list(given)} | {name: value for name, value in named.items() if name not in given}}
+    return named
 
 
 def output_shapes(named: dict[str, Any], said: list[Any]) -> list[tuple[int | None, ...]]:

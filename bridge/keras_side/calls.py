@@ -1,61 +1,54 @@
-"""What a layer's call means where its config and its symbolic outputs don't tell: for the node that stands for it."""
+"""Calls of layers that take several tensors: which tensor is which argument, masks and states among them."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
+from bridge.graph.recurrent import RECURRENT
+from bridge.keras_side import attention, recurrent
+
+Named = dict[str, Any]
 
 
-def described(layer: keras.Layer, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What a node's config says besides the layer's own."""
-    if type(layer).__name__ == "ReversibleEmbedding":
-        return {"reverse": bool(kwargs.get("reverse", False))}
-    if type(layer).__name__ == "IntegerLookup":  # an adapted vocabulary is no part of its config
-        with tf.init_scope():
-            told: dict[str, Any] = {"vocabulary": [int(token) for token in layer.get_vocabulary(False)]}
-            if layer.output_mode == "tf_idf":
-                told["idf_weights"] = [float(weight) for weight in layer.idf_weights_const.numpy()]
-        return told
-    return {}
+def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Named | None:
+    """The call's arguments by name, those left out that are None or the training flag. None: the layer takes no names.
+
+    A mask is called mask or ..._mask, the state of a recurrent layer state0, state1, ...
+    """
+    if attention.is_attention(layer):
+        named = attention.arguments(layer, args, kwargs)
+    elif type(layer).__name__ in RECURRENT:
+        bound = dict(inspect.signature(layer.call).bind(*args, **kwargs).arguments)
+        named = {"sequences": bound["sequences"], "mask": bound.get("mask")}
+        named |= {f"state{i}": state for i, state in enumerate(keras.tree.flatten(bound.get("initial_state")))}
+    else:
+        return None
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def acting(layer: keras.Layer) -> keras.Layer:
-    """The layer whose activation and penalty follow the call: the wrapped one of a SpectralNormalization."""
-    return layer.layer if type(layer).__name__ == "SpectralNormalization" else layer
+def tensors(named: Named) -> dict[str, tf.Tensor]:
+    """The tensors among the arguments, each by its argument's name."""
+    return {name: value for name, value in named.items() if tf.is_tensor(value)}
 
 
-Spec = tuple[tuple[int | None, ...], str]  # shape and type
+def without_masks(named: Named) -> dict[str, tf.Tensor]:
+    return {name: value for name, value in tensors(named).items() if not name.endswith("mask")}
 
 
-def outputs(layer: keras.Layer, inputs: list[tf.Tensor], said: list[Spec]) -> list[Spec]:
-    """What comes out where what Keras says of symbolic tensors is not what it computes."""
-    kind, (shape, dtype) = type(layer).__name__, said[0]
-    if kind == "IntegerLookup" and layer.output_mode != "tf_idf":
-        return [(shape, "int64")]
-    if kind == "MelSpectrogram" and len(inputs[0].shape) == 2:
-        time = inputs[0].shape[-1]
-        centred = None if time is None else time + layer.fft_length // 2 * 2 - layer.fft_length
-        return [((*shape[:-1], None if centred is None else 1 + centred // layer.sequence_stride), dtype)]
-    return said
+def described(named: Named) -> Named:
+    """What a node's config says of its call: the names of its tensors, in order, and the other arguments."""
+    given = tensors(named)
+    return {"call": {"tensors": list(given)} | {name: value for name, value in named.items() if name not in given}}
 
 
-def pass_mask_on(layer: keras.Layer, x: tf.Tensor, y: tf.Tensor, config: dict[str, Any]) -> None:
-    """A ReversibleEmbedding sets its output's mask itself, in the call that a placeholder stands for."""
-    if type(layer).__name__ == "ReversibleEmbedding" and layer.mask_zero and not config["reverse"]:
-        keras.src.backend.set_keras_mask(y, keras.layers.Embedding.compute_mask(layer, x))
-
-
-def of_one_type(layer: keras.Layer, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-    """The inputs of a merge as Keras promotes them: whole numbers beside float32 become float32."""
-    types = {t.dtype for t in tensors}
-    if (
-        type(layer).__name__ not in MERGES
-        or tf.float32 not in types
-        or any(t.is_floating for t in types - {tf.float32})
-    ):
-        return tensors
-    return [t if t.dtype == tf.float32 else tf.cast(t, tf.float32) for t in tensors]
+def output_shapes(layer: keras.Layer, named: Named | None, said: list[Any]) -> list[tuple[int | None, ...]]:
+    """The shapes of the outputs, from the specs that Keras says they have."""
+    if named is not None and attention.is_attention(layer):
+        return attention.output_shapes(named, said)
+    if type(layer).__name__ in RECURRENT:
+        return recurrent.output_shapes(layer, said)
+    return [tuple(spec.shape) for spec in said]

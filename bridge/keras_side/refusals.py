@@ -8,7 +8,9 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES
+from bridge.graph.recurrent import RECURRENT
 from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
+from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
 _MASK_USERS = (  # the others only hand it on
@@ -63,6 +65,8 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if kind in SEEN_THROUGH:
         return None
+    if kind in RECURRENT and not recurrent.is_own(layer):
+        return None  # a cell of the user's own: it is traced as what it computes
     if kind not in BODIES:
         reason = REASONS.get(kind, NOT_YET)
         after = _behind(layer) if reason == TEXT else []

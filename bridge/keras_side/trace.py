@@ -26,8 +26,9 @@ from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
-from bridge.graph.layer import ACT_IN_TRAINING
-from bridge.keras_side import attention, calls
+from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
+from bridge.graph.recurrent import RECURRENT
+from bridge.keras_side import attention, calls, layer_facts, recurrent
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
 from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
@@ -153,21 +154,24 @@ class _Tracer:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
             return "the model makes this layer anew in each call; make it once"
-        if kwargs.get("training") and type(layer).__name__ in ACT_IN_TRAINING:
+        acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
+        if kwargs.get("training") and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
-        if attention.is_attention(layer):  # its masks are tensors like others, of any type
-            given = attention.tensors(attention.arguments(layer, args, kwargs))
-            args, kwargs = tuple(t for name, t in given.items() if not name.endswith("mask")), {}
+        named = calls.arguments(layer, args, kwargs)
+        if named is not None:  # its masks are tensors like others, of any type
+            args, kwargs = tuple(calls.without_masks(named).values()), {}
         mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
         kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
         takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
-        wrong = {t.dtype.name for t in calls.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
+        wrong = (
+            {t.dtype.name for t in layer_facts.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
+        )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if attention.is_attention(layer):
+        if named is not None:
             return None
         return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
 
@@ -175,27 +179,27 @@ class _Tracer:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
-        named = attention.arguments(layer, args, kwargs) if attention.is_attention(layer) else {}
+        named = calls.arguments(layer, args, kwargs)
         kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
-        special = calls.described(layer, kwargs)
+        special = layer_facts.described(layer, kwargs)
         embeds = kind == "Embedding" or (kind == "ReversibleEmbedding" and not special["reverse"])
         if embeds and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
-        tensors = calls.of_one_type(layer, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
-        if named:
-            tensors = list(attention.tensors(named).values())
+        tensors = layer_facts.of_one_type(layer, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
+        if named is not None:
+            tensors = list(calls.tensors(named).values())
         own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config() | (attention.described(named) if named else {}) | special),
+            config=_plain(layer.get_config() | (calls.described(named) if named is not None else {}) | special),
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
         fixed = None if training is None or isinstance(training, _Inference) else bool(training)
-        acting = calls.acting(layer)
+        acting = layer_facts.acting(layer)
         activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
         penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
@@ -209,16 +213,19 @@ class _Tracer:
         elif kind == "EinsumDense":
             shapes = [_einsum_shape(layer.equation, tuple(tensors[0].shape), listed[0].shape)]
         else:
-            shapes = attention.output_shapes(named, listed) if named else [spec.shape for spec in listed]
+            shapes = calls.output_shapes(layer, named, listed)
         outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
-        outputs = calls.outputs(layer, tensors, outputs)
+        outputs = layer_facts.outputs(layer, tensors, outputs)
         results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
-        if named:
+        if named is not None and attention.is_attention(layer):
             attention.pass_masks_on(layer, named, results)
         if len(results) > 1:
-            return tuple(results)
+            names = [name, *(f"{name}/{i}/penalized" for i in range(1, len(results)))]
+            if penalized:
+                results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
+            return keras.tree.pack_sequence_as(out, results)
         result = results[0]
-        calls.pass_mask_on(layer, args[0], result, special)
+        layer_facts.pass_mask_on(layer, tensors[0], result, special)
         if splits:
             result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(acting, path, result, name) if penalized else result
@@ -265,9 +272,12 @@ class _Tracer:
 
     def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
         """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
+        if type(layer).__name__ in RECURRENT:
+            found = recurrent.weights(layer)
+            return {word: v for word, v in found.items() if id(v) in self.found.weights}
         within = self._path(layer) + "/"
         inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
-        acting = calls.acting(layer)
+        acting = layer_facts.acting(layer)
         found: dict[str, Any] = {}
         for each in (*([acting] if acting is not layer else []), layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
@@ -294,8 +304,9 @@ def _as_constant(plain: Any) -> Any:
 
 
 def is_known(layer: keras.Layer) -> bool:
-    """Whether the layer is one of Keras's own (no subclass of one) and has a body."""
-    return is_built_in(layer) and type(layer).__name__ in BODIES
+    """Whether the layer is one of Keras's own (no subclass of one), as are the cells in it, and has a body."""
+    kind = type(layer).__name__
+    return is_built_in(layer) and kind in BODIES and (kind not in RECURRENT or recurrent.is_own(layer))
 
 
 def is_built_in(layer: keras.Layer) -> bool:

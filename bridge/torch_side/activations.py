@@ -10,7 +10,7 @@ from bridge.graph import Layer
 from bridge.graph.activations import activation_name
 from bridge.graph.layer import Shape
 from bridge.torch_side import functions
-from bridge.torch_side.modules import BoundedReLU, PReLU
+from bridge.torch_side.modules import Activated, BoundedReLU, PReLU
 from bridge.torch_side.part import New, Part, Take, rule
 
 
@@ -62,6 +62,12 @@ def activation_part(value: object, *, as_module: bool) -> Part:
     if as_module and found.module:
         return Part(found.module)
     return Part(call=found.source, functions=(found.function,) if found.function else ())
+
+
+def activation_module(name: str) -> New:
+    """An activation as a module, for modules that take one."""
+    found = ACTIVATIONS[name]
+    return found.module or New(Activated, found.function or functions.exponential)
 
 
 @rule("Activation")

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.graph import Layer
-from bridge.graph.attention import attention_options, attention_tensors, check_attention, check_heads
+from bridge.graph.attention import attention_options, check_attention, check_heads
+from bridge.graph.body import call_tensors
 from bridge.graph.layer import Shape
 from bridge.torch_side.part import New, Part, Take, rule
 
@@ -134,7 +135,7 @@ def multi_head_attention(layer: Layer, shapes: list[Shape]) -> Part:
 
 def _call(layer: Layer, shapes: list[Shape]) -> str:
     causal, scores = attention_options(layer)
-    names = attention_tensors(layer, shapes)
+    names = call_tensors(layer, shapes)
     given = [f"{{{i}}}" if name in ("query", "value") else f"{name}={{{i}}}" for i, name in enumerate(names)]
     given += [f"{word}=True" for word, wanted in (("causal", causal), ("scores", scores)) if wanted]
     return f"{{self}}({', '.join(given)})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -107,6 +109,20 @@ class BoundedReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kept = x if self.max_value is None else x.clamp(max=self.max_value)
         return torch.where(x > self.threshold, kept, self.negative_slope * (x - self.threshold))
+
+
+class Activated(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+    def extra_repr(self) -> str:
+        return self.function.__name__
 
 
 class Dropout(nn.Module):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,23 +29,29 @@ class New:
 
     @property
     def source(self) -> str:
-        """The expression that makes it; only literals can stand in it, so a model file can't bring code.
-
-        A module within it is another New.
-        """
+        """The expression that makes it, of literals and further New alone, so that a model file can't bring code."""
         listed = [_argument(a) for a in self.args] + [f"{k}={_argument(a)}" for k, a in self.kwargs.items()]
         prefix = "nn." if getattr(nn, self.kind.__name__, None) is self.kind else ""
         return f"{prefix}{self.kind.__name__}({', '.join(listed)})"
 
     @property
-    def kinds(self) -> list[type[nn.Module]]:
-        """Its class, and before it those of the modules within it."""
-        given = [*self.args, *self.kwargs.values()]
-        return [*(kind for a in given if isinstance(a, New) for kind in a.kinds), self.kind]
+    def things(self) -> list[Any]:
+        """The classes and functions that its source names."""
+        values = (*self.args, *self.kwargs.values())
+        given = [a for value in values for a in (value if isinstance(value, list) else [value])]
+        inner = [thing for a in given if isinstance(a, New) for thing in a.things]
+        return [*inner, *(a for a in given if inspect.isfunction(a)), self.kind]
 
 
 def _argument(value: Any) -> str:
-    return value.source if isinstance(value, New) else literal(value)
+    """A module, a list of modules, one of bridge's own functions, or a plain value as source."""
+    if isinstance(value, New):
+        return value.source
+    if inspect.isfunction(value):
+        return value.__name__
+    if isinstance(value, list):
+        return f"[{', '.join(map(_argument, value))}]"
+    return literal(value)
 
 
 def literal(value: Any) -> str:
@@ -73,19 +80,24 @@ class Take:
 
     An entry of axes may be several Keras axes that are one in torch, or none, which is an axis of length 1:
     ((2, 3), (), 0, 1) makes (height, width, in, multiplier) to (in * multiplier, 1, height, width).
+    gates: the last Keras axis is blocks of one length, a gate each; in torch they come in this order.
     """
 
     weight: str
     axes: Axes = None
+    gates: tuple[int, ...] | None = None
 
     def to_torch(self, array: np.ndarray) -> torch.Tensor:
-        moved = array.transpose(self._order(array.ndim)).reshape(self.shape(array.shape))
+        moved = _blocks(array, self.gates).transpose(self._order(array.ndim)).reshape(self.shape(array.shape))
         return torch.from_numpy(np.array(moved, order="C", copy=True))
 
     def to_keras(self, tensor: torch.Tensor, keras_shape: tuple[int, ...]) -> np.ndarray:
         order = self._order(len(keras_shape))
         array = tensor.detach().cpu().numpy().reshape([keras_shape[a] for a in order])
-        return np.array(array.transpose(np.argsort(order)), order="C", copy=None)  # a scalar gets no axis by this
+        array = array.transpose(np.argsort(order))
+        if self.gates is not None:
+            array = _blocks(array, tuple(map(int, np.argsort(self.gates))))
+        return np.array(array, order="C", copy=None)  # a scalar gets no axis by this
 
     def shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The torch tensor's shape."""
@@ -115,19 +127,30 @@ class Take:
         return [one for entry in listed for one in ([(a,) for a in _several(entry)] or [()])]
 
     def __str__(self) -> str:
-        if self.axes is None:
-            return "identity"
-        return "transpose" if self.axes == (1, 0) else f"permute {self.axes}"
+        move = {None: "identity", (1, 0): "transpose"}.get(self.axes, f"permute {self.axes}")
+        return move if self.gates is None else f"{move}, gates {self.gates}"
 
     @classmethod
     def named(cls, weight: str, move: str) -> Take:
         """The Take that str() calls `move`; ValueError if none is. `fits` tells whether a weight has these axes."""
+        move, _, order = move.partition(", gates ")
+        if order:
+            if not re.fullmatch(r"\(\d(, \d)+\)", order):
+                raise ValueError(f"unknown order of gates {order!r}")
+            return replace(cls.named(weight, move), gates=ast.literal_eval(order))
         if move in ("identity", "transpose"):
             return cls(weight, None if move == "identity" else (1, 0))
         entry = r"(\d+|\(\)|\(\d+(, \d+)+\))"
         if not re.fullmatch(rf"permute \({entry}(,|(, {entry})+)\)", move):
             raise ValueError(f"unknown move {move!r}")
         return cls(weight, ast.literal_eval(move.removeprefix("permute ")))
+
+
+def _blocks(array: np.ndarray, order: tuple[int, ...] | None) -> np.ndarray:
+    """The array with the blocks of its last axis in another order."""
+    if order is None:
+        return array
+    return np.concatenate([np.split(array, len(order), -1)[i] for i in order], -1)
 
 
 def _several(entry: int | tuple[int, ...]) -> tuple[int, ...]:

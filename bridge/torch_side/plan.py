@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import nn
@@ -12,7 +12,7 @@ from torch import nn
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Refused, Weight
 from bridge.graph.body import UNREADABLE
-from bridge.graph.layer import ACT_IN_TRAINING
+from bridge.graph.layer import ACT_IN_TRAINING, without_dropout
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
     attention,
@@ -21,6 +21,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     embedding,
     normalization,
     pooling,
+    recurrent,
     rules,
     spatial,
     spectral,
@@ -139,7 +140,8 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
         part = RULES[node.kind](node.layer, [])
         return Step(node, part, names.of(f"{node.name}_penalty" if node.is_split else node.name))
     shapes = [graph.values[name].shape or () for name in node.tensors]
-    part = RULES[node.kind](node.layer, shapes)
+    layer = node.layer if node.training is not False else replace(node.layer, config=without_dropout(node.layer.config))
+    part = RULES[node.kind](layer, shapes)
     if part.module is not None and node.training is not None:
         part = _with_fixed_mode(node, part)
     if part.module is None:

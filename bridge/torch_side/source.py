@@ -10,8 +10,6 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass
 
-from torch import nn
-
 from bridge.graph import Node, Refused
 from bridge.graph.activations import final_word
 from bridge.torch_side.part import literal
@@ -47,7 +45,7 @@ def class_name(plan: Plan) -> str:
 
 def plan_names(plan: Plan) -> set[str]:
     """The names of classes and functions that the source brings along."""
-    own = {kind.__name__ for part in plan.modules.values() if part.module for kind in part.module.kinds}
+    own = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
     return own | {f.__name__ for step in plan.steps for f in step.part.functions} | _RESERVED
 
 
@@ -146,7 +144,7 @@ def own_things(plan: Plan) -> list[object]:
     wanted: list[object] = []
     for part in [*plan.modules.values(), *(step.part for step in plan.steps)]:
         if part.module is not None:
-            wanted += [kind for kind in part.module.kinds if getattr(nn, kind.__name__, None) is not kind]
+            wanted += [thing for thing in part.module.things if not thing.__module__.startswith("torch.")]
         wanted += part.functions
     wanted += [f for term in penalty_terms(plan) for f in term.functions]
     wanted += [f for line in constraint_lines(plan) for f in line.functions]

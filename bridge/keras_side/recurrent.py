@@ -1,0 +1,58 @@
+"""Recurrent Keras layers: the variables of their cells, and which of them can be a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from bridge.graph.recurrent import CELLS
+
+
+def is_own(layer: keras.Layer) -> bool:
+    """Whether a node can say it all: its cells are Keras's own, and no layer in it has a penalty of its own.
+
+    Others are traced as what they compute.
+    """
+    if isinstance(layer, keras.layers.Bidirectional):
+        sides = (layer.forward_layer, layer.backward_layer)
+        if not all(_is_built_in(side) and side.activity_regularizer is None for side in sides):
+            return False
+    return all(_is_built_in(cell) and type(cell).__name__ in CELLS for _, cell in _cells(layer, ""))
+
+
+def _is_built_in(layer: keras.Layer) -> bool:
+    return type(layer).__module__.startswith("keras.src.layers.")
+
+
+def weights(layer: keras.Layer) -> dict[str, Any]:
+    """The variables of a recurrent layer's cells by bridge.graph.recurrent's words for them: forward/cell0/kernel."""
+    return {
+        f"{prefix}{variable.name}": variable
+        for prefix, cell in _cells(layer, "")
+        for variable in cell._trainable_variables
+    }
+
+
+def output_shapes(layer: keras.Layer, said: list[Any]) -> list[tuple[int | None, ...]]:
+    """The shapes of the outputs. Of its backward layer a Bidirectional one says that it is like the forward layer."""
+    shapes = [tuple(spec.shape) for spec in said]
+    if not isinstance(layer, keras.layers.Bidirectional):
+        return shapes
+    sides = (layer.forward_layer, layer.backward_layer)
+    units = [[cell.units for _, cell in _cells(side, "")][-1] for side in sides]
+    units = [sum(units)] if layer.merge_mode == "concat" else units[:1] if layer.merge_mode else units
+    states = [size for side in sides for size in keras.tree.flatten(side.state_size)] if layer.return_state else []
+    return [*((*shapes[0][:-1], size) for size in units), *((shapes[0][0], size) for size in states)]
+
+
+def _cells(layer: keras.Layer, prefix: str) -> Iterator[tuple[str, keras.Layer]]:
+    if isinstance(layer, keras.layers.Bidirectional):
+        for side, inner in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
+            yield from _cells(inner, f"{prefix}{side}/")
+    elif isinstance(getattr(layer, "cell", None), keras.layers.StackedRNNCells):
+        for i, cell in enumerate(layer.cell.cells):
+            yield f"{prefix}cell{i}/", cell
+    else:
+        yield prefix, getattr(layer, "cell", layer)
