@@ -130,3 +130,27 @@ def spectrogram_with_channels_in_front():
 
     layer = layers.STFTSpectrogram(frame_length=4, data_format="channels_first", name="sound")
     return keras.Sequential([keras.Input((2, 20)), layer])
+
+
+@model()
+def lambda_layers():
+    """Traced operator by operator: by a file they get here with --unsafe alone."""
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((4,))
+    h = layers.Dense(4, name="first")(x)
+    h = layers.Lambda(lambda t, power: ops.abs(t) ** power + t, arguments={"power": 2.0}, name="powers")(h)
+    halves = layers.Lambda(lambda t: (t[:, :2], t[:, 2:]), output_shape=[(2,), (2,)], name="halves")(h)
+    return keras.Model(x, layers.Dense(3, name="last")(layers.Multiply()(list(halves))))
+
+
+@model(refused=r"hidden \(Dense\): the model makes this layer anew in each call|hidden \(Dense\)")
+def lambda_that_hides_a_layer():
+    import keras
+    from keras import layers
+
+    hidden = layers.Dense(4, name="hidden")
+    hidden.build((None, 4))
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Lambda(lambda t: hidden(t), output_shape=(4,), name="wrapper")(x))

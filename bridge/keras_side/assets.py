@@ -18,7 +18,11 @@ def fill(model: keras.Model, assets: dict[str, bytes], file: str) -> None:
     """Gives each adapted lookup layer its vocabulary. Raises BridgeError for texts that are none, or of no layer."""
     left = dict(assets)
     for place, item, label in tree.homes(model):
-        text = left.pop(f"assets/{place}/{VOCABULARY}", None)
+        if not isinstance(item, IndexLookup | keras.layers.TextVectorization):
+            continue
+        text = left.pop(
+            f"assets/{place}/{VOCABULARY}", None
+        )  # of a TextVectorization it is its inner lookup's once more
         if text is not None and isinstance(item, IndexLookup) and item.input_vocabulary is None:
             _set(item, _parsed(item, text, f"{file}: {label}"), f"{file}: {label}")
     if left:
