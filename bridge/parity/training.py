@@ -15,6 +15,7 @@ from bridge.errors import BridgeError
 from bridge.folder import read_graph, refuse_own_module
 from bridge.graph import Graph, Weight
 from bridge.graph.activations import final_word
+from bridge.graph.layer import dropout_of
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source, listed
@@ -180,6 +181,8 @@ def refuse_random_layers(graph: Graph, name: str) -> None:
         rate = next((k for k in _RANDOM if isinstance(config.get(k), int | float) and config[k] > 0), None)
         if rate is not None:
             found[f"{node.layer} has {rate} {config[rate]:g}"] = None
+        elif within := dropout_of(config):
+            found[f"{node.layer} has dropout {within:g} within"] = None
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise BridgeError(

@@ -21,6 +21,7 @@ from bridge.torch_side.modules_recurrent import (
     flat_states,
     flat_weights,
     merged,
+    one_way,
     run_kept,
     with_states,
 )
@@ -64,7 +65,7 @@ for kind in RECURRENT:
 
 
 def _functions() -> tuple[Any, ...]:
-    return (flat_weights, run_kept, flat_states, with_states, merged, both_ways)
+    return (flat_weights, one_way, run_kept, flat_states, with_states, merged, both_ways)
 
 
 def _call(module: str, run: Run, x: str, mask: str | None, states: list[str]) -> str:
