@@ -123,7 +123,7 @@ def text_lookup():
     return keras.Model(x, layers.Dense(2, name="out")(layers.Add()(both)))
 
 
-@model(refused=r"sound \(STFTSpectrogram\): its option data_format='channels_first', which TensorFlow can't compute")
+@model(refused=r"sound \(STFTSpectrogram\): its option data_format='channels_first' is not supported")
 def spectrogram_with_channels_in_front():
     import keras
     from keras import layers

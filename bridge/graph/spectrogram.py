@@ -6,6 +6,7 @@ import math
 
 from bridge.graph.body import Refused, body, integers, number, numbers
 from bridge.graph.layer import Layer, Shape
+from bridge.graph.layers import refuse_option
 
 EPSILON = 1e-7  # keras.config.epsilon(), which the layers take their least values from
 _MEL_Q, _MEL_BREAK = 1127.0, 700.0  # mel(f) = Q log(1 + f / BREAK)
@@ -46,9 +47,8 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> str:
 
 
 def stft_channels(layer: Layer, shape: Shape) -> int:
-    """How many channels the signal has. Raises Refused for what TensorFlow does not compute or a body can't say."""
-    if layer.config["data_format"] != "channels_last":
-        raise Refused("its option data_format='channels_first', which TensorFlow can't compute on a CPU")
+    """How many channels the signal has. Raises Refused for what is not done."""
+    refuse_option(layer, data_format="channels_last")
     if len(shape) != 3 or shape[2] is None:
         raise Refused("its input is not (batch, time, channels) with a fixed number of channels")
     return shape[2]

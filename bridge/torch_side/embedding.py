@@ -84,7 +84,7 @@ def embedding(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(nn.Embedding, *layer.weights["embeddings"].shape), {"weight": Take("embeddings")})
 
 
-@rule("ReversibleEmbedding")
+@rule("ReversibleEmbedding", note="both directions, tied and untied")
 def reversible_embedding(layer: Layer, shapes: list[Shape]) -> Part:
     options: dict[str, float | bool] = {}
     weights = {"weight": Take("embeddings")}
@@ -97,7 +97,7 @@ def reversible_embedding(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(module, weights, "{self}({0}, reverse=True)" if layer.config["reverse"] else "{self}({0})")
 
 
-@rule("IntegerLookup")
+@rule("IntegerLookup", note="vocabularies given or adapted; `num_oov_indices=0` and farmhash are refused")
 def integer_lookup(layer: Layer, shapes: list[Shape]) -> Part:
     table, mode = table_of(layer), str(layer.config["output_mode"])
     options: dict[str, int] = {"default": table.default}

@@ -175,10 +175,11 @@ class Part:
 
 Rule = Callable[[Layer, list[Shape]], Part]
 RULES: dict[str, Rule] = {}
+NOTES: dict[str, str] = {}  # what README's table says of a layer besides
 
 
-def rule(kind: str) -> Callable[[Rule], Rule]:
-    """Registers the torch rule of a Keras layer class.
+def rule(kind: str, note: str = "") -> Callable[[Rule], Rule]:
+    """Registers the torch rule of a Keras layer class. note: what users need to know of it, for README's table.
 
     The function gets the layer and its tensor inputs' shapes (axis 0 is the batch); it raises Refused when it must.
     """
@@ -187,6 +188,8 @@ def rule(kind: str) -> Callable[[Rule], Rule]:
         if kind in RULES:
             raise ValueError(f"{kind} has two rules: {RULES[kind].__name__} and {function.__name__}")
         RULES[kind] = function
+        if note:
+            NOTES[kind] = note
         return function
 
     return register

@@ -60,7 +60,7 @@ class SpectralNormalization(nn.Module):
         weight.div_(torch.where(some, norm, torch.ones_like(norm)))
 
 
-@rule("SpectralNormalization")
+@rule("SpectralNormalization", note="around a layer with a kernel; acts in training, as in Keras")
 def spectral_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     inner = wrapped(layer)
     part = RULES[inner.kind](inner, shapes)
