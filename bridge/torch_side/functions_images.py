@@ -1,4 +1,4 @@
-"""What the layers on images need and torch has no word for. Channels are in front; all but `auto_contrast` rely on it."""
+"""What the layers on images need and torch has no word for. Channels are in front, but for `auto_contrast`."""
 
 from __future__ import annotations
 
