@@ -3,30 +3,6 @@
 from model_case import model
 
 
-@model(refused=r"norm \(BatchNormalization\): .*mask")
-def mask_into_batch_normalization():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 4)), layers.Masking(), layers.BatchNormalization(name="norm")])
-
-
-@model(refused=r"soft \(Softmax\): .*mask")
-def mask_into_softmax():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 3)), layers.Masking(), layers.Softmax(axis=1, name="soft")])
-
-
-def _mask_into(kind):
-    import keras
-    from keras import layers
-
-    x = keras.Input((3, 4))
-    return keras.Model(x, getattr(layers, kind)(name="merge")([layers.Dense(4)(x), layers.Masking()(x)]))
-
-
 @model(refused=r"leaky \(LeakyReLU\): its input is int32")
 def integers_into_an_activation():
     import keras
@@ -52,29 +28,26 @@ def an_activity_regularizer_of_the_users_own():
     return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
 
 
-@model(refused=r"merge \(Multiply\): .*mask")
-def mask_into_multiply():
-    return _mask_into("Multiply")
-
-
-@model(refused=r"merge \(Maximum\): .*mask")
-def mask_into_maximum():
-    return _mask_into("Maximum")
-
-
-@model(refused=r"merge \(Minimum\): .*mask")
-def mask_into_minimum():
-    return _mask_into("Minimum")
-
-
-@model(refused=r"mixed_float16")
-def mixed_precision():
+def _of_precision(policy):
     import keras
     from keras import layers
 
-    return keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="half", dtype="mixed_float16"), layers.Dense(2, dtype="float32")]
-    )
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, name="half", dtype=policy), layers.Dense(2)])
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float16'")
+def half_precision():
+    return _of_precision("float16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'bfloat16'")
+def brain_precision():
+    return _of_precision("bfloat16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float64'")
+def double_precision():
+    return _of_precision("float64")
 
 
 @model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")

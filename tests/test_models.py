@@ -9,7 +9,7 @@ import torch
 from model_cases import MODELS
 from recording import named, tensors
 
-from bridge.graph import lacks
+from bridge.graph import notes_of
 from bridge.torch_side.build import arrays_from, plan_of
 from bridge.torch_side.modules import BatchNorm
 from bridge.torch_side.run import run
@@ -163,6 +163,7 @@ def test_a_mask_at_the_output_is_told(recorded):
 
 
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+COMPILED += ["time_distributed_network_of_any_length", "masked_images_into_a_convolutional_lstm", "masks_into_multiply"]
 
 
 @pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])
@@ -195,8 +196,8 @@ def test_a_model_that_takes_bytes_is_computed_in_float64(name, recorded):
 
 
 def test_what_training_lacks_is_told_of_calls_that_train(recorded):
-    assert lacks(recorded(MODELS["augmentation_that_does_nothing"]).graph) == ()
-    (line,) = lacks(recorded(MODELS["images_changed_in_training"]).graph)
+    assert notes_of(recorded(MODELS["augmentation_that_does_nothing"]).graph) == ()
+    (line,) = notes_of(recorded(MODELS["images_changed_in_training"]).graph)
     assert line.startswith("Training in torch will lack pipe/hue (RandomHue), which in Keras's training")
 
 

@@ -40,7 +40,7 @@ ACT_IN_TRAINING = (  # layers that compute another thing in training
     *LACKED,
     "BatchNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth"),
 )
 DROPOUTS = ("dropout", "recurrent_dropout")  # options of attention and recurrent layers
 
@@ -123,7 +123,7 @@ class Node:
 
     @property
     def is_split(self) -> bool:
-        """Whether this is only a layer's activation or activity penalty, split off into a node of its own."""
+        """Whether this is a part of a layer alone: its activation or activity penalty, the merging of its steps."""
         return bool(self.attributes.get("split"))
 
     def __str__(self) -> str:

@@ -15,10 +15,13 @@ from bridge.graph.space import Pads, onnx_pads, rank_of, space, spatial_axes
 @body("ZeroPadding3D")
 def zero_padding(layer: Layer, shapes: list[Shape]) -> str:
     space(layer, shapes[0])  # refuses another rank
+    padding = dict(zip(spatial_axes(layer), pairs(layer, "padding"), strict=True))
+    axes = range(len(shapes[0]))
     # With its axes named, ONNX Runtime 1.31 does not merge the Pad into a MaxPool, which would make -inf of the zeros.
+    # All of them, because it takes pads to be those of all axes when it moves a Transpose past the Pad.
     return (
-        integers("pads", onnx_pads(pairs(layer, "padding")))
-        + integers("axes", spatial_axes(layer))
+        integers("pads", onnx_pads(padding.get(axis, (0, 0)) for axis in axes))
+        + integers("axes", axes)
         + number("zero", 0)
         + "y = Pad(x, pads, zero, axes)"
     )

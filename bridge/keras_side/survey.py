@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from bridge.errors import BridgeError
-from bridge.graph import lacks
+from bridge.graph import notes_of
 from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -31,7 +32,8 @@ def survey(source: Source) -> dict[str, Any]:
     """
     model = load(source)
     found = names(model)
-    lines = refusals(model, found)
+    with in_float32(model):
+        lines = refusals(model, found)
     inputs: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
     notes: tuple[str, ...] = ()
@@ -40,7 +42,7 @@ def survey(source: Source) -> dict[str, Any]:
         if not lines:  # then the trace is the proof, and knows what each output is
             graph = trace(model)
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
-            notes = lacks(graph)
+            notes = notes_of(graph)
     except BridgeError as error:
         lines = lines or [str(error)]
     return {
