@@ -21,6 +21,7 @@ LAYERS = {
     "dropped": {"first": dense(6, 5), "last": dense(5, 3)},
     "two_outputs": {"first": dense(6, 5), "last": dense(5, 3), "value": dense(5, 1)},
     "equalized": {"first": dense(6, 6)},
+    "hued": {"first": dense(12, 2)},
 }
 
 

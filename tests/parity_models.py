@@ -40,3 +40,8 @@ def equalized():
     steps = layers.Reshape((6, 1, 1), name="steps")(layers.Dense(6, name="first")(x))
     equalize = layers.ContrastLimitedAdaptiveHistogramEqualization
     return keras.Model(x, equalize(name="second")(equalize(name="once")(steps)))
+
+
+def hued():
+    steps = [layers.RandomFlip(name="flip"), layers.RandomHue(0.2, name="hue"), layers.Flatten()]
+    return keras.Sequential([keras.Input((2, 2, 3)), *steps, layers.Dense(2, name="first")])

@@ -112,6 +112,17 @@ def test_every_refusal_is_listed_at_once(tmp_path):
     assert found.convert == []
 
 
+def test_what_training_will_lack_in_torch_is_told_of_every_format(tmp_path):
+    weights, arch = write_h5(tmp_path / "hued.h5", LAYERS["hued"]), f"{MODELS}:hued"
+    line = "Training in torch will lack hue (RandomHue), which in Keras's training changes the hue of the images."
+    assert inspect(weights, arch=arch).notes == [line]
+    assert keras2torch(weights, tmp_path / "out", arch=arch).notes == (line,)
+    assert inspect(tmp_path / "out").notes == inspect(tmp_path / "out" / "model.onnx").notes == [line]
+    assert line in CliRunner().invoke(cli, ["inspect", str(tmp_path / "out")]).stdout.splitlines()
+    arguments = [str(weights), "--arch", arch, "-o", str(tmp_path / "again")]
+    assert CliRunner().invoke(cli, ["convert", "keras2torch", *arguments]).stdout.splitlines()[-1] == line
+
+
 def test_classes_that_are_not_keras_own_are_all_refused_by_name(files, tmp_path):
     with zipfile.ZipFile(files / "model.keras") as old, zipfile.ZipFile(tmp_path / "own.keras", "w") as new:
         for name in old.namelist():

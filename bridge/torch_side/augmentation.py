@@ -9,7 +9,8 @@ from torch import nn
 from bridge.graph import Layer
 from bridge.graph.augmentation import contrast_range
 from bridge.graph.layer import LACKED, Shape
-from bridge.torch_side.modules_augmentation import (
+from bridge.torch_side.functions_images import auto_contrast, bilinear, drawn, transformed
+from bridge.torch_side.modules_images import (
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -17,11 +18,7 @@ from bridge.torch_side.modules_augmentation import (
     RandomRotation,
     RandomTranslation,
     RandomZoom,
-    auto_contrast,
-    drawn,
-    transformed,
 )
-from bridge.torch_side.modules_resize import bilinear
 from bridge.torch_side.part import New, Part, rule
 from bridge.torch_side.space import channels_first_call, unless
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from bridge.graph import Layer
+from bridge.graph.interpolation import Resize as Resized
+from bridge.graph.interpolation import exact_scales
 from bridge.graph.layer import Shape
-from bridge.graph.resize import Resize as Resized
-from bridge.graph.resize import center_crop_of, exact_scales, resizing_of, up_sampling_of
-from bridge.torch_side.modules_resize import Resize, bilinear, nearest, resize_weights, stretched
+from bridge.graph.resize import center_crop_of, resizing_of, up_sampling_of
+from bridge.torch_side.functions_images import bilinear, nearest, resize_weights, stretched
+from bridge.torch_side.modules_images import Resize
 from bridge.torch_side.part import New, Part, literal, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, unless
 

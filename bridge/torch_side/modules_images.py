@@ -1,77 +1,48 @@
-"""Modules that change images in training as Keras's layers do; channels are in front. Each stands alone."""
+"""Modules that resize images, and that change them in training as Keras's layers do; channels are in front."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from bridge.torch_side.modules_resize import bilinear
+from bridge.torch_side.functions_images import bilinear, drawn, resize_weights, transformed
 
 
-def auto_contrast(x: Tensor, low: float, high: float) -> Tensor:
-    """Images whose values lie between low and high, spread over all of that range, along axes 1 and 2.
+class Resize(nn.Module):
+    """Images, channels in front, of another size: a sum along the height and one along the width.
 
-    An image whose values are all the same stays as it is.
+    size: the new height and width; or factors: how many times longer each becomes. old: the size of the images, where
+    it is always the same: then the weights are computed once.
     """
-    shares = x if (low, high) == (0, 255) else (x - low) / (high - low) * 255
-    least, largest = shares.amin((1, 2), keepdim=True), shares.amax((1, 2), keepdim=True)
-    flat = largest == least
-    scale = 255 / (largest - least).masked_fill(flat, 255)
-    y = (shares * scale - least * scale).clamp(0, 255)
-    return x.where(flat, y if (low, high) == (0, 255) else y / 255 * (high - low) + low)
 
+    def __init__(
+        self,
+        method: str,
+        size: tuple[int, int] | None = None,
+        factors: tuple[int, int] = (1, 1),
+        old: tuple[int, int] | None = None,
+        antialias: bool = False,
+    ):
+        super().__init__()
+        self.method, self.size, self.factors, self.antialias = method, size, factors, antialias
+        self.rows: Tensor | None
+        self.columns: Tensor | None
+        rows, columns = (None, None) if old is None else self.weights(old)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
 
-def drawn(x: Tensor, low: float, high: float) -> Tensor:
-    """A number between low and high for each image of x, (batch, 1)."""
-    return torch.rand(x.shape[0], 1, dtype=x.dtype, device=x.device) * (high - low) + low
+    def weights(self, old: tuple[int, int]) -> list[Tensor]:
+        new = self.size or tuple(length * factor for length, factor in zip(old, self.factors, strict=True))
+        return [resize_weights(a, b, self.method, self.antialias) for a, b in zip(old, new, strict=True)]
 
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.rows, self.columns
+        if rows is None or columns is None:
+            rows, columns = (w.to(x) for w in self.weights((x.shape[2], x.shape[3])))
+        return rows @ x @ columns.T
 
-def filled_places(places: Tensor, length: int, fill_mode: str) -> Tensor:
-    """Places on an axis, those outside of it brought inside as TensorFlow does; "constant" leaves them outside."""
-    if fill_mode == "constant":
-        return places
-    if length > 1 and fill_mode == "reflect":
-        twice = 2 * length
-        below = places + twice * (-places / twice).trunc()
-        below = torch.where(below < -length, below + twice, -below - 1)
-        above = places - twice * (places / twice).trunc()
-        above = torch.where(above >= length, twice - above - 1, above)
-        places = torch.where(places < 0, below, torch.where(places > length - 1, above, places))
-    elif length > 1 and fill_mode == "wrap":
-        below = places + length * ((-places / (length - 1)).trunc() + 1)
-        above = places - length * (places / (length - 1)).trunc()
-        places = torch.where(places < 0, below, torch.where(places > length - 1, above, places))
-    return places.clamp(0, length - 1)
-
-
-def pixels(x: Tensor, rows: Tensor, columns: Tensor, fill_value: float) -> Tensor:
-    """The pixels of x at rows and columns, (batch, height, width) each; `fill_value` outside of the images."""
-    height, width = x.shape[2:]
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    index = rows.clamp(0, height - 1).long() * width + columns.clamp(0, width - 1).long()
-    found = x.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, x.shape[1], -1)).view(x.shape)
-    return torch.where(within[:, None], found, fill_value)
-
-
-def transformed(x: Tensor, matrix: list[Tensor], fill_mode: str, interpolation: str, fill_value: float) -> Tensor:
-    """Images sampled where `matrix` says, two rows of three numbers, (batch, 1) each, for (column, row, 1).
-
-    Source: TensorFlow's ImageProjectiveTransformV3.
-    """
-    height, width = x.shape[2:]
-    down = torch.arange(height, dtype=x.dtype, device=x.device)[:, None]
-    across = torch.arange(width, dtype=x.dtype, device=x.device)
-    a0, a1, a2, b0, b1, b2 = (number[..., None] for number in matrix)
-    columns = filled_places(a0 * across + a1 * down + a2, width, fill_mode)
-    rows = filled_places(b0 * across + b1 * down + b2, height, fill_mode)
-    if interpolation == "nearest":
-        rows, columns = (torch.where(p < 0, (p - 0.5).ceil(), (p + 0.5).floor()) for p in (rows, columns))
-        return pixels(x, rows, columns, fill_value)
-    top, left = rows.floor(), columns.floor()
-    right, low = (columns - left)[:, None], (rows - top)[:, None]
-    upper = (1 - right) * pixels(x, top, left, fill_value) + right * pixels(x, top, left + 1, fill_value)
-    lower = (1 - right) * pixels(x, top + 1, left, fill_value) + right * pixels(x, top + 1, left + 1, fill_value)
-    return (1 - low) * upper + low * lower
+    def extra_repr(self) -> str:
+        return f"{self.method!r}, size={self.size}, factors={self.factors}, antialias={self.antialias}"
 
 
 class RandomFlip(nn.Module):
