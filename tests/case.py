@@ -16,6 +16,7 @@ class Case:
     named: the arguments that the inputs are, one each, for a layer that takes them by name; the first input is
         those that are left, and those called ..._mask are truth values. call: the call's other arguments.
     random: drops or adds noise in training, so that only its statistics can be compared there.
+    image: what training does to one random image in so many rows is recorded, and not to a constant.
     looser: the tolerance for outputs where 1e-6 of the scale can't be had, with its reason.
     no_reference: why onnx's reference evaluator isn't asked (ONNX Runtime always is).
     """
@@ -30,6 +31,7 @@ class Case:
     named: tuple[str, ...] = ()
     call: dict[str, Any] = field(default_factory=dict)
     random: bool = False
+    image: int = 0
     looser: tuple[float, str] | None = None
     no_reference: str = ""
 

@@ -44,6 +44,11 @@ def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
     return node
 
 
+def as_where(context: Any, node: Any, name: str, args: Any) -> None:
+    """TensorFlow's choice as ONNX's; tf2onnx multiplies with 0 and 1 instead, and 0 times infinity is NaN."""
+    node.type = "Where"
+
+
 def fill(
     graph: Graph, proto: onnx.ModelProto, calls: list[Call], rename: dict[str, str], output_names: list[str]
 ) -> None:

@@ -16,7 +16,7 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
-from bridge.keras_side.nodes import as_placeholder
+from bridge.keras_side.nodes import as_placeholder, as_where
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
@@ -25,9 +25,8 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
     """The function as tf2onnx writes it, layers' placeholders left as they are."""
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
     with _quickly():
-        proto, _ = tf2onnx.convert.from_function(
-            function, specs, opset=OPSET, custom_op_handlers={"PyFunc": (as_placeholder, [])}
-        )
+        handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
+        proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
     return proto
 
 

@@ -7,6 +7,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
@@ -36,14 +37,18 @@ def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dic
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
-        outputs = model(*args, training=False, **kwargs)
+        with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
+            outputs = model(*args, training=False, **kwargs)
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
 def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:
-    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`).
+
+    Not the layers within a TimeDistributed: Keras calls them for each step.
+    """
     with in_float32(model):
         return _run_layers(model, inputs, double)
 
@@ -55,16 +60,20 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool)
     seen: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
     plain = keras.Layer.__call__
+    around: list[keras.Layer] = []
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        around.append(layer)
         result = plain(layer, *args, **kwargs)
+        around.pop()
         path = found.get(id(layer))
-        if path and hasattr(result, "shape"):
+        by_steps = any(isinstance(outer, keras.layers.TimeDistributed) for outer in around)
+        if path and hasattr(result, "shape") and not by_steps:
             count[path] = count.get(path, 0) + 1
             seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
         return result
 
-    with mock.patch.object(keras.Layer, "__call__", call):
+    with mock.patch.object(keras.Layer, "__call__", call), TFGraphScope():
         expected, arrange = signature(model)
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name]) for v in expected])
         outputs = model(*args, training=False, **kwargs)

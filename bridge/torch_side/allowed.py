@@ -11,7 +11,7 @@ import functools
 import inspect
 import re
 
-from bridge.torch_side import activations, operator_form, penalties, plan, source, space
+from bridge.torch_side import activations, operator_form, penalties, plan, sizes, source, space
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES
 
@@ -83,7 +83,7 @@ def _dotted(node: ast.expr) -> str | None:
 def _text() -> str:
     """Everything that writes a line of a model's source."""
     writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
-    own = (activations, operator_form, penalties, plan, source, space)
+    own = (activations, operator_form, penalties, plan, sizes, source, space)
     return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 
 

@@ -99,41 +99,50 @@ def flat_weights(rnn: nn.RNNBase, bias: str) -> list[Tensor]:
 def run_kept(
     rnn: nn.RNNBase, operator: Callable[..., Any], weights: list[Tensor], x: Tensor, hx: State, mask: Tensor | None
 ) -> tuple[Tensor, State]:
-    """Runs one of torch's operators over the steps that the mask keeps, each row's in order."""
+    """Runs one of torch's operators, with a mask over the kept steps alone."""
     if rnn.training and rnn.input_dropout:
         x = x * F.dropout(torch.ones_like(x[:, :1]), rnn.input_dropout)
-    sides, biased = 1 + rnn.bidirectional, len(weights) % 4 == 0 and len(weights) // 4 == 1 + rnn.bidirectional
-    zeros = x.new_zeros(sides, len(x), rnn.hidden_size)
-    begin = ((zeros, zeros) if operator is torch.lstm else zeros) if hx is None else hx
+    sides = 1 + rnn.bidirectional
+    size = len(weights) // sides  # 4 with biases, 2 without
+    begin = hx if isinstance(hx, tuple) else (hx,) if hx is not None else None
+    if begin is None:
+        begin = (x.new_zeros(sides, len(x), rnn.hidden_size),) * (2 if operator is torch.lstm else 1)
     if mask is None:
-        y, *after = operator(x, begin, weights, biased, 1, 0.0, rnn.training, rnn.bidirectional, True)
-        return y, tuple(after) if operator is torch.lstm else after[0]
+        first = begin if len(begin) > 1 else begin[0]
+        y, *after = operator(x, first, weights, size == 4, 1, 0.0, rnn.training, rnn.bidirectional, True)
+    else:
+        runs = []
+        for side in range(sides):
+            own, first = weights[side * size : side * size + size], [state[side : side + 1] for state in begin]
+            given = (x.flip(1), mask.flip(1)) if side else (x, mask)
+            runs.append(one_way(operator, own, *given, first, rnn.training))
+        y = runs[0][0] if sides == 1 else torch.cat([runs[0][0], runs[1][0].flip(1)], -1)
+        after = [torch.cat(states) for states in zip(*(run[1] for run in runs), strict=True)]
+    return y, tuple(after) if len(after) > 1 else after[0]
+
+
+def one_way(
+    operator: Callable[..., Any], weights: list[Tensor], x: Tensor, mask: Tensor, begin: list[Tensor], training: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """One direction over the steps that the mask keeps: they are moved to the front of their row and back after.
+
+    The steps that then come last hold an LSTM's carry: a further feature, 1 there, shuts its input gate and opens its
+    forget gate.
+    """
     mask = mask.bool()
-    count = mask.sum(1)
     order = (~mask).byte().sort(dim=1, stable=True).indices.unsqueeze(-1)
-    packed = nn.utils.rnn.pack_padded_sequence(
-        x.take_along_dim(order, 1), count.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-    )
-    begin = begin if isinstance(begin, tuple) else (begin,)
-    first = tuple(state.index_select(1, packed.sorted_indices) for state in begin)
-    data, *after = operator(
-        packed.data,
-        packed.batch_sizes,
-        first if len(first) > 1 else first[0],
-        weights,
-        biased,
-        1,
-        0.0,
-        rnn.training,
-        rnn.bidirectional,
-    )
-    y, _ = nn.utils.rnn.pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1])
+    x = x.take_along_dim(order, 1)
+    if operator is torch.lstm:
+        units = weights[1].shape[1]
+        left_out = (~mask).to(x.dtype).unsqueeze(-1).take_along_dim(order, 1)
+        gates = torch.tensor([-1e4, 1e4, 0.0, 0.0], dtype=x.dtype, device=x.device)  # of inputs, forget, cell, output
+        x = torch.cat([x, left_out], -1)
+        weights = [torch.cat([weights[0], gates.repeat_interleave(units).unsqueeze(-1)], -1), *weights[1:]]
+    first = tuple(begin) if len(begin) > 1 else begin[0]
+    y, _, *carry = operator(x, first, weights, len(weights) == 4, 1, 0.0, training, False, True)
     last = mask.cumsum(1).unsqueeze(-1) - 1
     y = y.take_along_dim(last.clamp(min=0), 1).masked_fill(last < 0, 0.0)
-    states = (state.index_select(1, packed.unsorted_indices) for state in after)
-    kept = (count > 0).unsqueeze(-1)  # a row without a step stays where it began
-    states = tuple(torch.where(kept, state, b) for state, b in zip(states, begin, strict=True))
-    return y, states if len(states) > 1 else states[0]
+    return y, [torch.where(mask.any(1, keepdim=True), y[:, -1], begin[0]), *carry]
 
 
 class RecurrentLoop(nn.Module):
