@@ -54,11 +54,9 @@ def keras2onnx(
     these. Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
-    source = Source(str(model), arch, mlp, unsafe)
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
     found = traced(source)
     proof = _proved(source, found, from_proto(found.proto))
-    found = traced(Source(str(model), arch, mlp, unsafe, listed(from_layer)))
-    proof = _proved(found, from_proto(found.proto))
     write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
     return proof
 
