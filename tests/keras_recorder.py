@@ -122,7 +122,7 @@ def observed(make, values, noisy, random, name):
     factors = {}
     for mode in ("eval",) if noisy else ("eval", "train"):
         kept |= step(model, graph, inputs, variables, factors, mode, random)
-    if noisy:
+    if noisy and len(graph.outputs) == 1:
         kept |= statistics(model, graph)
     for path, variable in variables.items():
         variable.assign(start[path])

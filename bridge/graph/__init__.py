@@ -8,6 +8,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     embedding,
     layers,
     normalization,
+    own_code,
     pooling,
     recurrent_bodies,
     spatial,
