@@ -7,6 +7,7 @@ from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_embedding import CASES as EMBEDDINGS
 from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
+from layer_cases_time import CASES as TIME
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -336,6 +337,7 @@ CASES = [
     *EMBEDDINGS,
     *RECURRENT,
     *SPATIAL,
+    *TIME,
 ]
 
 # Built and refused: layer class, options, the shape of its input.

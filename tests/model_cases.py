@@ -1,9 +1,11 @@
 """Whole models: how layers are put together. Those with unusual parts and those that are refused come along."""
 
 import model_cases_attention  # noqa: F401 (they register theirs)
+import model_cases_masks  # noqa: F401
 import model_cases_recurrent  # noqa: F401
 import model_cases_refused  # noqa: F401
 import model_cases_spatial  # noqa: F401
+import model_cases_time  # noqa: F401
 import model_cases_unusual  # noqa: F401
 import model_cases_whole  # noqa: F401
 import model_cases_whole_code  # noqa: F401

@@ -3,30 +3,6 @@
 from model_case import model
 
 
-@model(refused=r"norm \(BatchNormalization\): .*mask")
-def mask_into_batch_normalization():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 4)), layers.Masking(), layers.BatchNormalization(name="norm")])
-
-
-@model(refused=r"soft \(Softmax\): .*mask")
-def mask_into_softmax():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 3)), layers.Masking(), layers.Softmax(axis=1, name="soft")])
-
-
-def _mask_into(kind):
-    import keras
-    from keras import layers
-
-    x = keras.Input((3, 4))
-    return keras.Model(x, getattr(layers, kind)(name="merge")([layers.Dense(4)(x), layers.Masking()(x)]))
-
-
 @model(refused=r"leaky \(LeakyReLU\): its input is int32")
 def integers_into_an_activation():
     import keras
@@ -50,21 +26,6 @@ def an_activity_regularizer_of_the_users_own():
 
     x = keras.Input((4,))
     return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
-
-
-@model(refused=r"merge \(Multiply\): .*mask")
-def mask_into_multiply():
-    return _mask_into("Multiply")
-
-
-@model(refused=r"merge \(Maximum\): .*mask")
-def mask_into_maximum():
-    return _mask_into("Maximum")
-
-
-@model(refused=r"merge \(Minimum\): .*mask")
-def mask_into_minimum():
-    return _mask_into("Minimum")
 
 
 @model(refused=r"mixed_float16")

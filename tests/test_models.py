@@ -168,6 +168,7 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
 
 
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+COMPILED += ["time_distributed_network_of_any_length", "masked_images_into_a_convolutional_lstm", "masks_into_multiply"]
 
 
 WHOLE = ["vision_transformer", "tagger_with_a_custom_embedding", "translator", "language_model_with_tied_weights"]

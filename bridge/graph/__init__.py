@@ -3,6 +3,7 @@
 from bridge.graph import (  # noqa: F401 (they register the bodies)
     activations,
     attention,
+    conv_lstm,
     convolution,
     einsum,
     embedding,
@@ -12,6 +13,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     pooling,
     recurrent_bodies,
     spatial,
+    time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto

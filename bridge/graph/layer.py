@@ -94,7 +94,7 @@ class Node:
 
     @property
     def is_split(self) -> bool:
-        """Whether this is only a layer's activation or activity penalty, split off into a node of its own."""
+        """Whether this is a part of a layer alone: its activation or activity penalty, the merging of its steps."""
         return bool(self.attributes.get("split"))
 
     def __str__(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bridge.graph.body import body, integers
+from bridge.graph.body import body, integers, number
 from bridge.graph.layer import Layer, Shape
+from bridge.graph.masked import wide_mask
 from bridge.graph.space import in_channels_first, space, spatial_axes, window
 
 
@@ -43,5 +44,16 @@ def global_max_pooling(layer: Layer, shapes: list[Shape]) -> str:
 @body("GlobalAveragePooling2D")
 @body("GlobalAveragePooling3D")
 def global_average_pooling(layer: Layer, shapes: list[Shape]) -> str:
-    """The mean of each channel."""
-    return _global("ReduceMean", layer, shapes)
+    """The mean of each channel; of the steps that a mask keeps, if there is one."""
+    if len(shapes) == 1:
+        return _global("ReduceMean", layer, shapes)
+    space(layer, shapes[0])  # refuses another rank
+    kept, (axis,) = int(bool(layer.config["keepdims"])), spatial_axes(layer)
+    return (
+        wide_mask("kept", "x1", 3 - axis)
+        + integers("axes", [axis])
+        + number("zero", 0, "x0")
+        + "given = Where(kept, x0, zero)\nones = CastLike(kept, x0)\n"
+        + f"sum = ReduceSum <keepdims = {kept}> (given, axes)\ncount = ReduceSum <keepdims = {kept}> (ones, axes)\n"
+        + "y = Div(sum, count)"
+    )

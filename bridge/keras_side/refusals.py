@@ -12,10 +12,6 @@ from bridge.graph.recurrent import CELLS, RECURRENT
 from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
-_MASK_USERS = (  # the others only hand it on
-    *("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum"),
-    "GlobalAveragePooling1D",
-)
 _TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
@@ -64,7 +60,7 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
         return None  # a Lambda got here only by --unsafe; it is traced as what it computes
-    if kind in (*CELLS, "StackedRNNCells"):
+    if kind in (*CELLS, "StackedRNNCells", "ConvLSTMCell"):
         return None  # its recurrent layer speaks for it; called by itself, it is traced as what it computes
     if kind in RECURRENT and not recurrent.is_own(layer):
         return None  # likewise
@@ -79,12 +75,6 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     if getattr(layer, "renorm", False):
         return "batch renormalization (renorm=True)"
     return None
-
-
-def mask_reason(layer: keras.Layer, mask: Any) -> str | None:
-    """Why a layer that was given a mask can't be converted, if so: it would compute another thing with it."""
-    given = any(m is not None for m in keras.tree.flatten(mask))
-    return "it uses a mask, not possible yet" if given and type(layer).__name__ in _MASK_USERS else None
 
 
 def _is_keras(config: dict[str, Any], known: tuple[str, ...]) -> bool:

@@ -37,18 +37,25 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
 
 
 def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:
-    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`).
+
+    Not the layers within a TimeDistributed: Keras calls them for each step.
+    """
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers
     seen: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
     plain = keras.Layer.__call__
+    around: list[keras.Layer] = []
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        around.append(layer)
         result = plain(layer, *args, **kwargs)
+        around.pop()
         path = found.get(id(layer))
-        if path and hasattr(result, "shape"):
+        by_steps = any(isinstance(outer, keras.layers.TimeDistributed) for outer in around)
+        if path and hasattr(result, "shape") and not by_steps:
             count[path] = count.get(path, 0) + 1
             seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
         return result

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -25,15 +25,16 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.body import OPSET
+from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, recurrent
+from bridge.keras_side import attention, calls, recurrent, time_distributed
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, as_where, fill
 from bridge.keras_side.own_code import Inference, Losses, drawing
-from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
+from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -41,7 +42,7 @@ logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_TAKE_NUMBERS = ("Embedding", "CategoryEncoding")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "TimeDistributed")
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
@@ -124,6 +125,7 @@ class _Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
 
     def owners(self, asked: list[Any]) -> list[str]:
@@ -140,12 +142,17 @@ class _Tracer:
         plain = keras.Operation.__call__
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+            result = None
             if isinstance(operation, keras.Layer) and is_known(operation):
                 reason = self._reason(operation, args, kwargs)
-                if not reason:
+                if not reason and time_distributed.is_time_distributed(operation):
+                    result = self._distributed(operation, args, kwargs)
+                    reason = None if result is not None else "its layer has several outputs"
+                elif not reason:
                     return self._layer(operation, args, kwargs)
-                self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
-            result = plain(operation, *args, **kwargs)
+                if reason:
+                    self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
+            result = plain(operation, *args, **kwargs) if result is None else result
             if isinstance(operation, keras.Layer) and (loss := self.losses.take(operation)) is not None:
                 path = self._path(operation) or operation.name
                 result = Losses.put(result, lambda t: self._with_loss(operation, path, t, loss))
@@ -199,7 +206,6 @@ class _Tracer:
         named = calls.arguments(layer, args, kwargs)
         if named is not None:  # its masks are tensors like others, of any type
             args, kwargs = tuple(calls.without_masks(named).values()), {}
-        mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
@@ -210,28 +216,30 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if named is not None:
-            return None
-        return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
+        return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
-        named = calls.arguments(layer, args, kwargs)
-        kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
+        named = calls.arguments(layer, args, kwargs)
+        kwargs.pop("mask", None)  # those that use it have it by name
         if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
         tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
         if named is not None:
             tensors = list(calls.tensors(named).values())
+        config = layer.get_config() | (calls.described(named) if named is not None else {})
+        if kind == "BatchNormalization":
+            more, config = self._per_step(config, named or ("inputs",))
+            tensors += more
         own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config() | (calls.described(named) if named is not None else {})),
+            config=_plain(config),
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
@@ -264,6 +272,13 @@ class _Tracer:
             result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(layer, path, result, name) if penalized else result
 
+    def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
+            return self._placeholders(described, name, x, [], [output], split=split)[0]
+
+        path = self._path(layer)
+        return time_distributed.call(layer, path, self._name(path), self.steps, placeholder, *args, **kwargs)
+
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
         if activation not in keras.src.activations.ALL_OBJECTS:
             return activation(x)  # a layer, or the user's own function: traced as what it is
@@ -273,13 +288,22 @@ class _Tracer:
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
-        described = Layer("ActivityRegularization", path, {"name": layer.name, "regularizer": config})
+        more, told = self._per_step({"name": layer.name, "regularizer": config})
         name = name or self._name(f"{path}/penalized")
-        return self._placeholder(described, name, x, x.shape)
+        return self._placeholder(Layer("ActivityRegularization", path, told), name, x, x.shape, more)
 
-    def _placeholder(self, layer: Layer, name: str, x: tf.Tensor, shape: Any) -> tf.Tensor:
+    def _per_step(self, config: dict[str, Any], names: Iterable[str] = ("inputs",)) -> tuple[list[tf.Tensor], Any]:
+        """The tensors and the config of a call that treats the rows of each step together."""
+        more, call = self.steps.told()
+        if more:
+            call = {**call, "tensors": [*names, *more]}
+        return list(more.values()), {**config, **({"call": {**config.get("call", {}), **call}} if call else {})}
+
+    def _placeholder(
+        self, layer: Layer, name: str, x: tf.Tensor, shape: Any, more: Sequence[tf.Tensor] = ()
+    ) -> tf.Tensor:
         """An option of a layer as a node of its own: it has no weights, and its output the type of its input."""
-        return self._placeholders(layer, name, [x], [], [(tuple(shape), x.dtype.name)], split=True)[0]
+        return self._placeholders(layer, name, [x, *more], [], [(tuple(shape), x.dtype.name)], split=True)[0]
 
     def _placeholders(
         self,
@@ -307,7 +331,7 @@ class _Tracer:
 
     def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
         """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
-        if type(layer).__name__ in RECURRENT:
+        if type(layer).__name__ in (*RECURRENT, *CONV_LSTM):
             found = recurrent.weights(layer)
             return {word: v for word, v in found.items() if id(v) in self.found.weights}
         within = self._path(layer) + "/"

@@ -16,6 +16,7 @@ from bridge.graph.layer import ACT_IN_TRAINING, without_dropout
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
     attention,
+    conv_lstm,
     convolution,
     einsum,
     embedding,
@@ -25,6 +26,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     recurrent,
     rules,
     spatial,
+    time_distributed,
 )
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take

@@ -7,7 +7,7 @@ from torch import nn
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.space import Window, rank_of, spatial_axes, window
-from bridge.torch_side.functions import average_within, same_pad
+from bridge.torch_side.functions import average_within, mean_kept, same_pad
 from bridge.torch_side.part import New, Part, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, scalar, unless
 
@@ -78,4 +78,8 @@ def global_max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("GlobalAveragePooling2D")
 @rule("GlobalAveragePooling3D")
 def global_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
-    return _global("{0}.mean", layer)
+    if len(shapes) == 1:
+        return _global("{0}.mean", layer)
+    keepdim = ", keepdim=True" if layer.config["keepdims"] else ""
+    call = f"mean_kept({{0}}, {{1}}, {spatial_axes(layer)[0]}{keepdim})"
+    return Part(call=call, functions=(mean_kept,))

@@ -106,7 +106,13 @@ def file_source(plan: Plan, made_by: str) -> str:
     copies = [inspect.getsource(thing) for thing in own_things(plan)]
     body = class_source(plan)
     text = "\n\n".join([*copies, body])
-    imports = ["from pathlib import Path", "", "import torch", "from safetensors.torch import load_file"]
+    imports = [
+        "from collections.abc import Callable",
+        "from pathlib import Path",
+        "",
+        "import torch",
+        "from safetensors.torch import load_file",
+    ]
     imports += ["from torch import Tensor, nn", "from torch.nn import functional as F"]
     imports = [line for line in imports if _is_used(line, text)]
     origin = literal(str(plan.graph.source.get("file", plan.graph.name)).replace("\n", " "))[1:-1].replace('"', "'")
@@ -118,6 +124,7 @@ def file_source(plan: Plan, made_by: str) -> str:
 
 def _is_used(line: str, text: str) -> bool:
     words = {"import torch": r"\btorch\.", "from torch.nn import functional as F": r"\bF\."}
+    words["from collections.abc import Callable"] = r"\bCallable\b"
     return line not in words or re.search(words[line], text) is not None
 
 
