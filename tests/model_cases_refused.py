@@ -112,3 +112,11 @@ def bicubic_up_sampling():
     from keras import layers
 
     return keras.Sequential([keras.Input((2, 4, 4)), layers.UpSampling2D(interpolation="bicubic", name="up")])
+
+
+@model(refused=r"TensorFlow can't run it on this machine, .*: The Conv2D op currently only supports the NHWC")
+def what_tensorflow_runs_on_gpus_alone():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((2, 2, 5)), layers.ConvLSTM1D(2, 2, data_format="channels_first")])
