@@ -164,3 +164,12 @@ def time_distributed_frozen_base():
     made = Frames()
     made(keras.ops.zeros((2, 3, 5, 2)))
     return made
+
+
+@model(refused=r"each/soft \(Softmax\): it works along the batch, whose rows are those of all steps")
+def time_distributed_along_the_batch():
+    import keras
+    from keras import layers
+
+    soft = layers.Softmax(axis=0, name="soft")
+    return keras.Sequential([keras.Input((3, 4)), layers.TimeDistributed(soft, name="each")])
