@@ -2,9 +2,11 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_applications import CASES as APPLICATIONS
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_embedding import CASES as EMBEDDINGS
+from layer_cases_image import CASES as IMAGES
 from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
 from layer_cases_time import CASES as TIME
@@ -332,16 +334,17 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *APPLICATIONS,
     *CONVOLUTIONS,
     *ATTENTION,
     *EMBEDDINGS,
     *RECURRENT,
     *SPATIAL,
     *TIME,
+    *IMAGES,
 ]
 
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
-    ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
-    ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
+    ("ContrastLimitedAdaptiveHistogramEqualization", {}, (8, 8, 1)),
 ]

@@ -42,7 +42,7 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) ->
     convert = [] if found["refusals"] else _can(layers)
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
-    return Inspection(path, told["format"], named, layers, convert, found["refusals"], warnings)
+    return Inspection(path, told["format"], named, layers, convert, found["refusals"], warnings, found["notes"])
 
 
 def _can(layers: list[Layer]) -> list[str]:

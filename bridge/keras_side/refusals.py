@@ -12,6 +12,7 @@ from bridge.graph.recurrent import CELLS, RECURRENT
 from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
+BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
 _TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
@@ -56,10 +57,10 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     regularizer = layer.activity_regularizer
     if regularizer is not None and type(regularizer) not in _PENALTIES:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
-    if not type(layer).__module__.startswith("keras.src.layers."):
+    if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda):
-        return None  # a Lambda got here only by --unsafe; it is traced as what it computes
+    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda | keras.layers.Pipeline):
+        return None  # a Lambda got here only by --unsafe; it is traced as what it computes, a pipeline as its layers
     if kind in (*CELLS, "StackedRNNCells", "ConvLSTMCell"):
         return None  # its recurrent layer speaks for it; called by itself, it is traced as what it computes
     if kind in RECURRENT and not recurrent.is_own(layer):

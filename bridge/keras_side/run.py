@@ -9,19 +9,26 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
 
 
 def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
-    """The model's outputs by name, as `predict` gives them. inputs: by name, (rows, ...).
+    """The model's outputs by name, as `predict` gives them, mixed precision in float32. inputs: by name, (rows, ...).
 
     double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
     """
+    with in_float32(model):
+        return _run(model, inputs, double)
+
+
+def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, np.ndarray]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     expected, arrange = signature(model)
@@ -32,7 +39,8 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
-        outputs = _called(model, args, kwargs)
+        with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
+            outputs = _called(model, args, kwargs)
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
@@ -55,6 +63,11 @@ def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: boo
 
     Not the layers within a TimeDistributed: Keras calls them for each step.
     """
+    with in_float32(model):
+        return _run_layers(model, inputs, double)
+
+
+def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, Any]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers
@@ -74,7 +87,7 @@ def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: boo
             seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
         return result
 
-    with mock.patch.object(keras.Layer, "__call__", call):
+    with mock.patch.object(keras.Layer, "__call__", call), TFGraphScope():
         expected, arrange = signature(model)
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name]) for v in expected])
         outputs = model(*args, training=False, **kwargs)

@@ -7,8 +7,11 @@ from typing import Any
 import keras
 
 from bridge.errors import BridgeError
+from bridge.graph import notes_of
+from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -25,16 +28,21 @@ def survey(source: Source) -> dict[str, Any]:
 
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
+    notes: what of Keras's training torch will lack.
     """
     model = load(source)
     found = names(model)
-    lines = refusals(model, found)
-    inputs, outputs = [], []
+    with in_float32(model):
+        lines = refusals(model, found)
+    inputs: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
+    notes: tuple[str, ...] = ()
     try:
         inputs = inputs_of(model)
         if not lines:  # then the trace is the proof, and knows what each output is
             graph = trace(model)
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
+            notes = notes_of(graph)
     except BridgeError as error:
         lines = lines or [str(error)]
     return {
@@ -42,18 +50,22 @@ def survey(source: Source) -> dict[str, Any]:
         "keras": keras.__version__,
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in layers_by_path(model).items() if _is_leaf(layer)],
+        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
         ],
         "refusals": lines,
+        "notes": list(notes),
         "non_finite": non_finite(model),
     }
 
 
-def _is_leaf(layer: keras.Layer) -> bool:
-    return not isinstance(layer, keras.Model) and not isinstance(layer, keras.layers.InputLayer)
+def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
+    """Without models, inputs, pipelines, and the layers that an augmentation uses."""
+    inner = tuple(f"{path}/" for path, layer in layers.items() if type(layer).__name__ in AUGMENTATIONS)
+    others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
+    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -18,25 +17,24 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
-import tf2onnx
 from keras.src.backend.tensorflow import numpy as tf_numpy
-from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
-from bridge.graph.body import OPSET
+from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, recurrent, time_distributed
-from bridge.keras_side.names import Names, names
-from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, as_where, fill
-from bridge.keras_side.refusals import refuse, refuse_all_at_once
+from bridge.keras_side.direct import layers_alone
+from bridge.keras_side.names import Names, names, own_word
+from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
+from bridge.keras_side.precision import in_float32, note
+from bridge.keras_side.refusals import BUILT_IN, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
-logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 # layers whose `activation` option becomes a node of its own
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
@@ -53,10 +51,19 @@ _INFERENCE = _Inference(0)
 
 
 def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
-    """The layered graph of a built Keras model, with its weights.
+    """The layered graph of a built Keras model, with its weights; one of mixed precision as it is in float32.
 
     Raises BridgeError, listing every layer that can't be converted and why.
     """
+    with in_float32(model) as policies:
+        graph = _traced(model, source)
+    graph.keras_config = _config(model)
+    if policies:
+        graph.source["notes"] = [note(policies)]
+    return graph
+
+
+def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
     refuse_all_at_once(model, found)
     inputs, arguments = signature(model)
@@ -86,10 +93,12 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         # tf2onnx needs each output to be a tensor of its own
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
-    patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
     function = tf.function(forward, input_signature=specs, autograph=False)
-    proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
+    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
+    if proto is None:
+        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+
+        proto = operators_too(function, specs)
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
@@ -99,7 +108,6 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         nodes=[],
         weights={w.path: w for w in weights},
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        keras_config=_config(model),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
@@ -170,6 +178,8 @@ class _Tracer:
         acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
         if kwargs.get("training") and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        if args and isinstance(args[0], dict):
+            return "it is given a dict (images with their labels, boxes or masks), only images so far"
         named = calls.arguments(layer, args, kwargs)
         if named is not None:  # its masks are tensors like others, of any type
             args, kwargs = tuple(calls.without_masks(named).values()), {}
@@ -216,8 +226,11 @@ class _Tracer:
         penalized = layer.activity_regularizer is not None and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
-        spec = keras.tree.map_structure(_as_spec, (args, kwargs))
-        out = layer.compute_output_spec(*spec[0], **spec[1])
+        if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
+            out = _as_spec(tensors[0])
+        else:
+            spec = keras.tree.map_structure(_as_spec, (args, kwargs))
+            out = layer.compute_output_spec(*spec[0], **spec[1])
         listed = keras.tree.flatten(out)
         if kind == "Activation":
             shapes = [_activated(layer.activation, listed[0].shape)]
@@ -307,7 +320,7 @@ class _Tracer:
         for each in (layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
                 if (weight := self.found.weights.get(id(variable))) is not None:
-                    word = variable.name if each is layer else weight.path.removeprefix(within)
+                    word = own_word(layer, variable) if each is layer else weight.path.removeprefix(within)
                     found[word] = variable
         return found
 
@@ -341,7 +354,7 @@ def is_known(layer: keras.Layer) -> bool:
 
 
 def is_built_in(layer: keras.Layer) -> bool:
-    return type(layer).__module__.startswith("keras.src.layers.")
+    return type(layer).__module__.startswith(BUILT_IN)
 
 
 def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -49,11 +49,11 @@ def check(text: str, names: set[str], attributes: set[str]) -> None:
 
     names: the classes and functions that the source may call. attributes: the module's own parts.
     """
-    tree = ast.parse(text)
-    local = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    local |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(text)))
+    local = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    local |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         if not isinstance(node, _SYNTAX) or not _is_expected(node, names, attributes, local, bases):
             raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)[:200]}")
 

@@ -16,7 +16,7 @@ from torch import nn
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
 from bridge.torch_side import build
-from bridge.torch_side.run import run
+from bridge.torch_side.run import precision, run
 from bridge.torch_side.train import train_steps
 
 Arrays = dict[str, np.ndarray]
@@ -34,7 +34,7 @@ def job_layers(model: str, inputs: Arrays, double: bool = False) -> dict[str, An
     if double:
         module = module.double()
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
-    with torch.no_grad():
+    with torch.no_grad(), precision(double):
         values = build.taps(module, tensors)
     return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
 

@@ -15,7 +15,9 @@ from bridge.graph.body import UNREADABLE
 from bridge.graph.layer import ACT_IN_TRAINING, without_dropout
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
+    applications,
     attention,
+    augmentation,
     conv_lstm,
     convolution,
     einsum,
@@ -23,6 +25,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     normalization,
     pooling,
     recurrent,
+    resize,
     rules,
     spatial,
     time_distributed,
