@@ -14,7 +14,7 @@ from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
 from bridge.files import refuse_existing, refuse_input_as_output, whole_file
 from bridge.folder import digest, model_of, weights_of
-from bridge.graph import Graph, from_proto, inlined, write_proto
+from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Source, listed
@@ -110,7 +110,7 @@ def keras2torch(
         return _into(graph, proof, into, output, map_file, force)
     if output is not None:
         write_folder(module, output, force=force)
-    return Converted(module, weight_rows(plan_of(module)), proof)
+    return Converted(module, weight_rows(plan_of(module)), proof, notes_of(graph))
 
 
 def _into(
@@ -124,6 +124,7 @@ def _into(
     else:
         mapping = map_into(graph, into, by_hand)
     proof = Proof(proof.onnx, mapping.difference)
+    # what the user's own module does in training is not for bridge to say
     return Converted(mapping.module.train(), mapping.describe(), proof, mapping.notes)
 
 

@@ -12,10 +12,11 @@ class Case:
 
     shapes: of its inputs, without the batch axis; None is an axis whose length the model leaves open.
     values: "normal"; "knots" (also the places where activations change their formula); "tiny" (rows around every
-    epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes".
+    epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes"; "pixels" (floats from 0 to 255).
     named: the arguments that the inputs are, one each, for a layer that takes them by name; the first input is
         those that are left, and those called ..._mask are truth values. call: the call's other arguments.
     random: drops or adds noise in training, so that only its statistics can be compared there.
+    image: what training does to one random image in so many rows is recorded, and not to a constant.
     looser: the tolerance for outputs where 1e-6 of the scale can't be had, with its reason.
     no_reference: why onnx's reference evaluator isn't asked (ONNX Runtime always is).
     """
@@ -30,6 +31,7 @@ class Case:
     named: tuple[str, ...] = ()
     call: dict[str, Any] = field(default_factory=dict)
     random: bool = False
+    image: int = 0
     looser: tuple[float, str] | None = None
     no_reference: str = ""
 

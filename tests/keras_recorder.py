@@ -4,6 +4,7 @@ One .npz a case: the layered model, the weights, and for random inputs the outpu
 losses and constraints. A case that bridge refuses has the message in it instead.
 """
 
+import importlib
 import json
 import sys
 import traceback
@@ -15,33 +16,55 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.utils.backend_utils import TFGraphScope
 from layer_cases import CASES, REFUSED
 from model_cases import MODELS
+from model_cases_applications import FAMILIES
 
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
+from bridge.graph.applications import APPLICATIONS
+from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.run import run
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.trace import trace
 
 KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], np.float32)
 OPEN = 3  # how long an axis is that the model leaves open
+RANGES = ("bytes", "pixels", "tokens")  # values that training and gradients need too
 MANY = 3000  # rows by which the statistics of dropped and noisy values are told
 KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isinstance(thing, type)}
+KINDS |= {name: getattr(importlib.import_module(module), name) for name, module in APPLICATIONS.items()}
 
 
 def main(folder):
     layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)}
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
-    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random) for case in CASES}
-    makers |= {str(case): (case.make, case.values, case.random) for case in MODELS.values()}
+    makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}
+    makers |= {
+        str(case): (case.make, case.values, case.random, 0, case.settled)
+        for case in [*MODELS.values(), *FAMILIES.values()]
+    }
     for kind, options, shape in REFUSED:
         makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
     for line in sys.stdin:
         name = line.removesuffix("\n")
         record(folder / f"{name}.npz", *makers[name])
+
+
+class Alone(keras.Model):
+    """A model of a layer that says that its output is its input, so that no functional model can hold it."""
+
+    def __init__(self, layer, shape):
+        super().__init__(name=type(layer).__name__)
+        self.layer = layer
+        self(np.zeros((1, *shape), np.float32))
+
+    def call(self, x):
+        return self.layer(x)
 
 
 def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, named=(), call=None):
@@ -51,6 +74,8 @@ def plain(kind, options, shapes, dtype="float32", ready=lambda layer: None, name
     ]
     layer = KINDS[kind](name="layer", **{name: made(value) for name, value in options.items()})
     ready(layer)
+    if kind == "Equalization":
+        return Alone(layer, shapes[0])
     if not named:
         return keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs, **(call or {})), name=kind)
     given = dict(zip_longest(named, inputs, fillvalue=inputs[0]))
@@ -82,11 +107,11 @@ def of_layer(case):
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 
 
-def record(file, make, values, noisy):
+def record(file, make, values, noisy, image=0, settled=False):
     keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
     random = np.random.default_rng(zlib.crc32(file.stem.encode()))
     try:
-        entries = observed(make, values, noisy, random, file.stem)
+        entries = observed(make, values, noisy, image, settled, random, file.stem)
     except BridgeError as error:
         entries = {"error": np.array(str(error))}
     except Exception:  # a bug fails its own case's tests, and hides no other's
@@ -101,10 +126,18 @@ def write(file, writer):
     part.rename(file)
 
 
-def observed(make, values, noisy, random, name):
-    model = make()
+def observed(make, values, noisy, image, settled, random, name):
+    with remembered():
+        model = make()
     randomize(model, random)
+    if settled:
+        settle(model, random, values)
     graph = trace(model, {"file": f"{name}.keras"})
+    with in_float32(model):
+        return measured(model, graph, values, noisy, image, random)
+
+
+def measured(model, graph, values, noisy, image, random):
     kept = {}
     kept["proto"] = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
     kept["trainable"] = np.array(sum(v.shape.num_elements() for v in map(tf.constant, model.trainable_variables)))
@@ -113,8 +146,7 @@ def observed(make, values, noisy, random, name):
         kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
         kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
     inputs = {
-        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in ("bytes", "tokens") else "normal")
-        for v in graph.inputs
+        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in RANGES else "normal") for v in graph.inputs
     }
     kept |= {f"x/{name}": array for name, array in inputs.items()}
     variables = names(model).variables
@@ -124,7 +156,7 @@ def observed(make, values, noisy, random, name):
     for mode in ("eval",) if noisy else ("eval", "train"):
         kept |= step(model, graph, inputs, variables, factors, mode, random)
     if noisy:
-        kept |= statistics(model, graph)
+        kept |= statistics(model, graph, image, random)
     for path, variable in variables.items():
         variable.assign(start[path])
         if variable.constraint is not None and variable.trainable:
@@ -137,7 +169,7 @@ def step(model, graph, inputs, variables, factors, mode, random):
     floats = {name: tf.constant(array) for name, array in inputs.items() if array.dtype.kind == "f"}
     trained = {path: v for path, v in variables.items() if v.trainable and v.dtype.startswith("float")}
     expected, arrange = signature(model)
-    with tf.GradientTape() as tape:
+    with TFGraphScope(), tf.GradientTape() as tape:  # the scope: as bridge.keras_side.run does it
         tape.watch(list(floats.values()))
         args, kwargs = arrange([floats.get(v.name, tf.constant(inputs[v.name])) for v in expected])
         outputs = named_outputs(model, model(*args, training=mode == "train", **kwargs))
@@ -159,11 +191,14 @@ def step(model, graph, inputs, variables, factors, mode, random):
     return kept
 
 
-def statistics(model, graph):
-    """What training mode makes of a constant input, in many rows."""
+def statistics(model, graph, image, random):
+    """What training mode makes of a constant input in many rows, or of one random image in `image` rows."""
     (value,) = graph.inputs
-    x = np.full((MANY, *(OPEN if size is None else size for size in value.shape[1:])), 1.5, np.float32)
-    return {"noise/x": x, "noise/y": np.asarray(model(x, training=True))}
+    shape = [OPEN if size is None else size for size in value.shape[1:]]
+    one = random.uniform(0, 255 if value.dtype == "uint8" else 1, shape) if image else np.full(shape, 1.5)
+    x = np.tile(one.astype(value.dtype), (image or MANY, *[1] * len(shape)))
+    with TFGraphScope():
+        return {"noise/x": x, "noise/y": np.asarray(model(x, training=True))}
 
 
 def randomize(model, random):
@@ -179,6 +214,28 @@ def randomize(model, random):
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Normalization) and layer.built:
             layer.finalize_state()
+
+
+def settle(model, random, values):
+    """Kernels by their fan-in, scales near 1, moving statistics near those of a batch: as in a trained network."""
+    for path, variable in names(model).variables.items():
+        word, shape = path.rpartition("/")[2], variable.shape
+        if len(shape) > 1:
+            variable.assign(random.standard_normal(shape) * (2 / np.prod(shape[:-1])) ** 0.5)
+        elif word == "gamma":
+            variable.assign(random.uniform(0.7, 1.3, shape))
+        elif word in ("beta", "bias"):
+            variable.assign(0.2 * random.standard_normal(shape))
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(draw(random, (8, *model.input_shape[1:]), "float32", values), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        variance = norm.moving_variance.numpy()
+        spread = random.uniform(0.8, 1.25, variance.shape)
+        norm.moving_variance.assign(spread * np.maximum(variance, variance.mean() / 4))  # a dead channel's is zero
 
 
 def draw(random, shape, dtype, values):
@@ -204,6 +261,8 @@ def draw(random, shape, dtype, values):
         x[random.random(shape) < 0.2] = 0.0
     elif values == "large":
         x *= 1e4
+    elif values == "pixels":
+        x = random.uniform(0, 255, shape).astype(dtype)
     return x
 
 

@@ -2,12 +2,15 @@
 
 import numpy as np
 from case import config, rows
+from layer_cases_applications import CASES as APPLICATIONS
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
 from layer_cases_core import CASES as CORE
 from layer_cases_embedding import CASES as EMBEDDINGS
+from layer_cases_image import CASES as IMAGES
 from layer_cases_recurrent import CASES as RECURRENT
 from layer_cases_spatial import CASES as SPATIAL
+from layer_cases_time import CASES as TIME
 
 # threshold is the only other name in keras.activations: it takes arguments, so no layer can call it by name
 # fmt: off
@@ -332,16 +335,18 @@ CASES = [
         ("cosine_matrices", {"axes": (2, 1), "normalize": True}, (3, 4), (4, 2)),
     ),
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
+    *APPLICATIONS,
     *CONVOLUTIONS,
     *CORE,
     *ATTENTION,
     *EMBEDDINGS,
     *RECURRENT,
     *SPATIAL,
+    *TIME,
+    *IMAGES,
 ]
 
 # Built and refused: layer class, options, the shape of its input.
 REFUSED = [
-    ("AdaptiveAveragePooling2D", {"output_size": 2}, (4, 4, 1)),
-    ("AdaptiveMaxPooling1D", {"output_size": 2}, (4, 1)),
+    ("ContrastLimitedAdaptiveHistogramEqualization", {}, (8, 8, 1)),
 ]

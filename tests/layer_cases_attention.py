@@ -7,6 +7,7 @@ from case import config, rows
 QUERY_VALUE = ("query", "value")
 LAST_MASK = ("query", "value", "attention_mask")
 HEADS = {"num_heads": 2, "key_dim": 3}
+CAUSAL, SCORES = {"use_causal_mask": True}, {"return_attention_scores": True}
 ALL_MASKS = ("query", "value", "key", "value_mask", "key_mask", "attention_mask")
 EACH = (  # the options of both layers with heads: name, options, call, named, shapes
     ("self", {}, {}, QUERY_VALUE, (4, 6), (4, 6)),
@@ -72,6 +73,8 @@ LISTS = (  # the options of both layers without heads
         (4,),
     ),
     ("scores", {}, {"return_attention_scores": True}, QUERY_VALUE, (3, 6), (4, 6)),
+    ("axes", {"use_scale": True}, SCORES, QUERY_VALUE, (2, 3, 6), (2, 4, 6)),
+    ("axes_masks", {}, CAUSAL, ("query", "value", "query_mask", "value_mask"), (2, 3, 6), (2, 4, 6), (2, 3), (2, 4)),
     ("frozen", {"use_scale": True, "trainable": False}, {}, QUERY_VALUE, (3, 6), (4, 6)),
 )
 
@@ -95,6 +98,35 @@ CASES = [
         ("output_shape", {**HEADS, "output_shape": 5}, {}, QUERY_VALUE, (3, 6), (4, 6)),
         ("output_axes", {**HEADS, "output_shape": (2, 5)}, {}, QUERY_VALUE, (3, 6), (4, 6)),
         ("one_head", {"num_heads": 1, "key_dim": 3}, {}, QUERY_VALUE, (3, 6), (4, 6)),
+        ("axes", HEADS, {}, QUERY_VALUE, (2, 3, 6), (3, 2, 6)),
+        ("first_axis", {**HEADS, "attention_axes": 1}, {}, QUERY_VALUE, (3, 2, 6), (4, 2, 6)),
+        ("second_axis", {**HEADS, "attention_axes": (2,), "use_gate": True}, {}, QUERY_VALUE, (2, 3, 6), (2, 4, 6)),
+        (
+            "axes_apart",
+            {**HEADS, "attention_axes": (1, 3), "value_dim": 4},
+            {},
+            QUERY_VALUE,
+            (2, 3, 2, 6),
+            (3, 3, 1, 6),
+        ),
+        ("axes_turned", {**HEADS, "attention_axes": (2, 1)}, SCORES, QUERY_VALUE, (2, 3, 6), (3, 2, 6)),
+        ("axes_open", {**HEADS, "output_shape": (2, 5)}, {}, QUERY_VALUE, (None, None, 6), (None, None, 6)),
+        ("axes_causal", {**HEADS, "attention_axes": 1}, CAUSAL | SCORES, QUERY_VALUE, (3, 2, 6), (3, 2, 6)),
+        ("axes_mask", {**HEADS, "attention_axes": 2}, {}, LAST_MASK, (2, 3, 6), (2, 4, 6), (3, 4)),
+        ("axes_mask_for_others", {**HEADS, "attention_axes": 2}, SCORES, LAST_MASK, (2, 3, 6), (2, 4, 6), (2, 3, 4)),
+        ("axes_mask_for_heads", {**HEADS, "attention_axes": 2}, {}, LAST_MASK, (2, 3, 6), (2, 4, 6), (2, 2, 3, 4)),
+        ("axes_mask_of_pairs", HEADS, SCORES, LAST_MASK, (2, 3, 6), (1, 4, 6), (2, 3, 1, 4)),
+        (
+            "axes_masks",
+            {**HEADS, "attention_axes": 2},
+            {},
+            ("query", "value", "value_mask", "attention_mask"),
+            (2, 3, 6),
+            (2, 4, 6),
+            (2, 4),
+            (2, 3, 4),
+        ),
+        ("mask_of_one", HEADS, CAUSAL, LAST_MASK, (3, 6), (4, 6), (1, 1, 4)),
         ("one_tensor", HEADS, {"use_causal_mask": True}, ("query", "value", "key"), (3, 6)),
         ("scores_cross", HEADS, {"return_attention_scores": True}, QUERY_VALUE, (3, 6), (4, 6)),
     ),

@@ -80,6 +80,34 @@ GLOBAL_POOLINGS = [
     )
 ]
 
+ADAPTIVE = [
+    case
+    for kind in ("AdaptiveMaxPooling", "AdaptiveAveragePooling")
+    for case in [
+        *rows(
+            f"{kind}1D",
+            ("plain", {"output_size": 2}, (6, 3)),
+            ("unequal", {"output_size": 3}, (8, 2)),
+            ("longer", {"output_size": 5}, (3, 2)),
+            ("channels_first", {"output_size": 2, **FIRST}, (2, 5)),
+        ),
+        *rows(
+            f"{kind}2D",
+            ("plain", {"output_size": 2}, (4, 6, 2)),
+            ("unequal", {"output_size": (3, 2)}, (5, 7, 2)),
+            ("channels_first", {"output_size": (4, 3), **FIRST}, (2, 6, 8)),
+        ),
+        *rows(
+            f"{kind}3D",
+            ("plain", {"output_size": (2, 1, 3)}, (3, 4, 3, 2)),
+            ("channels_first", {"output_size": 2, **FIRST}, (2, 5, 2, 3)),
+        ),
+    ]
+]
+
+# Not of a maximum: TensorFlow's gradient is NaN there, that of a window (which no output needs) wider than the input.
+ADAPTIVE += rows("AdaptiveAveragePooling2D", ("one", {"output_size": 1}, (4, 3, 2)))
+
 SPACES = [
     *rows("ZeroPadding1D", ("plain", {}, (3, 2)), ("uneven", {"padding": (0, 2)}, (3, 2))),
     *rows("ZeroPadding1D", ("channels_first", {"padding": (1, 2), **FIRST}, (2, 3)), ("open_axis", {}, (None, 2))),
@@ -124,6 +152,16 @@ SPACES = [
         ("bilinear_channels_first", {"size": (1, 4), "interpolation": "bilinear", **FIRST}, (2, 3, 2)),
         ("open_axes", {}, (None, None, 2)),
         ("open_axes_bilinear", {"interpolation": "bilinear"}, (None, None, 2)),
+        ("bicubic", {"size": (3, 7), "interpolation": "bicubic"}, (4, 3, 2)),
+        ("bicubic_first", {"interpolation": "bicubic", **FIRST}, (2, 1, 5)),
+        ("bicubic_open", {"size": (3, 2), "interpolation": "bicubic"}, (None, 5, 2)),
+        ("lanczos3", {"size": (2, 3), "interpolation": "lanczos3"}, (7, 4, 2)),
+    ),
+    *rows(
+        "UpSampling2D",
+        ("lanczos5_first", {"size": (3, 2), "interpolation": "lanczos5", **FIRST}, (2, 6, 12)),
+        ("lanczos5_open", {"interpolation": "lanczos5"}, (None, None, 2)),
+        looser=(3e-6, "its weights are products of sines of up to 16, of which each library has its own rounding"),
     ),
     *rows(
         "UpSampling3D",
@@ -146,4 +184,4 @@ SPACES = [
     ),
 ]
 
-CASES = [*POOLINGS, *GLOBAL_POOLINGS, *SPACES]
+CASES = [*POOLINGS, *GLOBAL_POOLINGS, *ADAPTIVE, *SPACES]

@@ -11,7 +11,11 @@ GRADIENTS = 2e-5  # rounding adds up over the layers that a gradient passes: Ker
 
 @dataclass(frozen=True)
 class ModelCase:
-    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest."""
+    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest.
+
+    settled: weights and moving statistics go together as in a trained network, which deep networks need: with others
+        their activations explode or die.
+    """
 
     name: str
     make: Callable[[], Any]
@@ -20,6 +24,7 @@ class ModelCase:
     looser: tuple[float, str] | None = None
     refused: str | None = None
     no_reference: str = ""
+    settled: bool = False
 
     @property
     def tolerance(self) -> float:

@@ -2,10 +2,16 @@
 
 import model_cases_attention  # noqa: F401 (they register theirs)
 import model_cases_core  # noqa: F401
+import model_cases_masks  # noqa: F401
+import model_cases_precision  # noqa: F401
 import model_cases_recurrent  # noqa: F401
 import model_cases_refused  # noqa: F401
 import model_cases_spatial  # noqa: F401
+import model_cases_time  # noqa: F401
 import model_cases_unusual  # noqa: F401
+import model_cases_whole  # noqa: F401
+import model_cases_whole_code  # noqa: F401
+import model_cases_whole_text  # noqa: F401
 from model_case import MODELS, model
 
 __all__ = ["MODELS"]

@@ -104,10 +104,44 @@ def attention_without_heads_over_padding():
     return keras.Model(tokens, layers.Dense(3, name="head")(y))
 
 
-@model(refused="layer \\(MultiHeadAttention\\): its inputs are not all")
-def attention_over_several_axes():
+@model()
+def attention_over_several_axes_of_masked_steps():
+    """Masking marks (batch, rows, columns); each row attends to itself, by Keras's own mask for inputs of rank 4."""
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((2, 3, 4), name="x")
+    masked = layers.Masking(name="masking")(ops.round(x) * ops.ones((2, 3, 1)))
+    y = layers.MultiHeadAttention(2, 3, attention_axes=-2, flash_attention=True, name="rows")(masked, masked)
+    return keras.Model(x, layers.MultiHeadAttention(2, 3, name="both")(x + y, y * 0.5))
+
+
+@model()
+def attention_with_a_constant_mask():
+    import keras
+    import numpy as np
+    from keras import layers
+
+    tokens = keras.Input((4,), dtype="int32", name="text")
+    x = layers.Embedding(10, 6, mask_zero=True, name="tokens")(tokens)
+    return keras.Model(tokens, layers.MultiHeadAttention(2, 3, name="layer")(x, x, attention_mask=np.tri(4) > 0))
+
+
+@model(refused=r"layer \(MultiHeadAttention\): it has an attention_mask of rank 4 and masks of its inputs")
+def a_mask_for_heads_of_masked_inputs():
     import keras
     from keras import layers
 
-    x = keras.Input((2, 3, 4), name="x")
-    return keras.Model(x, layers.MultiHeadAttention(2, 3, name="layer")(x, x))
+    tokens, mask = keras.Input((4,), dtype="int32", name="text"), keras.Input((2, 4, 4), name="mask")
+    x = layers.Embedding(10, 6, mask_zero=True, name="tokens")(tokens)
+    return keras.Model([tokens, mask], layers.MultiHeadAttention(2, 3, name="layer")(x, x, attention_mask=mask))
+
+
+@model(refused=r"layer \(MultiHeadAttention\): it is causal or has a window over other axes")
+def causal_attention_over_the_second_axis():
+    import keras
+    from keras import layers
+
+    x = keras.Input((3, 3, 4), name="x")
+    attention = layers.MultiHeadAttention(2, 3, attention_axes=(2,), name="layer")
+    return keras.Model(x, attention(x, x, use_causal_mask=True))

@@ -3,30 +3,6 @@
 from model_case import model
 
 
-@model(refused=r"norm \(BatchNormalization\): .*mask")
-def mask_into_batch_normalization():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 4)), layers.Masking(), layers.BatchNormalization(name="norm")])
-
-
-@model(refused=r"soft \(Softmax\): .*mask")
-def mask_into_softmax():
-    import keras
-    from keras import layers
-
-    return keras.Sequential([keras.Input((3, 3)), layers.Masking(), layers.Softmax(axis=1, name="soft")])
-
-
-def _mask_into(kind):
-    import keras
-    from keras import layers
-
-    x = keras.Input((3, 4))
-    return keras.Model(x, getattr(layers, kind)(name="merge")([layers.Dense(4)(x), layers.Masking()(x)]))
-
-
 @model(refused=r"leaky \(LeakyReLU\): its input is int32")
 def integers_into_an_activation():
     import keras
@@ -52,44 +28,37 @@ def an_activity_regularizer_of_the_users_own():
     return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
 
 
-@model(refused=r"merge \(Multiply\): .*mask")
-def mask_into_multiply():
-    return _mask_into("Multiply")
-
-
-@model(refused=r"merge \(Maximum\): .*mask")
-def mask_into_maximum():
-    return _mask_into("Maximum")
-
-
-@model(refused=r"merge \(Minimum\): .*mask")
-def mask_into_minimum():
-    return _mask_into("Minimum")
-
-
-@model(refused=r"mixed_float16")
-def mixed_precision():
+def _of_precision(policy):
     import keras
     from keras import layers
 
-    return keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="half", dtype="mixed_float16"), layers.Dense(2, dtype="float32")]
-    )
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, name="half", dtype=policy), layers.Dense(2)])
 
 
-@model(refused=r"encoder/pool \(AdaptiveMaxPooling1D\): .*; means \(AdaptiveAverage.*; renorm \(BatchNormalization\)")
+@model(refused=r"half \(Dense\): dtype policy 'float16'")
+def half_precision():
+    return _of_precision("float16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'bfloat16'")
+def brain_precision():
+    return _of_precision("bfloat16")
+
+
+@model(refused=r"half \(Dense\): dtype policy 'float64'")
+def double_precision():
+    return _of_precision("float64")
+
+
+@model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")
 def several_refusals():
     import keras
     from keras import layers
 
-    encoder = keras.Sequential([keras.Input((4, 2)), layers.AdaptiveMaxPooling1D(2, name="pool")], name="encoder")
-    stack = [
-        encoder,
-        layers.AdaptiveAveragePooling1D(1, name="means"),
-        layers.Dense(3),
-        layers.BatchNormalization(renorm=True, name="renorm"),
-    ]
-    return keras.Sequential([keras.Input((4, 2)), *stack])
+    equalization = layers.ContrastLimitedAdaptiveHistogramEqualization
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), equalization(name="clahe")], name="encoder")
+    stack = [encoder, equalization(name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
+    return keras.Sequential([keras.Input((8, 8, 1)), *stack])
 
 
 @model(refused=r"text \(TextVectorization\)")
@@ -145,9 +114,39 @@ def a_bias_that_keras_adds_along_the_width():
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
 
 
-@model(refused=r"up \(UpSampling2D\): its option interpolation='bicubic' is not supported")
-def bicubic_up_sampling():
+@model(refused=r"resize \(Resizing\): the size of its input is not known, which crop_to_aspect_ratio needs")
+def a_crop_of_images_of_unknown_size():
     import keras
     from keras import layers
 
-    return keras.Sequential([keras.Input((2, 4, 4)), layers.UpSampling2D(interpolation="bicubic", name="up")])
+    return keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Resizing(4, 5, crop_to_aspect_ratio=True, name="resize")]
+    )
+
+
+@model(refused=r"flip \(RandomFlip\): it is given a dict")
+def images_with_their_labels():
+    import keras
+    from keras import layers
+
+    x = {"images": keras.Input((4, 4, 3)), "labels": keras.Input((2,))}
+    return keras.Model(x, layers.RandomFlip(name="flip")(x)["images"])
+
+
+@model(refused=r"flip \(RandomFlip\): .*training=True")
+def a_flip_that_is_always_on():
+    import keras
+    import numpy as np
+    from keras import layers
+
+    class Flipping(keras.Model):
+        def __init__(self):
+            super().__init__(name="flipping")
+            self.flip = layers.RandomFlip(name="flip")
+
+        def call(self, x):
+            return self.flip(x, training=True)
+
+    made = Flipping()
+    made(np.zeros((2, 4, 4, 1), np.float32))
+    return made

@@ -60,3 +60,50 @@ def causal_stack():
         x = layers.Conv1D(4, 1)(layers.Multiply()([filtered, gate]))
         skips.append(x)
     return keras.Model(steps, layers.Conv1D(3, 1, activation="softmax")(layers.Add()(skips)))
+
+
+@model()
+def augmentation_that_does_nothing():
+    """Ranges of nothing, and calls that say that they are no training."""
+    import keras
+    import numpy as np
+    from keras import layers
+
+    class Steady(keras.Model):
+        def __init__(self):
+            super().__init__(name="steady")
+            light, size = layers.RandomBrightness(0.0, name="light"), layers.Resizing(6, 6, name="size")
+            self.pipe = layers.Pipeline([light, size], name="pipe")
+            self.flip, self.hue = layers.RandomFlip(name="flip"), layers.RandomHue(0.2, name="hue")
+            self.inner = keras.Sequential([layers.Rescaling(1 / 255), layers.CenterCrop(4, 5)], name="inner")
+            self.conv, self.up = layers.Conv2D(2, 3), layers.UpSampling2D(interpolation="bicubic")
+            self.pool = layers.AdaptiveAveragePooling2D(2)
+
+        def call(self, image):
+            x = self.hue(self.flip(self.pipe(image), training=False), training=False)
+            return self.pool(self.up(self.conv(self.inner(x))))
+
+    made = Steady()
+    made(np.zeros((2, 8, 6, 3), np.uint8))
+    return made
+
+
+@model(random=True)
+def images_changed_in_training():
+    import keras
+    from keras import layers
+
+    changes = [
+        layers.RandomFlip(),
+        layers.RandomTranslation(0.2, 0.2),
+        layers.RandomRotation(0.2),
+        layers.RandomZoom(0.2),
+    ]
+    changes += [
+        layers.RandomCrop(4, 4),
+        layers.Resizing(6, 6),
+        layers.RandomBrightness(0.2),
+        layers.RandomContrast(0.2),
+    ]
+    pipe = layers.Pipeline([*changes, layers.RandomHue(0.3, name="hue")], name="pipe")
+    return keras.Sequential([keras.Input((8, 6, 3)), pipe, layers.GlobalAveragePooling2D(), layers.Dense(2)])

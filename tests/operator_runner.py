@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bridge.graph import Node
+from bridge.torch_side.allowed import check
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import Part, literal
 
@@ -34,6 +35,8 @@ def run(part: Part, values: list[Any], known: list[np.ndarray | None], outputs: 
     for function in part.functions:
         exec("from __future__ import annotations\n" + inspect.getsource(function), scope)
     _check(text, {f.__name__ for f in part.functions})
+    arguments = ", ".join(f"x{i}" for i in range(len(values)))
+    check(f"def form({arguments}):\n    return {text}", {f.__name__ for f in part.functions}, set())
     scope |= {f"x{i}": value for i, value in enumerate(values)}
     result = eval(text, scope)
     assert isinstance(result, Tensor) if outputs == 1 else len(result) == outputs, text

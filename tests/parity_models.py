@@ -35,8 +35,8 @@ def two_outputs():
     return keras.Model([a, b], [layers.Dense(3, "softmax", name="last")(hidden), layers.Dense(1, name="value")(hidden)])
 
 
-def shrunk():
+def equalized():
     x = keras.Input((6,), name="x")
-    steps = layers.Reshape((6, 1), name="steps")(layers.Dense(6, name="first")(x))
-    pool = layers.AdaptiveMaxPooling1D
-    return keras.Model(x, pool(2, name="shrunk")(pool(3, name="shrink")(steps)))
+    steps = layers.Reshape((6, 1, 1), name="steps")(layers.Dense(6, name="first")(x))
+    equalize = layers.ContrastLimitedAdaptiveHistogramEqualization
+    return keras.Model(x, equalize(name="second")(equalize(name="once")(steps)))

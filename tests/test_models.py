@@ -9,8 +9,10 @@ import torch
 from model_cases import MODELS
 from recording import named, tensors
 
+from bridge.graph import notes_of
 from bridge.torch_side.build import arrays_from, plan_of
 from bridge.torch_side.modules import BatchNorm
+from bridge.torch_side.run import run
 
 CONVERTED = [case for case in MODELS.values() if not case.refused]
 REFUSED = [case for case in MODELS.values() if case.refused]
@@ -160,15 +162,9 @@ def test_a_mask_at_the_output_is_told(recorded):
     assert recorded(MODELS["masking_before_layers_that_pass_it_on"]).graph.source["masked"] == []
 
 
-COMPILED = [
-    "mlp",
-    "a_layer_used_twice",
-    "custom_layer",
-    "operators_between_layers",
-    "bytes_in",
-    "small_cnn",
-    "discriminator_called_twice",
-]
+COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+COMPILED += ["time_distributed_network_of_any_length", "masked_images_into_a_convolutional_lstm", "masks_into_multiply"]
+COMPILED += ["discriminator_called_twice"]
 
 
 @pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])
@@ -178,9 +174,32 @@ def test_torch_compiles_and_exports_the_module(name, recorded):
     expected = named(module(*inputs), case.graph)
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     exported = torch.export.export(module, inputs).module()
-    for run in (compiled, exported):
-        for output, y in named(run(*inputs), case.graph).items():
+    for variant in (compiled, exported):
+        for output, y in named(variant(*inputs), case.graph).items():
             assert torch.equal(y, expected[output])
+
+
+def test_augmentation_compiles_whole_and_draws_anew_in_each_call(recorded):
+    case = recorded(MODELS["images_changed_in_training"])
+    module, inputs = case.module().train(), tensors(case.under("x"))
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    assert not torch.equal(compiled(*inputs), compiled(*inputs))
+    assert torch.equal(module.eval()(*inputs), module(*inputs))
+
+
+@pytest.mark.parametrize("name", ["bytes_in", "augmentation_that_does_nothing"])
+def test_a_model_that_takes_bytes_is_computed_in_float64(name, recorded):
+    case = recorded(MODELS[name])
+    (y,) = run(case.module(), case.under("x5"), double=True).values()
+    (expected,) = case.under("y5").values()
+    assert y.dtype == np.float64
+    assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_what_training_lacks_is_told_of_calls_that_train(recorded):
+    assert notes_of(recorded(MODELS["augmentation_that_does_nothing"]).graph) == ()
+    (line,) = notes_of(recorded(MODELS["images_changed_in_training"]).graph)
+    assert line.startswith("Training in torch will lack pipe/hue (RandomHue), which in Keras's training")
 
 
 def test_a_training_step_compiles_whole(recorded):

@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
+from training_models import TRAINED
 
+from bridge.graph import from_proto
+from bridge.torch_side.build import arrays_from, build, plan_of
 from bridge.torch_side.train import fit, train_steps
 
 SIZES = [12, 9, 5]
@@ -127,7 +131,10 @@ def keras_truth(cases, arrays, folder: Path):
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "arrays.npz", **arrays)
     script = Path(__file__).with_name("training_truth.py")
-    command = [sys.executable, "-P", str(script), *(str(folder / f) for f in ("cases.json", "arrays.npz", "out.npz"))]
+    # -P leaves the script's own folder out of the path, so it gets the model cases by name
+    run = "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    files = [str(folder / f) for f in ("cases.json", "arrays.npz", "out.npz")]
+    command = [sys.executable, "-P", "-c", run, str(script.parent), str(script), *files]
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -138,12 +145,14 @@ def keras_truth(cases, arrays, folder: Path):
 @pytest.fixture(scope="module")
 def arrays():
     given = {case["name"]: arrays_for(case) for case in CASES + FIT_CASES}
+    given |= {trained.name: trained.arrays() for trained in TRAINED}
     return {f"{name}/{key}": array for name, part in given.items() for key, array in part.items()}
 
 
 @pytest.fixture(scope="module")
 def truth(arrays, tmp_path_factory):
-    return keras_truth(CASES + FIT_CASES, arrays, tmp_path_factory.mktemp("truth"))
+    cases = [*CASES, *FIT_CASES, *(trained.case() for trained in TRAINED)]
+    return keras_truth(cases, arrays, tmp_path_factory.mktemp("truth"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -179,3 +188,19 @@ def test_history_is_what_keras_fit_reports(case, arrays, truth):
     )
     for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
         np.testing.assert_allclose([row[key] for row in history.rows], truth[f"{name}/{key}"], rtol=3e-6)
+
+
+@pytest.mark.parametrize("trained", TRAINED, ids=lambda trained: trained.name)
+def test_whole_models_end_with_the_weights_of_keras(trained, arrays, truth):
+    """From Keras's own beginning, on the same batches."""
+    name, case = trained.name, trained.case()
+    module = build(from_proto(onnx.load_from_string(truth[f"{name}/proto"].tobytes())))
+    x = {key: arrays[f"{name}/x/{key}"] for key in trained.inputs}
+    start = arrays_from(plan_of(module), module.state_dict())
+    result = train_steps(module, case["optimizer"], case["loss"], x, arrays[f"{name}/y"], case["batch"], case["steps"])
+    found = arrays_from(plan_of(module), module.state_dict())
+    paths = [path for path in found if not path.endswith(trained.no_gradient)]
+    end = [truth[f"{name}/weight/{path}"] for path in paths]
+    assert apart([start[path] for path in paths], end) > 1e-3, "the case trains nothing"
+    assert apart([found[path] for path in paths], end) < 1e-5
+    np.testing.assert_allclose(result["losses"], truth[f"{name}/losses"], rtol=1e-5)

@@ -2,6 +2,8 @@
 
 A case: {"name", "sizes", "hidden", "final", "loss", "optimizer", "batch", "steps"} or, to run `fit`, "epochs" in place
 of "steps". Its arrays are NAME/x, NAME/y and NAME/w0, w1, ... in Keras's layout; "shared" names another case's.
+A case {"name", "model", "loss", "optimizer", "batch", "steps"} trains the model case of that name, as Keras begins it,
+on NAME/x/INPUT and NAME/y; what comes out is the layered model as it was before, NAME/proto, and NAME/weight/PATH.
 """
 
 import json
@@ -10,7 +12,11 @@ import sys
 import keras
 import numpy as np
 from keras import ops
+from model_cases import MODELS
 
+from bridge.graph import to_proto
+from bridge.keras_side.examples import remembered
+from bridge.keras_side.trace import trace
 from bridge.keras_side.train import optimizer_from, train_steps
 
 # the same functions as softmax and sigmoid, but of a kind that Keras can't look through to the logits
@@ -34,12 +40,27 @@ def build(case, weights):
     return model
 
 
+def trained_model(case, arrays):
+    name = case["name"]
+    keras.utils.set_random_seed(0)
+    with remembered():
+        model = MODELS[case["model"]].make()
+    proto = to_proto(trace(model)).SerializeToString()
+    x = {key.removeprefix(f"{name}/x/"): arrays[key] for key in arrays.files if key.startswith(f"{name}/x/")}
+    trained = train_steps(model, case["optimizer"], case["loss"], x, arrays[f"{name}/y"], case["batch"], case["steps"])
+    results = {f"{name}/weight/{path}": weight for path, weight in trained["weights"].items()}
+    return results | {f"{name}/proto": np.frombuffer(proto, np.uint8), f"{name}/losses": trained["losses"]}
+
+
 def main(cases, arrays, out):
     arrays = np.load(arrays)
     results = {}
     with open(cases) as file:
         cases = json.load(file)
     for case in cases:
+        if "model" in case:
+            results |= trained_model(case, arrays)
+            continue
         name, source = case["name"], case.get("shared", case["name"])
         x, y = arrays[f"{source}/x"], arrays[f"{source}/y"]
         weights = [arrays[f"{source}/w{i}"] for i in range(2 * len(case["sizes"]) - 2)]

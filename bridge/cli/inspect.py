@@ -66,5 +66,7 @@ def show(console: Console, found: Inspection, whole: bool = False) -> None:
         console.print("convert would refuse it:")
         for line in found.refusals:
             console.print(f"  {line}", markup=False, soft_wrap=True)
+    for line in found.notes:
+        console.print(line, markup=False, soft_wrap=True)
     for line in found.warnings:
         console.print(f"WARNING: {line}", markup=False, soft_wrap=True)

@@ -2,7 +2,10 @@
 
 from bridge.graph import (  # noqa: F401 (they register the bodies)
     activations,
+    applications,
     attention,
+    augmentation,
+    conv_lstm,
     convolution,
     einsum,
     embedding,
@@ -11,13 +14,16 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     normalization,
     pooling,
     recurrent_bodies,
+    resize,
     spatial,
     spectral,
     spectrogram,
+    time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body
 from bridge.graph.files import inlined, read_proto, write_proto
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight
+from bridge.graph.notes import notes_of
 from bridge.graph.proto import from_proto, is_layered, to_proto
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "from_proto",
     "inlined",
     "is_layered",
+    "notes_of",
     "read_proto",
     "to_proto",
     "write_proto",

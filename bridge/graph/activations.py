@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bridge.graph.body import Refused, body, integers, number
 from bridge.graph.layer import Layer, Shape
+from bridge.graph.masked import masked_softmax
 
 # name -> lines that compute y from x, with Keras's default arguments; numbers() of them go before
 _PLAIN = {
@@ -89,9 +91,12 @@ def activation_name(value: Any) -> str:
     return name
 
 
-def activation_lines(name: str) -> str:
-    """The lines that compute y from x."""
-    return _PLAIN[name]
+def activation_lines(value: Any, x: str, y: str) -> str:
+    """Lines that compute `y` from `x`, for a body that has others: what is between is called by y's name too."""
+    lines = _PLAIN[activation_name(value)]
+    own = {name for line in lines.splitlines() for name in line.partition(" = ")[0].split(", ")}
+    names = {name: f"{y}_{name}" for name in own} | {"x": x, "y": y}
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), lines) + "\n"
 
 
 def final_word(layer: Layer, rank: int) -> str | None:
@@ -108,7 +113,8 @@ def final_word(layer: Layer, rank: int) -> str | None:
     axis = layer.config.get("axis")
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = isinstance(axis, int) and rank > 0 and axis in (-1, rank - 1)
-    return "softmax" if layer.kind == "Softmax" and last else None
+    masked = "call" in layer.config
+    return "softmax" if layer.kind == "Softmax" and last and not masked else None
 
 
 @body("Activation")
@@ -148,9 +154,11 @@ def prelu(layer: Layer, shapes: list[Shape]) -> str:
 
 @body("Softmax")
 def softmax(layer: Layer, shapes: list[Shape]) -> str:
+    """Over one axis or several; where there is a mask, of what it keeps."""
     axis = layer.config["axis"]
-    if isinstance(axis, int):
-        return f"y = Softmax <axis = {axis}> (x)"
+    axis = axis if isinstance(axis, list) else [axis]
     if len(axis) == 1:
-        return f"y = Softmax <axis = {axis[0]}> (x)"
-    return integers("axes", axis) + "s = ReduceLogSumExp <keepdims = 1> (x, axes)\nd = Sub(x, s)\ny = Exp(d)"
+        lines = f"{{y}} = Softmax <axis = {axis[0]}> ({{x}})"
+    else:
+        lines = integers("axes", axis) + "s = ReduceLogSumExp <keepdims = 1> ({x}, axes)\nd = Sub({x}, s)\n{y} = Exp(d)"
+    return masked_softmax(lines) if len(shapes) > 1 else lines.format(x="x", y="y")

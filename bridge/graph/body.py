@@ -106,6 +106,6 @@ def _function(layer: Layer, shapes: list[Shape], outputs: int) -> onnx.FunctionP
     return onnx.parser.parse_function(text)
 
 
-# What a layer's node says about itself, besides its inputs. "split" marks an activation or an activity penalty that was
-# an option of another layer, "training" a call whose mode the model's own code fixed.
+# What a layer's node says about itself, besides its inputs. "split" marks a part of a layer, as
+# its activation or activity penalty, "training" a call whose mode the model's own code fixed.
 ATTRIBUTES = ("path", "config", "weights", "split", "training", "trainable")

@@ -43,10 +43,8 @@ def fresh(graph: Graph, seed: int) -> Graph:
 
 def begin(weight: Weight, layer: Layer | None, name: str, seed: int) -> np.ndarray:
     """New values for the weight that `layer` calls `name`. Raises Refused where nobody says how it begins."""
-    config = layer.config.get(f"{name}_initializer") if layer else None
-    if layer is not None and layer.kind == "EinsumDense":  # which of its axes are inputs, the weight alone says
-        config = weight.initializer or config
-    config = config or weight.initializer
+    # the weight says more than the layer's option: an EinsumDense's axes of inputs, an LSTM's forget gate
+    config = weight.initializer or (layer.config.get(f"{name}_initializer") if layer else None)
     if config is None:
         raise Refused("the model does not say how this weight is initialized")
     rng = np.random.default_rng([seed, zlib.crc32(weight.path.encode())])

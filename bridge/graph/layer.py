@@ -8,11 +8,40 @@ from typing import Any
 import numpy as np
 
 Shape = tuple[int | None, ...]
+# What layers that leave images as they are in inference do to them in training, at random. Those of the first kind do
+# it in torch too; the second ones don't, and say so.
+AUGMENT = (
+    *("RandomFlip", "RandomCrop", "RandomBrightness", "RandomContrast"),
+    *("RandomTranslation", "RandomRotation", "RandomZoom"),
+)
+LACKED = {
+    "AugMix": "mixes chains of changes into the images",
+    "CutMix": "pastes parts of other images of the batch into the images",
+    "Equalization": "equalizes the histogram of each channel",
+    "MixUp": "mixes the images with others of the batch",
+    "RandAugment": "changes the images in randomly chosen ways",
+    "RandomColorDegeneration": "takes color from the images",
+    "RandomColorJitter": "changes brightness, contrast, saturation and hue",
+    "RandomElasticTransform": "distorts the images",
+    "RandomErasing": "erases a rectangle of the images",
+    "RandomGaussianBlur": "blurs the images",
+    "RandomGrayscale": "makes some of the images gray",
+    "RandomHue": "changes the hue of the images",
+    "RandomInvert": "inverts some of the images",
+    "RandomPerspective": "changes the perspective of the images",
+    "RandomPosterization": "takes bits from the colors of the images",
+    "RandomSaturation": "changes the saturation of the images",
+    "RandomSharpness": "changes the sharpness of the images",
+    "RandomShear": "shears the images",
+    "Solarization": "inverts what is bright in the images",
+}
 ACT_IN_TRAINING = (  # layers that compute another thing in training
+    *AUGMENT,
+    *LACKED,
     "BatchNormalization",
     "SpectralNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth"),
 )
 DROPOUTS = ("dropout", "recurrent_dropout")  # options of attention and recurrent layers
 
@@ -95,7 +124,7 @@ class Node:
 
     @property
     def is_split(self) -> bool:
-        """Whether this is only a layer's activation or activity penalty, split off into a node of its own."""
+        """Whether this is a part of a layer alone: its activation or activity penalty, the merging of its steps."""
         return bool(self.attributes.get("split"))
 
     def __str__(self) -> str:

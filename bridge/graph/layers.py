@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bridge.graph.body import Refused, body, integers, number, numbers
 from bridge.graph.layer import Layer, Shape
+from bridge.graph.masked import first, inputs_and_masks, masked_extreme, masked_product, wide_mask
 
 
 def refuse_option(layer: Layer, **unsupported: Any) -> None:
@@ -34,7 +37,7 @@ def dense(layer: Layer, shapes: list[Shape]) -> str:
 @body("ActivityRegularization")
 def identity(layer: Layer, shapes: list[Shape]) -> str:
     """y = x: these layers act in training only."""
-    return "y = Identity(x)"
+    return f"y = Identity({first(layer, shapes)})"
 
 
 @body("Masking")
@@ -51,8 +54,12 @@ def masking(layer: Layer, shapes: list[Shape]) -> str:
 
 @body("BatchNormalization")
 def batch_normalization(layer: Layer, shapes: list[Shape]) -> str:
-    """y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along one axis."""
+    """y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta along one axis.
+
+    Masks, and that the rows are those of several steps, count in training only.
+    """
     refuse_option(layer, renorm=False)
+    x = first(layer, shapes)
     axis, rank = layer.config["axis"], len(shapes[0])
     axis = (axis[0] if isinstance(axis, list) else axis) % rank
     lines, scale, offset = "", "gamma", "beta"
@@ -65,10 +72,10 @@ def batch_normalization(layer: Layer, shapes: list[Shape]) -> str:
     call = f"BatchNormalization <epsilon = {layer.config['epsilon']!r}>"
     weights = f"{scale}, {offset}, moving_mean, moving_variance"
     if axis == 1:
-        return f"{lines}y = {call} (x, {weights})"
+        return f"{lines}y = {call} ({x}, {weights})"
     there = [0, axis, *(i for i in range(1, rank) if i != axis)]
     back = [there.index(i) for i in range(rank)]
-    return f"{lines}a = Transpose <perm = {there}> (x)\nb = {call} (a, {weights})\ny = Transpose <perm = {back}> (b)"
+    return f"{lines}a = Transpose <perm = {there}> ({x})\nb = {call} (a, {weights})\ny = Transpose <perm = {back}> (b)"
 
 
 @body("LayerNormalization")
@@ -189,11 +196,16 @@ def repeat_vector(layer: Layer, shapes: list[Shape]) -> str:
     )
 
 
-def _merge(operator: str, *, variadic: bool = False) -> Any:
-    """A body that combines the inputs, after giving them one rank by new axes behind the batch, as Keras does."""
+def _merge(operator: str, *, variadic: bool = False, masked: Callable[..., str] | None = None) -> Any:
+    """A body that combines the inputs, after giving them one rank by new axes behind the batch, as Keras does.
+
+    masked: writes it for inputs with masks.
+    """
 
     def merge(layer: Layer, shapes: list[Shape]) -> str:
-        names = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
+        inputs, masks = inputs_and_masks(layer, shapes)
+        names = ["x"] if len(shapes) == 1 else [f"x{i}" for i in inputs]
+        shapes = [shapes[i] for i in inputs]
         rank = max(len(shape) for shape in shapes)
         lines = ""
         for i, shape in enumerate(shapes):
@@ -201,6 +213,9 @@ def _merge(operator: str, *, variadic: bool = False) -> Any:
                 lines += integers(f"axes{i}", range(1, 1 + rank - len(shape)))
                 lines += f"wide{i} = Unsqueeze({names[i]}, axes{i})\n"
                 names[i] = f"wide{i}"
+        if masked is not None and any(m is not None for m in masks):
+            lines += "".join(wide_mask(f"kept{m}", f"x{m}") for m in masks if m is not None)
+            return lines + masked(names, [None if m is None else f"kept{m}" for m in masks])
         if len(names) == 1:
             return f"y = Identity({names[0]})"
         if variadic:
@@ -215,9 +230,9 @@ def _merge(operator: str, *, variadic: bool = False) -> Any:
 
 body("Add")(_merge("Add"))
 body("Subtract")(_merge("Sub"))
-body("Multiply")(_merge("Mul"))
-body("Maximum")(_merge("Max", variadic=True))
-body("Minimum")(_merge("Min", variadic=True))
+body("Multiply")(_merge("Mul", masked=masked_product))
+body("Maximum")(_merge("Max", variadic=True, masked=partial(masked_extreme, "Max")))
+body("Minimum")(_merge("Min", variadic=True, masked=partial(masked_extreme, "Min")))
 
 
 @body("Average")

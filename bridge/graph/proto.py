@@ -43,8 +43,10 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         [_value_info(value) for value in graph.inputs],
         [_value_info(value) for value in graph.outputs],
         [numpy_helper.from_array(array, path) for path, array in (graph.arrays | graph.constants).items()],
-        value_info=[
-            _value_info(v) for v in graph.values.values() if v.shape is not None and _is_between(graph, v.name)
+        value_info=[  # their first axis need not be the batch: TimeDistributed and the user's code may merge others in
+            _value_info(v, first=None)
+            for v in graph.values.values()
+            if v.shape is not None and _is_between(graph, v.name)
         ],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
@@ -219,10 +221,11 @@ def _value(info: onnx.ValueInfoProto) -> Value:
     return Value(info.name, shape, _dtype_name(tensor.elem_type))
 
 
-def _value_info(value: Value) -> onnx.ValueInfoProto:
-    shape = None
+def _value_info(value: Value, first: str | None = "batch") -> onnx.ValueInfoProto:
+    """first: what the first axis is called where its length is not known."""
+    shape: list[Any] | None = None
     if value.shape is not None:
-        shape = ["batch" if axis == 0 and size is None else size for axis, size in enumerate(value.shape)]
+        shape = [first if axis == 0 and size is None else size for axis, size in enumerate(value.shape)]
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype)), shape)
 
 

@@ -6,7 +6,7 @@ over that many, and what comes out is spread over the steps again.
 
 from __future__ import annotations
 
-from bridge.graph.body import body, call_names, integers
+from bridge.graph.body import Refused, body, call_names, call_tensors, integers
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.recurrent import RECURRENT, Cell, Run, runs
 from bridge.graph.recurrent_scan import scanned
@@ -30,6 +30,8 @@ def recurrent(layer: Layer, shapes: list[Shape]) -> str:
     """y = the outputs of all steps or the last one, then the states after it; of two directions merged."""
     names = call_names(layer)
     directions = runs(layer)
+    if len(call_tensors(layer, shapes).get("mask", (None, None))) != 2:
+        raise Refused("its mask is not (batch, steps)")
     lines, outputs, states = integers("axis0", [0]) + integers("axis1", [1]) + integers("axis2", [2]), [], []
     given = [names[name] for name in names if name.startswith("state")]
     for side, run in enumerate(directions):

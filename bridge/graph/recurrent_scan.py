@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from bridge.graph.activations import activation_lines
 from bridge.graph.body import integers
 from bridge.graph.recurrent import GATES, Cell
@@ -66,18 +64,18 @@ def _step(cell: Cell, tag: str, two: bool) -> str:
     old, made = f"{tag}h_old", f"{tag}h_made"
     if cell.kind == "SimpleRNN":
         lines = f"{tag}u = MatMul({old}, {recurrent})\n{tag}s = Add({tag}z, {tag}u)\n"
-        return lines + _activated(cell.activation, f"{tag}a_", f"{tag}s", made)
+        return lines + activation_lines(cell.activation, f"{tag}s", made)
     if cell.kind == "LSTM":
         lines = f"{tag}u = MatMul({old}, {recurrent})\n{tag}s = Add({tag}z, {tag}u)\n"
         lines += f"{tag}si, {tag}sf, {tag}sg, {tag}so = Split <axis = 1, num_outputs = 4> ({tag}s)\n"
         for gate in ("i", "f", "o"):
-            lines += _activated(cell.recurrent_activation, f"{tag}{gate}_", f"{tag}s{gate}", f"{tag}g{gate}")
-        lines += _activated(cell.activation, f"{tag}g_", f"{tag}sg", f"{tag}gg")
+            lines += activation_lines(cell.recurrent_activation, f"{tag}s{gate}", f"{tag}g{gate}")
+        lines += activation_lines(cell.activation, f"{tag}sg", f"{tag}gg")
         lines += f"{tag}keeps = Mul({tag}gf, {tag}c_old)\n{tag}adds = Mul({tag}gi, {tag}gg)\n"
         lines += f"{tag}c_made = Add({tag}keeps, {tag}adds)\n"
         return (
             lines
-            + _activated(cell.activation, f"{tag}c_", f"{tag}c_made", f"{tag}ac")
+            + activation_lines(cell.activation, f"{tag}c_made", f"{tag}ac")
             + (f"{made} = Mul({tag}go, {tag}ac)\n")
         )
     lines = f"{tag}zz, {tag}zr, {tag}zh = Split <axis = 1, num_outputs = 3> ({tag}z)\n"
@@ -87,13 +85,13 @@ def _step(cell: Cell, tag: str, two: bool) -> str:
     for gate in ("z", "r"):
         lines += f"{tag}u{gate}_p = MatMul({old}, {tag}u{gate}_w)\n" + _biased(cell, tag, gate, two)
         lines += f"{tag}s{gate} = Add({tag}z{gate}, {tag}u{gate})\n"
-        lines += _activated(cell.recurrent_activation, f"{tag}{gate}_", f"{tag}s{gate}", f"{tag}g{gate}")
+        lines += activation_lines(cell.recurrent_activation, f"{tag}s{gate}", f"{tag}g{gate}")
     if cell.reset_after:
         lines += f"{tag}uh_p = MatMul({old}, {tag}uh_w)\n" + _biased(cell, tag, "h", two)
         lines += f"{tag}inner = Mul({tag}gr, {tag}uh)\n"
     else:
         lines += f"{tag}reset = Mul({tag}gr, {old})\n{tag}inner = MatMul({tag}reset, {tag}uh_w)\n"
-    lines += f"{tag}sh = Add({tag}zh, {tag}inner)\n" + _activated(cell.activation, f"{tag}n_", f"{tag}sh", f"{tag}gh")
+    lines += f"{tag}sh = Add({tag}zh, {tag}inner)\n" + activation_lines(cell.activation, f"{tag}sh", f"{tag}gh")
     one = f"{tag}one_f = Constant <value_float = 1.0> ()\n{tag}one = CastLike({tag}one_f, {old})\n"
     lines += f"{one}{tag}rest = Sub({tag}one, {tag}gz)\n{tag}stays = Mul({tag}gz, {old})\n"
     return lines + f"{tag}comes = Mul({tag}rest, {tag}gh)\n{made} = Add({tag}stays, {tag}comes)\n"
@@ -103,11 +101,3 @@ def _biased(cell: Cell, tag: str, gate: str, two: bool) -> str:
     if two and cell.config["use_bias"]:
         return f"{tag}u{gate} = Add({tag}u{gate}_p, {tag}b{gate})\n"
     return f"{tag}u{gate} = Identity({tag}u{gate}_p)\n"
-
-
-def _activated(name: str, tag: str, x: str, y: str) -> str:
-    """The lines of an activation from x to y, its other names with a tag."""
-    lines = activation_lines(name)
-    made = {word for line in lines.splitlines() for word in line.partition(" = ")[0].split(", ") if word}
-    new = {word: f"{tag}{word}" for word in made} | {"x": x, "y": y}
-    return re.sub(r"\b[a-z]\w*", lambda word: new.get(word[0], word[0]), lines) + "\n"

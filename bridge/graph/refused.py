@@ -10,30 +10,13 @@ TEXT = "text can't be converted; split the preprocessing off and convert what co
 _FOREIGN = (
     "it runs code of another framework, which can't be told apart into layers; rebuild that part with Keras's own"
 )
-_LABELS = (
-    "it mixes the rows of a batch with their labels; do that where the data are read, and leave it out of the model"
-)
 
 REASONS: dict[str, str] = {
     **dict.fromkeys(("TextVectorization", "StringLookup", "Hashing", "HashedCrossing", "FeatureSpace"), TEXT),
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _FOREIGN),
-    **dict.fromkeys(("CutMix", "MixUp"), _LABELS),
-    "MaxNumBoundingBoxes": "it takes boxes and labels, which no layer computes with; do that where the data are read",
 }
 # Not here yet: an entry goes when the layer comes.
-REASONS |= dict.fromkeys(
-    (
-        *(f"Adaptive{kind}Pooling{rank}D" for kind in ("Average", "Max") for rank in (1, 2, 3)),
-        *("AugMix", "AutoContrast", "CenterCrop", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"),
-        *("RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast"),
-        *("RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur"),
-        *("RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization"),
-        *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
-        *("Resizing", "Solarization"),
-        *("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed"),
-    ),
-    NOT_YET,
-)
+REASONS |= dict.fromkeys(("ContrastLimitedAdaptiveHistogramEqualization",), NOT_YET)
 
 # Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with
 # --unsafe. InputLayer is an input.

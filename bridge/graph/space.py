@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,9 @@ Pads = tuple[int, int]  # before and after
 
 
 def rank_of(layer: Layer) -> int:
-    """How many spatial axes the layer works on: its class says so at its end."""
-    return int(layer.kind.removesuffix("Transpose")[-2])
+    """How many spatial axes the layer works on: its class says so at its end, or it works on images."""
+    found = re.search(r"(\d)D(Transpose)?$", layer.kind)
+    return int(found[1]) if found else 2
 
 
 def channels_last(layer: Layer) -> bool:
@@ -39,14 +41,14 @@ def channels_of(layer: Layer, shape: Shape) -> int:
     return channels
 
 
-def in_channels_first(layer: Layer, lines: str) -> str:
+def in_channels_first(layer: Layer, lines: str, x: str = "x") -> str:
     """Lines of a body with {x} and {y}, whose channels are axis 1, as lines from x to y in the layer's own layout."""
     if not channels_last(layer):
-        return lines.format(x="x", y="y")
+        return lines.format(x=x, y="y")
     rank = rank_of(layer)
     there, back = [0, rank + 1, *range(1, rank + 1)], [0, *range(2, rank + 2), 1]
     return (
-        f"first = Transpose <perm = {there}> (x)\n{lines.format(x='first', y='last')}\n"
+        f"first = Transpose <perm = {there}> ({x})\n{lines.format(x='first', y='last')}\n"
         f"y = Transpose <perm = {back}> (last)"
     )
 

@@ -1,13 +1,13 @@
-"""The bodies of the layers that pad, crop, stretch or drop along the spatial axes."""
+"""The bodies of the layers that pad, crop or drop along the spatial axes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bridge.graph.body import Refused, body, integers, number
+from bridge.graph.body import body, integers, number
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.layers import identity
-from bridge.graph.space import Pads, channels_last, onnx_pads, rank_of, space, spatial_axes
+from bridge.graph.space import Pads, onnx_pads, rank_of, space, spatial_axes
 
 
 @body("ZeroPadding1D")
@@ -15,10 +15,13 @@ from bridge.graph.space import Pads, channels_last, onnx_pads, rank_of, space, s
 @body("ZeroPadding3D")
 def zero_padding(layer: Layer, shapes: list[Shape]) -> str:
     space(layer, shapes[0])  # refuses another rank
+    padding = dict(zip(spatial_axes(layer), pairs(layer, "padding"), strict=True))
+    axes = range(len(shapes[0]))
     # With its axes named, ONNX Runtime 1.31 does not merge the Pad into a MaxPool, which would make -inf of the zeros.
+    # All of them, because it takes pads to be those of all axes when it moves a Transpose past the Pad.
     return (
-        integers("pads", onnx_pads(pairs(layer, "padding")))
-        + integers("axes", spatial_axes(layer))
+        integers("pads", onnx_pads(padding.get(axis, (0, 0)) for axis in axes))
+        + integers("axes", axes)
         + number("zero", 0)
         + "y = Pad(x, pads, zero, axes)"
     )
@@ -43,35 +46,6 @@ def pairs(layer: Layer, option: str) -> list[Pads]:
     value: Any = layer.config[option]
     listed = [value] if rank_of(layer) == 1 else value
     return [(int(before), int(after)) for before, after in listed]
-
-
-@body("UpSampling1D")
-@body("UpSampling2D")
-@body("UpSampling3D")
-def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
-    """Each value repeated along each spatial axis, or a linear interpolation between the values' middles."""
-    space(layer, shapes[0])  # refuses another rank
-    factors = up_sampling_factors(layer)
-    scales = [1.0, *factors, 1.0] if channels_last(layer) else [1.0, 1.0, *factors]
-    if interpolation(layer) == "bilinear":
-        how = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
-    else:
-        how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
-    listed = ", ".join(map(repr, scales))
-    return f"scales = Constant <value_floats = [{listed}]> ()\ny = Resize <{how}> (x, , scales)"
-
-
-def up_sampling_factors(layer: Layer) -> list[float]:
-    size = layer.config["size"]
-    return [float(factor) for factor in (size if isinstance(size, list | tuple) else [size])]
-
-
-def interpolation(layer: Layer) -> str:
-    """ "nearest" or "bilinear". Raises Refused for the others, which torch computes with other weights."""
-    found = str(layer.config.get("interpolation", "nearest"))
-    if found not in ("nearest", "bilinear"):
-        raise Refused(f"its option interpolation={found!r} is not supported, only 'nearest' and 'bilinear'")
-    return found
 
 
 body("SpatialDropout1D")(identity)

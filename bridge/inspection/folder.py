@@ -39,6 +39,7 @@ def inspect_folder(path: Path) -> Inspection:
         convert=["bridge finetune trains it, bridge eval runs its model.onnx.", home],
         refusals=_contradictions(header, rows),
         warnings=warnings,
+        notes=found.notes,
     )
 
 

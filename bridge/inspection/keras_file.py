@@ -45,7 +45,7 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, pa
     convert = [] if refusals else _can(layers)
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
-    return Inspection(path, told["format"], named, layers, convert, refusals, warnings)
+    return Inspection(path, told["format"], named, layers, convert, refusals, warnings, found["notes"])
 
 
 def _by_torch(proto: Any) -> list[str]:

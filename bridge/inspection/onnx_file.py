@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from bridge.graph import Graph, from_proto, is_layered, read_proto
+from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 
 
@@ -42,6 +42,7 @@ def inspect_layered(path: Path, proto: onnx.ModelProto) -> Inspection:
         layers=layers_of(graph),
         convert=["bridge finetune trains it, bridge eval runs it with ONNX Runtime."],
         warnings=_not_finite(graph.arrays),
+        notes=list(notes_of(graph)),
     )
 
 

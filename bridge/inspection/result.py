@@ -42,6 +42,7 @@ class Inspection:
     """facts: versions, inputs, outputs and the like, for people. convert: what bridge can do with the file.
 
     refusals: everything that convert would refuse and why. warnings: what is odd about the file: NaN, stale parts.
+    notes: what else to know: what of Keras's training torch will lack.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Inspection:
     convert: list[str]
     refusals: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def parameters(self) -> int:

@@ -9,6 +9,7 @@ import keras
 
 from bridge import user_code
 from bridge.errors import BridgeError
+from bridge.keras_side.examples import remembered
 
 
 def split(arch: str) -> tuple[Path, str | None]:
@@ -24,7 +25,8 @@ def split(arch: str) -> tuple[Path, str | None]:
 def build(file: Path, function: str) -> keras.Model:
     """Calls `function` of `file`, which must return a built keras.Model."""
     label = f"--arch {file}:{function}"
-    model = user_code.make(file, function, label, inspect.isfunction)
+    with remembered():
+        model = user_code.make(file, function, label, inspect.isfunction)
     if not isinstance(model, keras.Model):
         raise BridgeError(f"{label}: returned {user_code.described(model)}, expected a keras.Model.")
     return model

@@ -29,11 +29,14 @@ def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any])
     return named
 
 
-def output_shapes(named: dict[str, Any], said: list[Any]) -> list[tuple[int | None, ...]]:
+def output_shapes(layer: keras.Layer, named: dict[str, Any], said: list[Any]) -> list[tuple[int | None, ...]]:
     """The shapes of the outputs. MultiHeadAttention says of its scores that there are as many keys as queries."""
     shapes = [tuple(spec.shape) for spec in said]
-    if len(shapes) > 1:
-        shapes[1] = (*shapes[1][:-1], named["value"].shape[1])
+    if len(shapes) > 1 and type(layer).__name__ in HEADS:
+        query, value = tuple(named["query"].shape), tuple(named["value"].shape)
+        axes = getattr(layer, "attention_axes", None) or tuple(range(1, len(query) - 1))
+        others = [size for axis, size in enumerate(query[:-1]) if axis not in axes]
+        shapes[1] = (*others, shapes[1][1], *(query[axis] for axis in axes), *(value[axis] for axis in axes))
     return shapes
 
 

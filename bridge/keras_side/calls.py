@@ -8,24 +8,37 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, recurrent
 
 Named = dict[str, Any]
+_WITH_MASK = ("Softmax", "BatchNormalization", "GlobalAveragePooling1D")  # they compute another thing with a mask
+_WITH_MASKS = ("Multiply", "Maximum", "Minimum")  # with those of their inputs; all others only hand masks on
 
 
 def arguments(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Named | None:
-    """The call's arguments by name, those left out that are None or the training flag. None: the layer takes no names.
+    """The call's arguments by name, those left out that are None or the training flag. None: the call needs no names.
 
     A mask is called mask or ..._mask, the state of a recurrent layer state0, state1, ...
     """
     if attention.is_attention(layer):
         named = attention.arguments(layer, args, kwargs)
-    elif type(layer).__name__ in RECURRENT:
+    elif type(layer).__name__ in (*RECURRENT, *CONV_LSTM):
         bound = dict(inspect.signature(layer.call).bind(*args, **kwargs).arguments)
         named = {"sequences": bound["sequences"], "mask": bound.get("mask")}
         named |= {f"state{i}": state for i, state in enumerate(keras.tree.flatten(bound.get("initial_state")))}
+    elif type(layer).__name__ in _WITH_MASK:
+        bound = dict(inspect.signature(layer.call).bind(*args, **kwargs).arguments)
+        named = {"inputs": bound["inputs"], "mask": bound.get("mask")}
+    elif type(layer).__name__ in _WITH_MASKS:
+        inputs = keras.tree.flatten((args, kwargs))
+        named = {f"input{i}": x for i, x in enumerate(inputs)}
+        named |= {f"input{i}_mask": getattr(x, "_keras_mask", None) for i, x in enumerate(inputs)}
     else:
+        return None
+    masked = any(value is not None for name, value in named.items() if name.endswith("mask"))
+    if type(layer).__name__ in (*_WITH_MASK, *_WITH_MASKS) and not masked:
         return None
     return {name: value for name, value in named.items() if value is not None}
 
@@ -48,7 +61,7 @@ def described(named: Named) -> Named:
 def output_shapes(layer: keras.Layer, named: Named | None, said: list[Any]) -> list[tuple[int | None, ...]]:
     """The shapes of the outputs, from the specs that Keras says they have."""
     if named is not None and attention.is_attention(layer):
-        return attention.output_shapes(named, said)
+        return attention.output_shapes(layer, named, said)
     if type(layer).__name__ in RECURRENT:
         return recurrent.output_shapes(layer, said)
     return [tuple(spec.shape) for spec in said]

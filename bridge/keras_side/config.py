@@ -16,6 +16,7 @@ import keras
 from keras.src.activations import ALL_OBJECTS_DICT
 
 from bridge.errors import BridgeError
+from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
 from bridge.keras_side import keras2
 
@@ -236,6 +237,8 @@ def _module(name: str, kind: str, node: dict[str, Any]) -> str | None:
         name = "DTypePolicy"
     if kind == "layers" and name in _MODELS:
         return _MODELS[name]
+    if kind == "layers" and stated == APPLICATIONS.get(name):
+        return stated
     return _classes(kind).get(name)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
 
 
@@ -20,7 +21,7 @@ def gradients(
     found = names(model)
     variables = {path: v for path, v in found.variables.items() if v.trainable and not found.weights[id(v)].state}
     expected, arrange = signature(model)
-    with tf.GradientTape() as tape:
+    with in_float32(model), tf.GradientTape() as tape:
         args, kwargs = arrange([tf.convert_to_tensor(inputs[value.name]) for value in expected])
         outputs = named_outputs(model, model(*args, training=False, **kwargs))
         total = sum(tf.reduce_sum(outputs[name] * direction) for name, direction in directions.items())

@@ -34,7 +34,7 @@ def names(model: keras.Model) -> Names:
         for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
             if id(variable) in found.weights or id(variable) in inner or _is_random_state(variable):
                 continue
-            name = _free("/".join(filter(None, [path, variable.name])), found.variables)
+            name = _free("/".join(filter(None, [path, own_word(layer, variable)])), found.variables)
             found.variables[name] = variable
             found.weights[id(variable)] = Weight(
                 name,
@@ -47,6 +47,13 @@ def names(model: keras.Model) -> Names:
                 initializer=_initializer(layer, variable),
             )
     return found
+
+
+def own_word(layer: keras.Layer, variable: Any) -> str:
+    """What the layer calls its variable: the name it gave it, else its attribute; Keras makes up variable_7."""
+    if not re.fullmatch(r"variable(_\d+)?", variable.name):
+        return str(variable.name)
+    return next((name for name, value in vars(layer).items() if value is variable), "variable")
 
 
 def layers_by_path(model: keras.Model) -> dict[str, keras.Layer]:

@@ -26,16 +26,27 @@ class Call:
     outputs: list[Value]  # the first is called as the node is
 
 
-def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
+def placeholder_number(name: str) -> int | None:
+    """The number of the call that a TensorFlow operation of this name stands for, if it is a placeholder."""
     found = re.search(rf"{PLACEHOLDER}(\d+)", name)
-    if found is None:
+    return int(found[1]) if found else None
+
+
+def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
+    number = placeholder_number(name)
+    if number is None:
         return node  # the user's own Python call: refused below as an operator that ONNX does not have
-    node.domain, node.type = DOMAIN, f"{PLACEHOLDER}{found[1]}"
+    node.domain, node.type = DOMAIN, f"{PLACEHOLDER}{number}"
     for attribute in list(node.attr):
         if attribute not in ("domain",):
             del node.attr[attribute]
-    node.set_attr("call", int(found[1]))
+    node.set_attr("call", number)
     return node
+
+
+def as_where(context: Any, node: Any, name: str, args: Any) -> None:
+    """TensorFlow's choice as ONNX's; tf2onnx multiplies with 0 and 1 instead, and 0 times infinity is NaN."""
+    node.type = "Where"
 
 
 def fill(

@@ -13,11 +13,7 @@ from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
 from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
-_MASK_USERS = (  # the others only hand it on
-    *("Softmax", "BatchNormalization", "Multiply", "Maximum", "Minimum"),
-    "GlobalAveragePooling1D",
-    "SpectralNormalization",  # whether it hands it on depends on the layer that it wraps
-)
+BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -61,9 +57,9 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     regularizer = layer.activity_regularizer
     if regularizer is not None and type(regularizer) not in _PENALTIES:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
-    if not type(layer).__module__.startswith("keras.src.layers."):
+    if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if kind in SEEN_THROUGH:
+    if kind in (*SEEN_THROUGH, "ConvLSTMCell"):
         return None
     if kind in RECURRENT and not recurrent.is_own(layer):
         return None  # a cell of the user's own: it is traced as what it computes
@@ -92,12 +88,6 @@ def _behind(layer: keras.Layer) -> list[str]:
 
 def _takers(tensor: Any, layer: keras.Layer) -> list[Any]:
     return [node for node in layer._outbound_nodes if any(tensor is given for given in node.input_tensors)]
-
-
-def mask_reason(layer: keras.Layer, mask: Any) -> str | None:
-    """Why a layer that was given a mask can't be converted, if so: it would compute another thing with it."""
-    given = any(m is not None for m in keras.tree.flatten(mask))
-    return "it uses a mask, not possible yet" if given and type(layer).__name__ in _MASK_USERS else None
 
 
 def _is_keras(config: dict[str, Any], known: tuple[str, ...]) -> bool:

@@ -7,19 +7,26 @@ from unittest import mock
 
 import keras
 import numpy as np
+from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
 
 
 def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
-    """The model's outputs by name, as `predict` gives them. inputs: by name, (rows, ...).
+    """The model's outputs by name, as `predict` gives them, mixed precision in float32. inputs: by name, (rows, ...).
 
     double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
     """
+    with in_float32(model):
+        return _run(model, inputs, double)
+
+
+def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, np.ndarray]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     expected, arrange = signature(model)
@@ -30,30 +37,43 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
-        outputs = model(*args, training=False, **kwargs)
+        with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
+            outputs = model(*args, training=False, **kwargs)
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
 def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:
-    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`)."""
+    """The model's outputs, and what each layer gave, by its path (`dense_1`, second call `dense_1#2`).
+
+    Not the layers within a TimeDistributed: Keras calls them for each step.
+    """
+    with in_float32(model):
+        return _run_layers(model, inputs, double)
+
+
+def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, Any]:
     if double:
         model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
     found = names(model).layers
     seen: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
     plain = keras.Layer.__call__
+    around: list[keras.Layer] = []
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        around.append(layer)
         result = plain(layer, *args, **kwargs)
+        around.pop()
         path = found.get(id(layer))
-        if path and hasattr(result, "shape"):
+        by_steps = any(isinstance(outer, keras.layers.TimeDistributed) for outer in around)
+        if path and hasattr(result, "shape") and not by_steps:
             count[path] = count.get(path, 0) + 1
             seen[path if count[path] == 1 else f"{path}#{count[path]}"] = np.asarray(result)
         return result
 
-    with mock.patch.object(keras.Layer, "__call__", call):
+    with mock.patch.object(keras.Layer, "__call__", call), TFGraphScope():
         expected, arrange = signature(model)
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name]) for v in expected])
         outputs = model(*args, training=False, **kwargs)

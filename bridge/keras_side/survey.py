@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.graph import to_proto
+from bridge.graph import notes_of, to_proto
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -28,17 +29,23 @@ def survey(source: Source) -> dict[str, Any]:
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
     proto: the layered model, empty where there is none.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
+    notes: what of Keras's training torch will lack.
     """
     model = load(source)
     found = names(model)
-    lines = refusals(model, found)
-    inputs, outputs, proto = [], [], b""
+    with in_float32(model):
+        lines = refusals(model, found)
+    inputs: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
+    notes: tuple[str, ...] = ()
+    proto = b""
     try:
         inputs = inputs_of(model)
         if not lines:  # then the trace is the proof, and knows what each output is
             graph = trace(model)
             proto = to_proto(graph).SerializeToString(deterministic=True)  # a layer's body may refuse an option of it
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
+            notes = notes_of(graph)
     except BridgeError as error:
         lines = lines or [str(error)]
     return {
@@ -46,28 +53,23 @@ def survey(source: Source) -> dict[str, Any]:
         "keras": keras.__version__,
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _listed(layers_by_path(model))],
+        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
         ],
         "refusals": lines,
+        "notes": list(notes),
         "non_finite": non_finite(model),
         "proto": np.frombuffer(proto, np.uint8),
     }
 
 
-def _listed(layers: dict[str, keras.Layer]) -> list[tuple[str, keras.Layer]]:
-    """Those that hold no further ones, or are one node of the graph whatever they hold: an attention."""
-    whole = {path for path, layer in layers.items() if is_known(layer)}
-    inner = {
-        path for path in layers if any("/".join(path.split("/")[:n]) in whole for n in range(1, path.count("/") + 1))
-    }
-    return [(path, layer) for path, layer in layers.items() if _is_leaf(layer) and path not in inner]
-
-
-def _is_leaf(layer: keras.Layer) -> bool:
-    return not isinstance(layer, keras.Model) and not isinstance(layer, keras.layers.InputLayer)
+def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
+    """Without models, inputs, pipelines, and what is within a layer that is one node as a whole: an attention."""
+    inner = tuple(f"{path}/" for path, layer in layers.items() if is_known(layer))
+    others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
+    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:

@@ -9,37 +9,37 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tf2onnx
-from keras.src.export.tf2onnx_lib import patch_tf2onnx
+from keras.src.backend.tensorflow import numpy as tf_numpy
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from bridge.graph import BODIES, Graph, Layer, Node, Value
-from bridge.graph.body import OPSET
+from bridge.graph.augmentation import AUGMENTATIONS
+from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, layer_facts, recurrent
-from bridge.keras_side.names import Names, names
-from bridge.keras_side.nodes import PLACEHOLDER, Call, as_placeholder, fill
-from bridge.keras_side.refusals import mask_reason, refuse, refuse_all_at_once
+from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
+from bridge.keras_side.direct import layers_alone
+from bridge.keras_side.names import Names, names, own_word
+from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
+from bridge.keras_side.precision import in_float32, note
+from bridge.keras_side.refusals import BUILT_IN, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 
-logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 # layers whose `activation` option becomes a node of its own
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -51,17 +51,29 @@ _INFERENCE = _Inference(0)
 
 
 def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
-    """The layered graph of a built Keras model, with its weights.
+    """The layered graph of a built Keras model, with its weights; one of mixed precision as it is in float32.
 
     Raises BridgeError, listing every layer that can't be converted and why.
     """
+    with in_float32(model) as policies:
+        graph = _traced(model, source)
+    graph.keras_config = _config(model)
+    if policies:
+        graph.source["notes"] = [note(policies)]
+    return graph
+
+
+def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
     refuse_all_at_once(model, found)
     inputs, arguments = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
         found = names(model)
-    tracer = _Tracer(model, found)
+    for layer in model._flatten_layers():
+        if getattr(layer, "_flash_attention", None):
+            layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
+    tracer = _Tracer(model, found, [value.name for value in inputs])
     variables = list(found.variables.values())
     weights = list(found.weights.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
@@ -81,10 +93,12 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         # tf2onnx needs each output to be a tensor of its own
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
-    patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    handlers = {"PyFunc": (as_placeholder, [])}
     function = tf.function(forward, input_signature=specs, autograph=False)
-    proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
+    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
+    if proto is None:
+        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+
+        proto = operators_too(function, specs)
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
@@ -94,7 +108,6 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         nodes=[],
         weights={w.path: w for w in weights},
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        keras_config=_config(model),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
@@ -109,12 +122,14 @@ def _build(model: keras.Model) -> None:
 
 
 class _Tracer:
-    def __init__(self, model: keras.Model, found: Names):
+    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str]):
         self.model, self.found = model, found
+        self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
         self.calls: list[Call] = []
         self.values: dict[int, tf.Tensor] = {}
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
+        self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
 
     @contextlib.contextmanager
@@ -123,12 +138,17 @@ class _Tracer:
         plain = keras.Operation.__call__
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+            result = None
             if isinstance(operation, keras.Layer) and is_known(operation):
                 reason = self._reason(operation, args, kwargs)
-                if not reason:
+                if not reason and time_distributed.is_time_distributed(operation):
+                    result = self._distributed(operation, args, kwargs)
+                    reason = None if result is not None else "its layer has several outputs"
+                elif not reason:
                     return self._layer(operation, args, kwargs)
-                self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
-            result = plain(operation, *args, **kwargs)
+                if reason:
+                    self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
+            result = plain(operation, *args, **kwargs) if result is None else result
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
                 path = self._path(operation)
                 return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
@@ -144,6 +164,7 @@ class _Tracer:
             # Keras computes the penalty besides; L1 brings a tensor that no output needs, which stops tf2onnx
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
+            mock.patch.object(tf_numpy, "signbit", _signbit),
         ):
             yield
 
@@ -157,10 +178,11 @@ class _Tracer:
         acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
         if kwargs.get("training") and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
+        if args and isinstance(args[0], dict):
+            return "it is given a dict (images with their labels, boxes or masks), only images so far"
         named = calls.arguments(layer, args, kwargs)
         if named is not None:  # its masks are tensors like others, of any type
             args, kwargs = tuple(calls.without_masks(named).values()), {}
-        mask = kwargs.get("mask")
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
@@ -171,18 +193,18 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if named is not None:
-            return None
-        return mask_reason(layer, [mask, *(getattr(t, "_keras_mask", None) for t in tensors)])
+        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
+            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
+        return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         kind = type(layer).__name__
         path = self._path(layer)
         training = kwargs.pop("training", None)
-        named = calls.arguments(layer, args, kwargs)
-        kwargs.pop("mask", None)  # _reason sees to the layers that would use it
         if kind in _CAST:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
+        named = calls.arguments(layer, args, kwargs)
+        kwargs.pop("mask", None)  # those that use it have it by name
         special = layer_facts.described(layer, kwargs)
         embeds = kind == "Embedding" or (kind == "ReversibleEmbedding" and not special["reverse"])
         if embeds and args[0].dtype not in (tf.int32, tf.int64):
@@ -190,11 +212,15 @@ class _Tracer:
         tensors = layer_facts.of_one_type(layer, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
         if named is not None:
             tensors = list(calls.tensors(named).values())
+        config = layer.get_config() | (calls.described(named) if named is not None else {})
+        if kind == "BatchNormalization":
+            more, config = self._per_step(config, named or ("inputs",))
+            tensors += more
         own = self._weights_of(layer)
         described = Layer(
             kind=kind,
             path=path,
-            config=_plain(layer.get_config() | (calls.described(named) if named is not None else {}) | special),
+            config=_plain(config | special),
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
@@ -205,8 +231,11 @@ class _Tracer:
         penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
-        spec = keras.tree.map_structure(_as_spec, (args, kwargs))
-        out = layer.compute_output_spec(*spec[0], **spec[1])
+        if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
+            out = _as_spec(tensors[0])
+        else:
+            spec = keras.tree.map_structure(_as_spec, (args, kwargs))
+            out = layer.compute_output_spec(*spec[0], **spec[1])
         listed = keras.tree.flatten(out)
         if kind == "Activation":
             shapes = [_activated(layer.activation, listed[0].shape)]
@@ -230,6 +259,13 @@ class _Tracer:
             result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
         return self._penalized(acting, path, result, name) if penalized else result
 
+    def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
+            return self._placeholders(described, name, x, [], [output], split=split)[0]
+
+        path = self._path(layer)
+        return time_distributed.call(layer, path, self._name(path), self.steps, placeholder, *args, **kwargs)
+
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
         if activation not in keras.src.activations.ALL_OBJECTS:
             return activation(x)  # a layer, or the user's own function: traced as what it is
@@ -239,13 +275,22 @@ class _Tracer:
 
     def _penalized(self, layer: keras.Layer, path: str, x: tf.Tensor, name: str | None = None) -> tf.Tensor:
         config = _plain(keras.regularizers.serialize(layer.activity_regularizer))
-        described = Layer("ActivityRegularization", path, {"name": layer.name, "regularizer": config})
+        more, told = self._per_step({"name": layer.name, "regularizer": config})
         name = name or self._name(f"{path}/penalized")
-        return self._placeholder(described, name, x, x.shape)
+        return self._placeholder(Layer("ActivityRegularization", path, told), name, x, x.shape, more)
 
-    def _placeholder(self, layer: Layer, name: str, x: tf.Tensor, shape: Any) -> tf.Tensor:
+    def _per_step(self, config: dict[str, Any], names: Iterable[str] = ("inputs",)) -> tuple[list[tf.Tensor], Any]:
+        """The tensors and the config of a call that treats the rows of each step together."""
+        more, call = self.steps.told()
+        if more:
+            call = {**call, "tensors": [*names, *more]}
+        return list(more.values()), {**config, **({"call": {**config.get("call", {}), **call}} if call else {})}
+
+    def _placeholder(
+        self, layer: Layer, name: str, x: tf.Tensor, shape: Any, more: Sequence[tf.Tensor] = ()
+    ) -> tf.Tensor:
         """An option of a layer as a node of its own: it has no weights, and its output the type of its input."""
-        return self._placeholders(layer, name, [x], [], [(tuple(shape), x.dtype.name)], split=True)[0]
+        return self._placeholders(layer, name, [x, *more], [], [(tuple(shape), x.dtype.name)], split=True)[0]
 
     def _placeholders(
         self,
@@ -259,7 +304,8 @@ class _Tracer:
         training: bool | None = None,
     ) -> list[tf.Tensor]:
         """The outputs, of these shapes and types, of a node that stands for the layer; the first is called `name`."""
-        values = [Value(f"{name}/{i}" if i else name, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
+        first = f"{name}/output" if name in self.taken else name
+        values = [Value(f"{name}/{i}" if i else first, shape, dtype) for i, (shape, dtype) in enumerate(outputs)]
         names = [value.name for value in values]
         node = Node(name, layer.kind, [], names, layer, training, {"split": True} if split else {})
         inputs = [Value("", tuple(t.shape), t.dtype.name) for t in tensors]
@@ -272,7 +318,7 @@ class _Tracer:
 
     def _weights_of(self, layer: keras.Layer) -> dict[str, Any]:
         """The layer's variables by its own word for them; those of the layers in a composite one as `query/kernel`."""
-        if type(layer).__name__ in RECURRENT:
+        if type(layer).__name__ in (*RECURRENT, *CONV_LSTM):
             found = recurrent.weights(layer)
             return {word: v for word, v in found.items() if id(v) in self.found.weights}
         within = self._path(layer) + "/"
@@ -282,13 +328,19 @@ class _Tracer:
         for each in (*([acting] if acting is not layer else []), layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
                 if (weight := self.found.weights.get(id(variable))) is not None:
-                    word = variable.name if each in (layer, acting) else weight.path.removeprefix(within)
+                    word = own_word(each, variable) if each in (layer, acting) else weight.path.removeprefix(within)
                     found[word] = variable
         return found
 
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _signbit(x: tf.Tensor) -> tf.Tensor:
+    """Keras's function of this name without a look at the bits, which ONNX can't take; argmax and argmin call it."""
+    x = tf.convert_to_tensor(x)
+    return tf.logical_or(x < 0, 1 / x < 0) if x.dtype.is_floating else x < 0
 
 
 def _as_constant(plain: Any) -> Any:
@@ -310,7 +362,7 @@ def is_known(layer: keras.Layer) -> bool:
 
 
 def is_built_in(layer: keras.Layer) -> bool:
-    return type(layer).__module__.startswith("keras.src.layers.")
+    return type(layer).__module__.startswith(BUILT_IN)
 
 
 def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

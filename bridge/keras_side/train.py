@@ -10,6 +10,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
+from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import signature
 
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
@@ -38,6 +39,20 @@ def train_steps(
     as often as needed; without it `epochs` whole passes.
     Returns {"weights": {bridge's path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
     """
+    with in_float32(model):
+        return _trained(model, optimizer, loss, x, y, batch, steps, epochs)
+
+
+def _trained(
+    model: keras.Model,
+    optimizer: dict[str, Any],
+    loss: str | dict[str, str],
+    x: np.ndarray | dict[str, np.ndarray],
+    y: np.ndarray | dict[str, np.ndarray],
+    batch: int,
+    steps: int | None,
+    epochs: int,
+) -> dict[str, Any]:
     model.compile(optimizer=optimizer_from(optimizer), loss=loss)
     columns, arrange = _arranged(model, x) if isinstance(x, dict) else ([x], lambda parts: parts[0])
     rows = len(columns[0])

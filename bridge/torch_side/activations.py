@@ -106,6 +106,10 @@ def prelu(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("Softmax")
 def softmax(layer: Layer, shapes: list[Shape]) -> Part:
     axis = layer.config["axis"]
+    if len(shapes) > 1:
+        axes = tuple(map(int, axis if isinstance(axis, list) else [axis]))
+        used = (functions.softmax_over, functions.softmax_kept)
+        return Part(call=f"softmax_kept({{0}}, {{1}}, {axes})", functions=used)
     if isinstance(axis, list) and len(axis) > 1:
         return Part(call=f"softmax_over({{0}}, {tuple(map(int, axis))})", functions=(functions.softmax_over,))
     return Part(New(nn.Softmax, dim=axis if isinstance(axis, int) else axis[0]))

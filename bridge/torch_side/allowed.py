@@ -11,7 +11,7 @@ import functools
 import inspect
 import re
 
-from bridge.torch_side import activations, operator_form, penalties, plan, source, space
+from bridge.torch_side import activations, operator_form, penalties, plan, sizes, source, space
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES
 
@@ -49,11 +49,11 @@ def check(text: str, names: set[str], attributes: set[str]) -> None:
 
     names: the classes and functions that the source may call. attributes: the module's own parts.
     """
-    tree = ast.parse(text)
-    local = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    local |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(text)))
+    local = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    local |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         if not isinstance(node, _SYNTAX) or not _is_expected(node, names, attributes, local, bases):
             raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)[:200]}")
 
@@ -83,7 +83,7 @@ def _dotted(node: ast.expr) -> str | None:
 def _text() -> str:
     """Everything that writes a line of a model's source."""
     writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
-    own = (activations, operator_form, penalties, plan, source, space)
+    own = (activations, operator_form, penalties, plan, sizes, source, space)
     return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.graph import Layer
-from bridge.graph.attention import attention_options, check_attention, check_heads
+from bridge.graph.attention import attention_axes, attention_options, check_attention, check_heads
 from bridge.graph.body import call_tensors
 from bridge.graph.layer import Shape
-from bridge.torch_side.part import New, Part, Take, rule
+from bridge.torch_side.part import New, Part, Take, literal, rule
 
 
 class MultiHeadAttention(nn.Module):
@@ -18,8 +18,7 @@ class MultiHeadAttention(nn.Module):
 
     features: of query, key and value. heads, kv_heads: of the queries, and of keys and values, which are fewer in
     grouped attention. dim, value_dim: of a head. output: sizes of the output's last axes.
-    In a row whose keys are all masked, Keras sees all keys alike; none where it computes the scores itself, which it
-    does for dropout and when they are asked for.
+    zeroed: whether a query whose keys are all masked sees none; else it sees all alike.
     """
 
     def __init__(
@@ -34,10 +33,11 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         gate: bool = False,
         window: int | None = None,
+        zeroed: bool = False,
     ):
         super().__init__()
         self.heads, self.kv_heads, self.output = heads, kv_heads or heads, output
-        self.dropout, self.window = dropout, window
+        self.dropout, self.window, self.zeroed = dropout, window, zeroed
         self.query = nn.Linear(features[0], heads * dim, bias=bias)
         self.key = nn.Linear(features[1], self.kv_heads * dim, bias=bias)
         self.value = nn.Linear(features[2], self.kv_heads * value_dim, bias=bias)
@@ -62,13 +62,10 @@ class MultiHeadAttention(nn.Module):
         v = self.value(value).unflatten(-1, (self.kv_heads, -1)).transpose(1, 2)
         if self.kv_heads != self.heads:
             k, v = (t.repeat_interleave(self.heads // self.kv_heads, dim=1) for t in (k, v))
-        masks = (
-            [attention_mask.unsqueeze(1) if attention_mask.ndim == 3 else attention_mask]
-            if attention_mask is not None
-            else []
-        )
-        masks += [query_mask[:, None, :, None]] if query_mask is not None else []
-        masks += [mask[:, None, None, :] for mask in (value_mask, key_mask) if mask is not None]
+        masks = [] if query_mask is None else [query_mask.unsqueeze(-1)]
+        masks += [mask.unsqueeze(-2) for mask in (value_mask, key_mask) if mask is not None]
+        masks += [] if attention_mask is None else [attention_mask]
+        masks = [mask.unsqueeze(1) if mask.ndim == 3 else mask for mask in masks]
         fused = causal and not masks and self.window is None and not scores
         if (causal or self.window is not None) and not fused:
             rows, columns = torch.arange(q.shape[2], device=q.device), torch.arange(k.shape[2], device=q.device)
@@ -90,7 +87,7 @@ class MultiHeadAttention(nn.Module):
         else:  # a row without keys: its query is 0, so all keys weigh alike and no gradient goes back to it
             q, mask = q.masked_fill(~seen, 0.0), mask | ~seen
             x = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout)
-            x = x.masked_fill(~seen, 0.0) if self.dropout else x
+            x = x.masked_fill(~seen, 0.0) if self.zeroed else x
         x = x.transpose(1, 2).flatten(2)
         x = self.attention_output(x if self.gate is None else x * self.gate(query).sigmoid())
         x = x if len(self.output) == 1 else x.unflatten(-1, self.output)
@@ -109,8 +106,9 @@ def multi_head_attention(layer: Layer, shapes: list[Shape]) -> Part:
         "bias": "query/bias" in layer.weights,
         "gate": "gate/kernel" in layer.weights,
         "window": layer.config.get("sliding_window"),
+        "zeroed": layer.config["dropout"] > 0 or len(shapes[0]) > 3,
     }
-    usual = {"kv_heads": None, "dropout": 0.0, "bias": True, "gate": False, "window": None}
+    usual = {"kv_heads": None, "dropout": 0.0, "bias": True, "gate": False, "window": None, "zeroed": False}
     module = New(
         MultiHeadAttention,
         tuple(kernels[name][0] for name in ("query", "key", "value")),
@@ -130,15 +128,62 @@ def multi_head_attention(layer: Layer, shapes: list[Shape]) -> Part:
         else:
             every = tuple(range(len(weight.shape)))
             weights[f"{name}.bias"] = Take(path, (every,) if len(every) > 1 else None)
-    return Part(module, weights, _call(layer, shapes))
+    if len(shapes[0]) == 3:
+        return Part(module, weights, f"{{self}}({_arguments(layer, shapes)})")
+    axes = literal(attention_axes(layer, shapes))
+    return Part(
+        module, weights, f"attention_over_axes({{self}}, {axes}, {_arguments(layer, shapes)})", (attention_over_axes,)
+    )
 
 
-def _call(layer: Layer, shapes: list[Shape]) -> str:
+def attention_over_axes(
+    attention: nn.Module,
+    axes: tuple[int, ...],
+    query: Tensor,
+    value: Tensor,
+    key: Tensor | None = None,
+    query_mask: Tensor | None = None,
+    value_mask: Tensor | None = None,
+    key_mask: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    causal: bool = False,
+    scores: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """A multi-head attention along some axes of (batch, ..., features); the others count as more of the batch."""
+    others = [axis for axis in range(1, query.ndim - 1) if axis not in axes]
+    order = [0, *others, *axes]
+    kept = len(others) + 1
+    steps, keys = ([x.shape[axis] for axis in axes] for x in (query, value))
+    batch = [query.shape[0], *(query.shape[axis] for axis in others)]
+    flat = [
+        None if x is None else x.permute(*order, x.ndim - 1).flatten(kept, -2).flatten(0, kept - 1)
+        for x in (query, value, key)
+    ]
+    masks = [] if query_mask is None else [query_mask.unsqueeze(-1)]
+    masks += [mask.unsqueeze(-2) for mask in (value_mask, key_mask) if mask is not None]
+    masks += [] if attention_mask is None else [attention_mask]
+    mask = None
+    for each in masks:
+        mask = each.bool() if mask is None else mask & each.bool()
+    if mask is not None:
+        while mask.ndim < kept + 1 + 2 * len(axes):  # for heads and others
+            mask = mask.unsqueeze(-2 * len(axes) - 1)
+        heads = mask.shape[kept]
+        mask = mask.expand(*batch, heads, *steps, *keys)
+        mask = mask.flatten(kept + 1, kept + len(axes)).flatten(kept + 2).flatten(0, kept - 1)
+    y = attention(*flat, attention_mask=mask, causal=causal, scores=scores)
+    x, probabilities = y if scores else (y, None)
+    x = x.reshape(*batch, *steps, *x.shape[2:])
+    x = x.permute([order.index(axis) if axis in order else axis for axis in range(x.ndim)])
+    return (x, probabilities.reshape(*batch, -1, *steps, *keys)) if scores else x
+
+
+def _arguments(layer: Layer, shapes: list[Shape]) -> str:
     causal, scores = attention_options(layer)
     names = call_tensors(layer, shapes)
     given = [f"{{{i}}}" if name in ("query", "value") else f"{name}={{{i}}}" for i, name in enumerate(names)]
     given += [f"{word}=True" for word, wanted in (("causal", causal), ("scores", scores)) if wanted]
-    return f"{{self}}({', '.join(given)})"
+    return ", ".join(given)
 
 
 class Attention(nn.Module):
@@ -200,5 +245,5 @@ def attention(layer: Layer, shapes: list[Shape]) -> Part:
         options["scale"] = layer.weights["scale"].shape
     usual = {"score": "dot", "dropout": 0.0}
     module = New(Attention, **{name: value for name, value in options.items() if value != usual.get(name)})
-    call = _call(layer, shapes)
+    call = f"{{self}}({_arguments(layer, shapes)})"
     return Part(module, {name: Take(name) for name in layer.weights}, call)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -86,3 +88,38 @@ def average_within(pool: nn.Module, x: Tensor, size: tuple[int, ...], stride: tu
     """The average pool of x with Keras's padding="same", whose zeros don't count."""
     counts = pool(same_pad(torch.ones_like(x[:1, :1]), size, stride))
     return pool(same_pad(x, size, stride)) / counts
+
+
+def softmax_kept(x: Tensor, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Softmax over dims of what the mask keeps, 0 elsewhere."""
+    kept = mask > 0.5
+    return torch.where(kept, softmax_over(torch.where(kept, x, -1e9), dims), 0.0)
+
+
+def mean_kept(x: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """The mean over the steps that the mask, (batch, steps), keeps. dim: of the steps in x, which has three."""
+    kept = mask.bool().unsqueeze(3 - dim)
+    return torch.where(kept, x, 0.0).sum(dim, keepdim) / kept.to(x.dtype).sum(dim, keepdim)
+
+
+def product_kept(inputs: list[Tensor], masks: list[Tensor | None]) -> Tensor:
+    """The product of the inputs in the steps that their masks keep, 0 in those that none keeps."""
+    y, anywhere = None, None
+    for x, mask in zip(inputs, masks, strict=True):
+        x = x if mask is None else torch.where(mask.bool().unsqueeze(-1), x, 1.0)
+        y = x if y is None else y * x
+        if mask is not None:
+            anywhere = mask.bool() if anywhere is None else anywhere | mask.bool()
+    return y if any(mask is None for mask in masks) else torch.where(anywhere.unsqueeze(-1), y, 0.0)
+
+
+def extreme_kept(function: Callable[..., Tensor], inputs: list[Tensor], masks: list[Tensor | None]) -> Tensor:
+    """torch.maximum or minimum, input by input, in which a masked step gives way to the other's."""
+    wide = [None if mask is None else mask.bool().unsqueeze(-1) for mask in masks]
+    y, kept = inputs[0], wide[0]
+    for x, mask in zip(inputs[1:], wide[1:], strict=True):
+        x = x if mask is None else torch.where(mask, x, y)
+        y = y if kept is None else torch.where(kept, y, x)
+        kept = kept | mask if kept is not None and mask is not None else None
+        y = function(y, x)
+    return y

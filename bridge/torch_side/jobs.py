@@ -19,7 +19,7 @@ from bridge.folder import read_graph
 from bridge.graph import from_proto
 from bridge.torch_side import build
 from bridge.torch_side.plan import Unconvertible, make_plan
-from bridge.torch_side.run import run
+from bridge.torch_side.run import precision, run
 from bridge.torch_side.source import class_source
 from bridge.torch_side.train import train_steps
 
@@ -50,7 +50,7 @@ def job_layers(model: str, inputs: Arrays, double: bool = False) -> dict[str, An
     if double:
         module = module.double()
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
-    with torch.no_grad():
+    with torch.no_grad(), precision(double):
         values = build.taps(module, tensors)
     return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
 

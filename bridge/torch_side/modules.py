@@ -14,6 +14,8 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     axis: of the features in x. momentum: torch's meaning, the weight of the new value.
     frozen: always normalize by the running statistics, as Keras does for a layer with trainable=False.
+    In a call, mask: true in the places, all axes but the last, whose values make the statistics.
+    steps: the rows are those of so many steps, each of which has its own statistics.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             if parameter is not None:
                 nn.init.constant_(parameter, value)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: int = 1) -> Tensor:
+        kept = None if mask is None else mask.bool().unsqueeze(-1).expand(x.shape).movedim(self.axis, 1)
         x = x.movedim(self.axis, 1)
-        if self.training and not self.frozen:
+        if self.training and not self.frozen and (kept is not None or steps != 1):
+            x = self._by_steps(x, kept, steps)
+        elif self.training and not self.frozen:
             dims = [d for d in range(x.ndim) if d != 1]
             with torch.no_grad():
                 variance, mean = torch.var_mean(x, dims, correction=0)
@@ -58,6 +63,25 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         else:
             x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return x.movedim(1, self.axis)
+
+    def _by_steps(self, x: Tensor, kept: Tensor | None, steps: int) -> Tensor:
+        parts = x.unflatten(0, (-1, steps))
+        dims = [d for d in range(parts.ndim) if d not in (1, 2)]
+        if kept is None:
+            variance, mean = torch.var_mean(parts, dims, correction=0, keepdim=True)
+        else:
+            kept = kept.unflatten(0, (-1, steps))
+            count = kept.to(x.dtype).sum(dims, keepdim=True) + 1e-7
+            mean = torch.where(kept, parts, 0.0).sum(dims, keepdim=True) / count
+            variance = torch.where(kept, parts - mean, 0.0).square().sum(dims, keepdim=True) / count
+        with torch.no_grad():
+            for running, new in ((self.running_mean, mean), (self.running_var, variance)):
+                for step in range(steps):
+                    running.mul_(1 - self.momentum).add_(new[:, step].flatten(), alpha=self.momentum)
+        shape = (-1, *[1] * (x.ndim - 2))
+        x = ((parts - mean) * torch.rsqrt(variance + self.eps)).flatten(0, 1)
+        x = x if self.weight is None else x * self.weight.view(shape)
+        return x if self.bias is None else x + self.bias.view(shape)
 
     def _load_from_state_dict(self, *args: object) -> None:
         nn.Module._load_from_state_dict(self, *args)  # the parent's would put the counter back
@@ -179,16 +203,19 @@ class GaussianNoise(nn.Module):
 
 
 class ActivityRegularization(nn.Module):
-    """The identity; keeps the penalty of its last input, (l1 sum|x| + l2 sum x^2) / batch, for the loss."""
+    """The identity; keeps the penalty of its last input, (l1 sum|x| + l2 sum x^2) / batch, for the loss.
+
+    In a call, steps: the rows are those of so many steps, whose penalties add up.
+    """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
         super().__init__()
         self.l1, self.l2 = l1, l2
         self.penalty: Tensor | float = 0.0
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, steps: int = 1) -> Tensor:
         if self.training or not torch.compiler.is_compiling():
-            self.penalty = (self.l1 * x.abs().sum() + self.l2 * x.square().sum()) / x.shape[0]
+            self.penalty = (self.l1 * x.abs().sum() + self.l2 * x.square().sum()) * steps / x.shape[0]
         return x
 
     def __getstate__(self) -> dict[str, object]:

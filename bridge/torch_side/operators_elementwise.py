@@ -242,7 +242,8 @@ def is_infinite(node: Node, known: Known) -> Part:
     negative, positive = integer(node, "detect_negative", 1), integer(node, "detect_positive", 1)
     if not negative and not positive:
         return Part(call="torch.zeros_like({0}, dtype=torch.bool)")
-    return Part(call=f"torch.{'isinf' if negative and positive else 'isneginf' if negative else 'isposinf'}({{0}})")
+    function = "torch.isinf" if negative and positive else "torch.isneginf" if negative else "torch.isposinf"
+    return Part(call=f"{function}({{0}})")
 
 
 @operator("BitShift")

@@ -18,7 +18,7 @@ from bridge.torch_side.operator_form import (
 )
 from bridge.torch_side.part import Part
 
-_FAR = 2**31 - 1  # from here on a bound of a slice means "to the end"
+_FAR = 10**9  # from here on a bound of a slice means "to the end"; tf2onnx writes this number
 
 
 @operator("Slice")

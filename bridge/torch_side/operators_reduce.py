@@ -89,15 +89,15 @@ def _place_of(function: str) -> Operator:
     def form(node: Node, known: Known) -> Part:
         axis, keep = integer(node, "axis", 0), bool(integer(node, "keepdims", 1))
         if integer(node, "select_last_index", 0):
-            call = f"last_place({{0}}, {axis}, {keep}, {function == 'argmax'})"
+            call = f"last_place({{0}}, {axis}, {keep}, {function == 'torch.argmax'})"
             return Part(call=call, functions=(functions.last_place,))
-        return Part(call=f"{{0}}.{function}(dim={axis}{', keepdim=True' if keep else ''})")
+        return Part(call=f"{function}({{0}}, dim={axis}{', keepdim=True' if keep else ''})")
 
     return form
 
 
-operator("ArgMax")(_place_of("argmax"))
-operator("ArgMin")(_place_of("argmin"))
+operator("ArgMax")(_place_of("torch.argmax"))
+operator("ArgMin")(_place_of("torch.argmin"))
 
 
 @operator("CumSum")

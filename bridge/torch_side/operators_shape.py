@@ -173,8 +173,8 @@ def eye_like(node: Node, known: Known) -> Part:
 
 @operator("Trilu")
 def triangle(node: Node, known: Known) -> Part:
-    function = "triu" if integer(node, "upper", 1) else "tril"
-    return Part(call=f"torch.{function}({{0}}, {whole(node, known, 1, 0)})")
+    function = "torch.triu" if integer(node, "upper", 1) else "torch.tril"
+    return Part(call=f"{function}({{0}}, {whole(node, known, 1, 0)})")
 
 
 @operator("DepthToSpace")

@@ -50,6 +50,8 @@ class KerasOptimizer(torch.optim.Optimizer):
         self._excluded = {id(p) for p in exclude}
         self._flats: dict[int, Flat] = {}
         self._flat_state: dict[int, State] = {}
+        self.squares: dict[torch.nn.Parameter, torch.Tensor] = {}  # those of gradients that Keras squares by lookups
+        self._rows: list[tuple[torch.Tensor, torch.Tensor]] = []  # the same, each with its place in the gradient
 
     def update(self, value: torch.Tensor, grad: torch.Tensor, state: State, group: dict[str, Any]) -> None:
         """One step of one tensor, in place. `grad` may be overwritten; `state` holds the slots."""
@@ -75,15 +77,17 @@ class KerasOptimizer(torch.optim.Optimizer):
             group["iterations"] += 1
             flat = self._flats.get(index)
             if flat is not None and flat.gather():
-                _clip(flat.grad_parts, group)
+                self._clip(flat.params, flat.grad_parts, group)
                 self._decay([flat.values], group)
                 self.update(flat.values, flat.grads, self._flat_state[index], group)
                 continue
             params = [p for p in group["params"] if p.grad is not None]
             grads = [p.grad.clone() for p in params]
-            _clip(grads, group)
+            self._clip(params, grads, group)
             self._decay(params, group)
+            rows = self._rows
             for param, grad in zip(params, grads, strict=True):
+                self._rows = [(place, squares) for place, squares in rows if place is grad]
                 self.update(param, grad, self._state_of(param, group), group)
 
     def clear(self) -> None:
@@ -91,6 +95,7 @@ class KerasOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for param in group["params"]:
                 param.grad = None
+        self.squares.clear()
 
     def flatten(self) -> None:
         """Moves each group's trainable parameters and their state into one vector: the same result, faster.
@@ -129,6 +134,19 @@ class KerasOptimizer(torch.optim.Optimizer):
             if slot not in state:
                 state[slot] = torch.zeros_like(param, memory_format=torch.preserve_format)
         return state
+
+    def _clip(self, params: Sequence[torch.Tensor], grads: Sequence[torch.Tensor], group: dict[str, Any]) -> None:
+        squares = [self.squares.get(param) for param in params] if self.squares else [None] * len(params)  # type: ignore[call-overload]
+        _clip(grads, squares, group)
+        by_lookups = zip(grads, squares, strict=True) if not group["clipvalue"] else ()  # Keras clips their sum
+        self._rows = [(grad, square) for grad, square in by_lookups if square is not None]
+
+    def _squared(self, grad: torch.Tensor) -> torch.Tensor:
+        """grad**2, in its place."""
+        grad.mul_(grad)
+        for place, squares in self._rows:
+            place.copy_(squares)
+        return grad
 
     def _decay(self, values: Sequence[torch.Tensor], group: dict[str, Any]) -> None:
         if group["weight_decay"] is None:
@@ -174,7 +192,7 @@ class Adam(KerasOptimizer):
         root = np.sqrt(one - np.float32(group["beta_2"]) ** step)
         alpha = np.float32(group["lr"]) * root / (one - np.float32(group["beta_1"]) ** step)
         momentum = state["momentum"].lerp_(grad, 1 - group["beta_1"])
-        velocity = state["velocity"].lerp_(grad.mul_(grad), 1 - group["beta_2"])
+        velocity = state["velocity"].lerp_(self._squared(grad), 1 - group["beta_2"])
         if group["amsgrad"]:
             velocity = torch.maximum(state["velocity_hat"], velocity, out=state["velocity_hat"])
         value.addcdiv_(momentum, _root(velocity, out=grad).add_(group["epsilon"]), value=-float(alpha))
@@ -215,7 +233,12 @@ class RMSprop(KerasOptimizer):
 
     def update(self, value: torch.Tensor, grad: torch.Tensor, state: State, group: dict[str, Any]) -> None:
         rate, rho = float(np.float32(group["lr"])), group["rho"]
-        velocity = state["velocity"].mul_(rho).addcmul_(grad, grad, value=1 - rho)
+        if self._rows:
+            kept = grad.clone()
+            velocity = state["velocity"].mul_(rho).add_(self._squared(grad), alpha=1 - rho)
+            grad.copy_(kept)
+        else:
+            velocity = state["velocity"].mul_(rho).addcmul_(grad, grad, value=1 - rho)
         if group["centered"]:
             average = state["average_gradient"].mul_(rho).add_(grad, alpha=1 - rho)
             root = torch.addcmul(velocity, average, average, value=-1).add_(group["epsilon"])
@@ -275,17 +298,25 @@ def _root(values: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _clip(grads: Sequence[torch.Tensor], group: dict[str, Any]) -> None:
-    """Clips `grads`, one for each parameter, in place."""
+def _clip(grads: Sequence[torch.Tensor], squares: Sequence[torch.Tensor | None], group: dict[str, Any]) -> None:
+    """Clips `grads`, one for each parameter, in place; squares: of those that Keras squares by lookups."""
+
+    def summed(grad: torch.Tensor, square: torch.Tensor | None) -> torch.Tensor:
+        return grad.square().sum() if square is None else square.sum()
+
     if group["clipnorm"]:
-        for grad in grads:
-            norm = grad.square().sum().sqrt_()
+        for grad, square in zip(grads, squares, strict=True):
+            norm = summed(grad, square).sqrt_()
             grad.mul_(group["clipnorm"]).div_(norm.clamp_(min=group["clipnorm"]))
+            if square is not None:
+                square.mul_((group["clipnorm"] / norm) ** 2)
     elif group["global_clipnorm"]:
-        norm = torch.stack([grad.square().sum() for grad in grads]).sum().sqrt_()
+        norm = torch.stack([summed(*pair) for pair in zip(grads, squares, strict=True)]).sum().sqrt_()
         scale = torch.clamp(1 / norm, max=1 / group["global_clipnorm"]).mul_(group["global_clipnorm"])
-        for grad in grads:
+        for grad, square in zip(grads, squares, strict=True):
             grad.mul_(scale)
+            if square is not None:
+                square.mul_(scale**2)
     elif group["clipvalue"]:
         for grad in grads:
             grad.clamp_(-group["clipvalue"], group["clipvalue"])

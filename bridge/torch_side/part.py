@@ -99,6 +99,14 @@ class Take:
             array = _blocks(array, tuple(map(int, np.argsort(self.gates))))
         return np.array(array, order="C", copy=None)  # a scalar gets no axis by this
 
+    def back(self, tensor: str, keras_shape: tuple[int, ...]) -> str:
+        """The expression of the Keras weight, its axes in Keras's order, from that of the torch tensor."""
+        order = self._order(len(keras_shape))
+        if len(order) != len(self.axes or order):
+            tensor = f"{tensor}.reshape({', '.join(str(keras_shape[a]) for a in order)})"
+        back = tuple(int(a) for a in np.argsort(order))
+        return tensor if back == tuple(range(len(order))) else f"{tensor}.permute({', '.join(map(str, back))})"
+
     def shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The torch tensor's shape."""
         if self.axes is None:

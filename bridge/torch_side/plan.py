@@ -15,23 +15,29 @@ from bridge.graph.body import UNREADABLE
 from bridge.graph.layer import ACT_IN_TRAINING, without_dropout
 from bridge.torch_side import (  # noqa: F401 (they register the rules)
     activations,
+    applications,
     attention,
+    augmentation,
+    conv_lstm,
     convolution,
     einsum,
     embedding,
     normalization,
     pooling,
     recurrent,
+    resize,
     rules,
     spatial,
     spectral,
     spectrogram,
+    time_distributed,
 )
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES, Part, Take
+from bridge.torch_side.sizes import with_plain_sizes
+from bridge.torch_side.step import Name, Step
 
 SHOWN = 6  # reasons in one message
-Name = tuple[str, ...]  # ("encoder", "dense_1"): self.encoder.dense_1
 _TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
 
 
@@ -46,21 +52,6 @@ class Move:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.take.shape(self.weight.shape)
-
-
-@dataclass
-class Step:
-    """A node, the part that it is in torch, and the name of its module (None: an expression only)."""
-
-    node: Node
-    part: Part
-    name: Name | None
-
-    @property
-    def mentioned(self) -> list[str]:
-        """The inputs that the call uses; a rule may have put a constant's value into its text instead."""
-        names = self.node.tensors
-        return [n for i, n in enumerate(names) if self.part.call is None or f"{{{i}}}" in self.part.call]
 
 
 @dataclass
@@ -113,6 +104,7 @@ def make_plan(graph: Graph) -> Plan:
             plan.free[path] = names.of(path)
             _add(plan, Move(weight, ".".join(plan.free[path]), Take(path)))
     plan.moves = {path: plan.moves[path] for path in graph.weights}  # in Keras's order
+    plan.steps = with_plain_sizes(plan.steps, graph)
     used = {name for step in plan.steps for name in step.mentioned}
     for value, array in graph.constants.items():
         if value in used and array.size and array.ndim:

@@ -6,13 +6,16 @@ from torch import nn
 
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
+from bridge.graph.pooling import adaptive_size
 from bridge.graph.space import Window, rank_of, spatial_axes, window
-from bridge.torch_side.functions import average_within, same_pad
+from bridge.torch_side.functions import average_within, mean_kept, same_pad
 from bridge.torch_side.part import New, Part, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, scalar, unless
 
 _MAX = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _AVERAGE = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+_ADAPTIVE_MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
+_ADAPTIVE_AVERAGE = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
 @rule("MaxPooling1D")
@@ -78,4 +81,24 @@ def global_max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("GlobalAveragePooling2D")
 @rule("GlobalAveragePooling3D")
 def global_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
-    return _global("{0}.mean", layer)
+    if len(shapes) == 1:
+        return _global("{0}.mean", layer)
+    keepdim = ", keepdim=True" if layer.config["keepdims"] else ""
+    call = f"mean_kept({{0}}, {{1}}, {spatial_axes(layer)[0]}{keepdim})"
+    return Part(call=call, functions=(mean_kept,))
+
+
+@rule("AdaptiveAveragePooling1D")
+@rule("AdaptiveAveragePooling2D")
+@rule("AdaptiveAveragePooling3D")
+def adaptive_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
+    _, size = adaptive_size(layer, shapes[0])
+    return Part(New(_ADAPTIVE_AVERAGE[rank_of(layer)], scalar(size)), call=channels_first_call(layer))
+
+
+@rule("AdaptiveMaxPooling1D")
+@rule("AdaptiveMaxPooling2D")
+@rule("AdaptiveMaxPooling3D")
+def adaptive_max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
+    _, size = adaptive_size(layer, shapes[0])
+    return Part(New(_ADAPTIVE_MAX[rank_of(layer)], scalar(size)), call=channels_first_call(layer))

@@ -18,11 +18,7 @@ from bridge.torch_side.modules_recurrent import (
     RecurrentLoop,
     RecurrentStack,
     both_ways,
-    flat_states,
-    flat_weights,
     merged,
-    one_way,
-    run_kept,
     with_states,
 )
 from bridge.torch_side.part import New, Part, Take, literal, rule
@@ -40,7 +36,7 @@ def recurrent(layer: Layer, shapes: list[Shape]) -> Part:
     directions = runs(layer)
     if layer.kind != "Bidirectional":
         module, weights = _module(layer, directions[0].cells)
-        return Part(module, weights, _call("{self}", directions[0], x, mask, states), _functions())
+        return _part(module, weights, _call("{self}", directions[0], x, mask, states))
     mode = layer.config["merge_mode"]
     if _are_alike(directions):
         return _fused(layer, directions, x, mask, states)
@@ -57,15 +53,16 @@ def recurrent(layer: Layer, shapes: list[Shape]) -> Part:
         )
     ]
     call = f"merged({calls[0]}, {calls[1]}, {literal(mode)}, {directions[1].sequences})"
-    return Part(New(BothWays, *sides), weights, call, _functions())
+    return _part(New(BothWays, *sides), weights, call)
 
 
 for kind in RECURRENT:
     rule(kind)(recurrent)
 
 
-def _functions() -> tuple[Any, ...]:
-    return (flat_weights, one_way, run_kept, flat_states, with_states, merged, both_ways)
+def _part(module: New, weights: dict[str, Take], call: str) -> Part:
+    used = tuple(function for function in (with_states, merged, both_ways) if f"{function.__name__}(" in call)
+    return Part(module, weights, call, used)
 
 
 def _call(module: str, run: Run, x: str, mask: str | None, states: list[str]) -> str:
@@ -124,9 +121,9 @@ def _fused(layer: Layer, directions: list[Run], x: str, mask: str | None, states
     called = f"{{self}}({', '.join([x, *hx, *([f'mask={mask}'] if mask else [])])})"
     mode, last = layer.config["merge_mode"], not there.sequences
     if mode == "concat" and not last and not there.state and not mask:
-        return Part(module, weights, f"{called}[0]", _functions())
+        return _part(module, weights, f"{called}[0]")
     call = f"both_ways({called}, {literal(mode)}, {last}, {there.state}{f', {mask}' if mask else ''})"
-    return Part(module, weights, call, _functions())
+    return _part(module, weights, call)
 
 
 def _module(layer: Layer, cells: tuple[Cell, ...]) -> tuple[New, dict[str, Take]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import nn
 
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.layers import dot_equation, normalization_constants, normalization_shape, normalized_axes
+from bridge.graph.masked import called_with, inputs_and_masks
 from bridge.torch_side import functions
 from bridge.torch_side.modules import (
     ActivityRegularization,
@@ -20,6 +24,7 @@ from bridge.torch_side.modules import (
     Rescaling,
 )
 from bridge.torch_side.part import New, Part, Rule, Take, literal, rule
+from bridge.torch_side.time_distributed import steps_argument
 
 
 @rule("Dense", note="its activation is a call of its own; `logits` for a softmax or sigmoid at the end")
@@ -66,7 +71,9 @@ def alpha_dropout(layer: Layer, shapes: list[Shape]) -> Part:
 def activity_regularization(layer: Layer, shapes: list[Shape]) -> Part:
     """The layer of that name (l1, l2), or the activity_regularizer of another layer."""
     config = layer.config.get("regularizer", {}).get("config", layer.config)
-    return Part(New(ActivityRegularization, l1=float(config.get("l1", 0.0)), l2=float(config.get("l2", 0.0))))
+    module = New(ActivityRegularization, l1=float(config.get("l1", 0.0)), l2=float(config.get("l2", 0.0)))
+    steps = steps_argument(layer)
+    return Part(module, call=f"{{self}}({{0}}, {steps})" if steps else None)
 
 
 @rule("Masking", note="the mask goes on to the layers that use it, or is refused by name")
@@ -92,7 +99,11 @@ def batch_normalization(layer: Layer, shapes: list[Shape]) -> Part:
         **options,
     )
     known = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
-    return Part(module, {torch: Take(keras) for torch, keras in known.items() if keras in layer.weights})
+    weights = {torch: Take(keras) for torch, keras in known.items() if keras in layer.weights}
+    names, steps = called_with(layer, len(shapes)), steps_argument(layer)
+    given = ["{0}", *([f"mask={{{names.index('mask')}}}"] if "mask" in names else [])]
+    given += [f"steps={steps}"] if steps else []
+    return Part(module, weights, f"{{self}}({', '.join(given)})" if len(given) > 1 else None)
 
 
 @rule("LayerNormalization", note="an own module for axes that are not the last ones")
@@ -165,22 +176,36 @@ def repeat_vector(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(call=f"{{0}}.unsqueeze(1).expand(-1, {int(layer.config['n'])}, -1)")
 
 
-def _widened(shapes: list[Shape]) -> list[str]:
+def _widened(shapes: list[Shape], inputs: list[int] | None = None) -> list[str]:
     """The inputs of a merge, given one rank by new axes behind the batch, as Keras does."""
-    rank = max(len(shape) for shape in shapes)
-    return [f"{{{i}}}" + ".unsqueeze(1)" * (rank - len(shape)) for i, shape in enumerate(shapes)]
+    inputs = list(range(len(shapes))) if inputs is None else inputs
+    rank = max(len(shapes[i]) for i in inputs)
+    return [f"{{{i}}}" + ".unsqueeze(1)" * (rank - len(shapes[i])) for i in inputs]
+
+
+def _kept(function: Callable[..., Any], layer: Layer, shapes: list[Shape], before: str = "") -> Part | None:
+    """The call of a function that merges inputs with masks, if there are any."""
+    inputs, masks = inputs_and_masks(layer, shapes)
+    if all(m is None for m in masks):
+        return None
+    listed = ", ".join("None" if m is None else f"{{{m}}}" for m in masks)
+    given = ", ".join(_widened(shapes, inputs))
+    return Part(call=f"{function.__name__}({before}[{given}], [{listed}])", functions=(function,))
 
 
 def _operator(symbol: str) -> Rule:
     def merge(layer: Layer, shapes: list[Shape]) -> Part:
-        return Part(call="(" + f" {symbol} ".join(_widened(shapes)) + ")")
+        masked = _kept(functions.product_kept, layer, shapes) if symbol == "*" else None
+        return masked or Part(call="(" + f" {symbol} ".join(_widened(shapes, inputs_and_masks(layer, shapes)[0])) + ")")
 
     return merge
 
 
 def _pairwise(function: str) -> Rule:
     def merge(layer: Layer, shapes: list[Shape]) -> Part:
-        first, *others = _widened(shapes)
+        if masked := _kept(functions.extreme_kept, layer, shapes, f"{function}, "):
+            return masked
+        first, *others = _widened(shapes, inputs_and_masks(layer, shapes)[0])
         for other in others:
             first = f"{function}({first}, {other})"
         return Part(call=first)

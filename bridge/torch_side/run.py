@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+
+class _InDouble(TorchFunctionMode):
+    """What makes float32 of a tensor, as a model does with bytes, makes float64 of it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.to:
+            args = tuple(torch.float64 if arg is torch.float32 else arg for arg in args)
+        return (Tensor.double if func is Tensor.float else func)(*args, **(kwargs or {}))
+
+
+def precision(double: bool) -> contextlib.AbstractContextManager[Any]:
+    """The context in which, if `double`, a module with float64 parameters computes in float64 whatever comes in."""
+    return _InDouble() if double else contextlib.nullcontext()
 
 
 def run(module: nn.Module, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
@@ -24,7 +42,7 @@ def run(module: nn.Module, inputs: dict[str, np.ndarray], *, double: bool = Fals
     if double:
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
     module.eval()
-    with torch.no_grad():
+    with torch.no_grad(), precision(double):
         result = module(*tensors)
     module.train(training)
     named = result if isinstance(result, dict) else {plan.graph.outputs[0].name: result}

@@ -106,7 +106,13 @@ def file_source(plan: Plan, made_by: str) -> str:
     copies = [inspect.getsource(thing) for thing in own_things(plan)]
     body = class_source(plan)
     text = "\n\n".join([*copies, body])
-    imports = ["from pathlib import Path", "", "import torch", "from safetensors.torch import load_file"]
+    imports = [
+        "from collections.abc import Callable",
+        "from pathlib import Path",
+        "",
+        "import torch",
+        "from safetensors.torch import load_file",
+    ]
     imports += ["from torch import Tensor, nn", "from torch.nn import functional as F"]
     imports = [line for line in imports if _is_used(line, text)]
     origin = literal(str(plan.graph.source.get("file", plan.graph.name)).replace("\n", " "))[1:-1].replace('"', "'")
@@ -118,6 +124,7 @@ def file_source(plan: Plan, made_by: str) -> str:
 
 def _is_used(line: str, text: str) -> bool:
     words = {"import torch": r"\btorch\.", "from torch.nn import functional as F": r"\bF\."}
+    words["from collections.abc import Callable"] = r"\bCallable\b"
     return line not in words or re.search(words[line], text) is not None
 
 
@@ -152,7 +159,7 @@ def own_things(plan: Plan) -> list[object]:
 
     def add(thing: object) -> None:
         module = inspect.getmodule(thing)
-        for name in inspect.unwrap(thing).__code__.co_names if inspect.isfunction(thing) else ():  # type: ignore[arg-type]
+        for name in _mentioned(thing):
             other = getattr(module, name, None)
             if inspect.isfunction(other) and other.__module__ == module.__name__ and other is not thing:  # type: ignore[union-attr]
                 add(other)
@@ -161,6 +168,12 @@ def own_things(plan: Plan) -> list[object]:
     for thing in wanted:
         add(thing)
     return list(ordered)
+
+
+def _mentioned(thing: object) -> list[str]:
+    """The global names in the code of a function, or of a class's methods."""
+    methods = vars(thing).values() if inspect.isclass(thing) else [inspect.unwrap(thing)]  # type: ignore[arg-type]
+    return [name for method in methods if inspect.isfunction(method) for name in method.__code__.co_names]
 
 
 def _init(plan: Plan) -> str:
@@ -209,7 +222,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     finals = {} if len(steps) == len(plan.steps) else final_steps(plan)
     outputs = [finals[v.name].node.tensors[0] if v.name in finals else v.name for v in graph.outputs]
     expressions = _input_names(plan)
-    expressions |= {path: f"self.{'.'.join(name)}" for path, name in plan.free.items()}
+    expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
     chain = _is_chain(plan)

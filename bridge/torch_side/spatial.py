@@ -1,4 +1,4 @@
-"""The rules of the layers that pad, crop, stretch or drop along the spatial axes."""
+"""The rules of the layers that pad, crop or drop along the spatial axes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
 from bridge.graph.space import channels_last, rank_of
-from bridge.graph.spatial import interpolation, pairs, up_sampling_factors
+from bridge.graph.spatial import pairs
 from bridge.torch_side.part import New, Part, rule
 from bridge.torch_side.space import channels_first_call, flat_pads
 
@@ -30,16 +30,6 @@ def cropping(layer: Layer, shapes: list[Shape]) -> Part:
     listed = [f"{before or ''}:{-after or ''}" for before, after in pairs(layer, "cropping")]
     before = ":, " if channels_last(layer) else ":, :, "
     return Part(call=f"{{0}}[{before}{', '.join(listed)}]")
-
-
-@rule("UpSampling1D")
-@rule("UpSampling2D")
-@rule("UpSampling3D")
-def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
-    factors = up_sampling_factors(layer)
-    options = {} if interpolation(layer) == "nearest" else {"mode": interpolation(layer)}
-    scale = factors[0] if len(set(factors)) == 1 else tuple(factors)
-    return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
 
 
 @rule("SpatialDropout1D")

@@ -17,6 +17,7 @@ from bridge.torch_side import checkpoint as checkpoints
 from bridge.torch_side.feed import Rows, columns, device_for, order
 from bridge.torch_side.freeze import train_mode
 from bridge.torch_side.history import History
+from bridge.torch_side.lookups import recorded
 from bridge.torch_side.metrics import Running
 from bridge.torch_side.objective import Loss, Objective, Targets
 from bridge.torch_side.optimizers import KerasOptimizer
@@ -78,7 +79,11 @@ def fit(
     if checkpoint is not None:
         history.settings["data (checksum)"] = checksum(data)
         history.settings["validation (checksum)"] = checksum(held_out) if held_out else 0
-    with _quiet_machine(module, inputs, target_device), torch.random.fork_rng(_forked(target_device)):
+    with (
+        _quiet_machine(module, inputs, target_device),
+        torch.random.fork_rng(_forked(target_device)),
+        recorded(module, stepper.squares),
+    ):
         torch.manual_seed(seed)
         begun = checkpoint if resume is True else resume or None
         if begun is not None and (state := checkpoints.read(begun)) is not None:
@@ -135,7 +140,7 @@ def train_steps(
     stepper = make_optimizer(optimizer, _trainable(module))
     left = steps if steps is not None else epochs * -(-len(data) // batch)
     losses: list[float] = []
-    with _quiet_machine(module, inputs, torch.device("cpu")):
+    with _quiet_machine(module, inputs, torch.device("cpu")), recorded(module, stepper.squares):
         stepper.flatten()
         try:
             while left > 0:

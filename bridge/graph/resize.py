@@ -1,0 +1,304 @@
+"""The bodies of the layers that give images another size.
+
+A resize is one sum along the height and one along the width. Where a kernel is wider than two pixels, that is a matrix
+of weights for each of the two axes, (new length, old length), computed from the two lengths by the body itself: they
+may be unknown, and where they are known ONNX Runtime computes the matrix once, when it loads the model.
+Source of the arithmetic: TensorFlow's resize_bilinear_op, resize_bicubic_op, scale_and_translate_op, sampling_kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.graph.body import Refused, body, integers, number
+from bridge.graph.layer import Layer, Shape
+from bridge.graph.space import Pads, channels_last, in_channels_first, onnx_pads, rank_of, space, spatial_axes
+
+_RADIUS = {"lanczos3": 3, "lanczos5": 5}
+_METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """What a layer does to the height and the width of its images.
+
+    frame: pixels added (with the value `fill`; negative: cut off) before and after each axis, in advance.
+    lengths: of both axes then; None is unknown. size: what they become. factors: or how often longer they become.
+    """
+
+    lengths: Shape
+    frame: tuple[Pads, ...] = ((0, 0), (0, 0))
+    fill: float = 0.0
+    size: tuple[int, ...] | None = None
+    factors: tuple[int, ...] | None = None
+    method: str = "bilinear"
+    antialias: bool = False
+
+
+@body("UpSampling1D")
+@body("UpSampling2D")
+@body("UpSampling3D")
+def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
+    """Each value repeated along each spatial axis, or an interpolation between the values' middles."""
+    found = up_sampling_of(layer, shapes[0])
+    if found.method != "nearest":
+        return _resized(layer, found)
+    how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
+    return _scaled(layer, "x", found.factors or (), how)
+
+
+def _scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
+    listed = [1.0, *map(float, scales), 1.0] if channels_last(layer) else [1.0, 1.0, *map(float, scales)]
+    return f"scales = Constant <value_floats = {listed}> ()\ny = Resize <{how}> ({x}, , scales)"
+
+
+def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
+    size = layer.config["size"]
+    factors = tuple(int(factor) for factor in (size if isinstance(size, list | tuple) else [size]))
+    frame = ((0, 0),) * rank_of(layer)
+    return Resize(space(layer, shape), frame, factors=factors, method=_method(layer, "nearest"))
+
+
+def exact_scales(resize: Resize) -> tuple[float, ...] | None:
+    """By what a bilinear resize multiplies the axes, if these are powers of two.
+
+    Then the places of the new pixels are exact numbers. Others are rounded, by each library in an order of its own,
+    which is up to 1e-5 of a pixel in an image of 300: only then ONNX's and torch's own interpolation isn't Keras's.
+    """
+    if resize.method != "bilinear" or resize.antialias or (resize.factors is None and None in resize.lengths):
+        return None
+    sizes = zip(resize.size or (), resize.lengths, strict=False)
+    scales: tuple[float, ...] = resize.factors or tuple(new / old for new, old in sizes if old)
+    return scales if all(math.frexp(scale)[0] == 0.5 for scale in scales) else None
+
+
+@body("Resizing")
+def resizing(layer: Layer, shapes: list[Shape]) -> str:
+    return _resized(layer, resizing_of(layer, shapes[0]))
+
+
+def resizing_of(layer: Layer, shape: Shape) -> Resize:
+    config, lengths = layer.config, space(layer, shape)
+    size = (int(config["height"]), int(config["width"]))
+    crop, pad = config["crop_to_aspect_ratio"], config["pad_to_aspect_ratio"]
+    if crop and pad:
+        raise Refused("it wants both crop_to_aspect_ratio and pad_to_aspect_ratio, which Keras refuses too")
+    if pad and config["fill_mode"] != "constant":
+        raise Refused(f"its option fill_mode={config['fill_mode']!r} is not supported, and not by Keras either")
+    frame: tuple[Pads, ...] = ((0, 0), (0, 0))
+    if crop or pad:
+        known = _known(lengths, "crop_to_aspect_ratio" if crop else "pad_to_aspect_ratio")
+        frame = _cropped(known, size, np.float32) if crop else _padded(known, size)
+    return Resize(
+        tuple(None if n is None else n + sum(pads) for n, pads in zip(lengths, frame, strict=True)),
+        frame,
+        float(config["fill_value"]) if pad else 0.0,
+        size,
+        method=_method(layer, "bilinear"),
+        antialias=bool(config["antialias"]),
+    )
+
+
+@body("CenterCrop")
+def center_crop(layer: Layer, shapes: list[Shape]) -> str:
+    return _resized(layer, center_crop_of(layer, shapes[0]))
+
+
+def center_crop_of(layer: Layer, shape: Shape) -> Resize:
+    """The middle of the images; of images that are smaller, the largest part of this aspect ratio, resized."""
+    height, width = _known(space(layer, shape), "cropping to the centre")
+    size = (int(layer.config["height"]), int(layer.config["width"]))
+    over = (height - size[0], width - size[1])
+    if min(over) < 0:
+        frame = _cropped((height, width), size, float)
+        return Resize((height + sum(frame[0]), width + sum(frame[1])), frame, size=size)
+    return Resize(size, tuple((-(more // 2), more // 2 - more) for more in over), size=size, method="none")
+
+
+def _method(layer: Layer, default: str) -> str:
+    found = str(layer.config.get("interpolation", default))
+    if found not in _METHODS:
+        raise Refused(f"its option interpolation={found!r} is none of Keras's: {', '.join(_METHODS)}")
+    return found
+
+
+def _known(lengths: Shape, why: str) -> tuple[int, int]:
+    height, width = lengths
+    if height is None or width is None:
+        raise Refused(f"the size of its input is not known, which {why} needs")
+    return height, width
+
+
+def _cropped(lengths: tuple[int, int], size: tuple[int, int], real: type) -> tuple[Pads, ...]:
+    """What is cut off for the aspect ratio of `size`. real: the type in which Keras divides."""
+    (height, width), (rows, columns) = lengths, size
+    kept = (int(real(width * rows) / real(columns)), int(real(height * columns) / real(rows)))
+    cuts = []
+    for length, wanted in zip(lengths, kept, strict=True):
+        less = length - max(min(length, wanted), 1)
+        cuts.append((-(less // 2), less // 2 - less))
+    return tuple(cuts)
+
+
+def _padded(lengths: tuple[int, int], size: tuple[int, int]) -> tuple[Pads, ...]:
+    """What is added for the aspect ratio of `size`, the same before and after: Keras drops what is odd."""
+    (height, width), (rows, columns) = lengths, size
+    wanted = (
+        int(np.float32(width * rows) / np.float32(columns)),
+        int(np.float32(height * columns) / np.float32(rows)),
+    )
+    pads = [max(more - length, 0) // 2 for length, more in zip(lengths, wanted, strict=True)]
+    return tuple((pad, pad) for pad in pads)
+
+
+def _resized(layer: Layer, resize: Resize) -> str:
+    lines, x = _framed(layer, resize)
+    if resize.method == "none":
+        return f"{lines}y = Identity({x})"
+    if scales := exact_scales(resize):
+        return lines + _scaled(layer, x, scales, 'mode = "linear", coordinate_transformation_mode = "half_pixel"')
+    axes = spatial_axes(layer)
+    lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)
+    for axis, name in zip(axes, ("rows", "columns"), strict=True):
+        lines += _lengths(resize, axes.index(axis), axis, name, x)
+    if resize.method == "nearest":
+        for axis, name in zip(axes, ("rows", "columns"), strict=True):
+            lines += _nearest(name)
+            lines += f"{name}_y = Gather <axis = {axis}> ({x}, {name}_i)\n"
+            x = f"{name}_y"
+        return f"{lines}y = Identity({x})"
+    if resize.method == "bilinear" and not resize.antialias:
+        for axis, name in zip(axes, ("rows", "columns"), strict=True):
+            lines += _bilinear(name, x, axis)
+            x = f"{name}_y"
+        return f"{lines}y = Identity({x})"
+    for name in ("rows", "columns"):
+        lines += _places(name, resize) + _kernel(name, resize)
+    product = "across = Transpose (columns_w)\ntall = MatMul(rows_w, {x})\n{y} = MatMul(tall, across)"
+    return lines + in_channels_first(layer, product, x)
+
+
+def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:
+    """Lines that add or cut what `frame` says, and the name of the result."""
+    if not any(size for pads in resize.frame for size in pads):
+        return "", "x"
+    axes = integers("frame_axes", spatial_axes(layer))
+    if any(size < 0 for pads in resize.frame for size in pads):
+        starts = integers("starts", [-before for before, _ in resize.frame])
+        ends = integers("ends", [after or 2**31 - 1 for _, after in resize.frame])
+        return f"{axes}{starts}{ends}framed = Slice(x, starts, ends, frame_axes)\n", "framed"
+    pads = integers("pads", onnx_pads(resize.frame)) + number("fill", resize.fill)
+    return f"{axes}{pads}framed = Pad(x, pads, fill, frame_axes)\n", "framed"
+
+
+def _lengths(resize: Resize, position: int, axis: int, name: str, x: str) -> str:
+    """Lines for the axis's old length, its new one, and the index of each new pixel: all are float32."""
+    length = resize.lengths[position]
+    if length is None:
+        lines = f"{name}_shape = Shape <start = {axis}, end = {axis + 1}> ({x})\n"
+        lines += f"{name}_cast = Cast <to = 1> ({name}_shape)\n"
+        lines += f"{name}_none = Constant <value_ints = [0]> ()\n{name}_old = Squeeze({name}_cast, {name}_none)\n"
+    else:
+        lines = _single(f"{name}_old", length)
+    if resize.size is not None:
+        lines += _single(f"{name}_new", resize.size[position])
+    else:
+        assert resize.factors is not None
+        lines += _single(f"{name}_factor", resize.factors[position]) + f"{name}_new = Mul({name}_old, {name}_factor)\n"
+    lines += f"{name}_last = Sub({name}_old, one)\n{name}_out = Range(zero, {name}_new, one)\n"
+    return lines + f"{name}_mid = Add({name}_out, half)\n{name}_scale = Div({name}_old, {name}_new)\n"
+
+
+def _single(name: str, value: float) -> str:
+    """A line for a float32 whatever the images are: what depends on such numbers alone is computed once, at loading."""
+    return f"{name} = Constant <value_float = {float(value)!r}> ()\n"
+
+
+def _nearest(name: str) -> str:
+    return (
+        f"{name}_at = Mul({name}_mid, {name}_scale)\n{name}_floor = Floor({name}_at)\n"
+        f"{name}_min = Min({name}_floor, {name}_last)\n{name}_i = Cast <to = 7> ({name}_min)\n"
+    )
+
+
+def _bilinear(name: str, x: str, axis: int) -> str:
+    """Between the two pixels around the place of each new one; outside of the middles of the first and last, these."""
+    behind = integers(f"{name}_behind", range(1, 4 - axis)) if axis < 3 else ""
+    weight = f"Unsqueeze({name}_part, {name}_behind)" if behind else f"Identity({name}_part)"
+    return (
+        f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_at = Sub({name}_far, half)\n"
+        f"{name}_floor = Floor({name}_at)\n{name}_part = Sub({name}_at, {name}_floor)\n{name}_ceil = Ceil({name}_at)\n"
+        f"{name}_min = Max({name}_floor, zero)\n{name}_max = Min({name}_ceil, {name}_last)\n"
+        f"{name}_lower = Cast <to = 7> ({name}_min)\n{name}_upper = Cast <to = 7> ({name}_max)\n"
+        f"{name}_a = Gather <axis = {axis}> ({x}, {name}_lower)\n"
+        f"{name}_b = Gather <axis = {axis}> ({x}, {name}_upper)\n"
+        f"{behind}{name}_t32 = {weight}\n{name}_t = CastLike({name}_t32, {x})\n{name}_d = Sub({name}_b, {name}_a)\n"
+        f"{name}_m = Mul({name}_d, {name}_t)\n{name}_y = Add({name}_a, {name}_m)\n"
+    )
+
+
+def _places(name: str, resize: Resize) -> str:
+    """Lines for the distance of each old pixel from the place of each new one, in radii of the kernel's unit."""
+    if resize.method == "bicubic" and not resize.antialias:  # its weights come from a table of 1024 steps a pixel
+        at = (
+            _single(f"{name}_steps", 1024)
+            + f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_raw = Sub({name}_far, half)\n"
+            f"{name}_floor = Floor({name}_raw)\n{name}_part = Sub({name}_raw, {name}_floor)\n"
+            f"{name}_many = Mul({name}_part, {name}_steps)\n{name}_whole = Round({name}_many)\n"
+            f"{name}_step = Div({name}_whole, {name}_steps)\n{name}_at = Add({name}_floor, {name}_step)\n"
+            f"{name}_from = Range(zero, {name}_old, one)\n"
+        )
+    else:
+        # By way of -1: of x * (1 / y) ONNX Runtime 1.31 makes x / y, which is another number.
+        at = _single(f"{name}_minus", -1) + (
+            f"{name}_up = Div({name}_new, {name}_old)\n{name}_down = Div({name}_minus, {name}_up)\n"
+            f"{name}_inverse = Neg({name}_down)\n"
+            f"{name}_at = Mul({name}_mid, {name}_inverse)\n"
+            f"{name}_all = Range(zero, {name}_old, one)\n{name}_from = Add({name}_all, half)\n"
+        )
+    lines = at + integers(f"{name}_behind", [1]) + f"{name}_column = Unsqueeze({name}_at, {name}_behind)\n"
+    lines += f"{name}_signed = Sub({name}_from, {name}_column)\n"
+    if not resize.antialias:
+        return lines + f"{name}_d = Abs({name}_signed)\n"
+    return lines + (  # a kernel as wide as the pixels that become one
+        f"{name}_wide = Max({name}_inverse, one)\n{name}_thin = Div(one, {name}_wide)\n"
+        f"{name}_scaled = Mul({name}_signed, {name}_thin)\n{name}_d = Abs({name}_scaled)\n"
+    )
+
+
+def _kernel(name: str, resize: Resize) -> str:
+    """Lines for the matrix of weights; those of the pixels that are there add up to 1."""
+    n = name
+    if resize.method == "bilinear":
+        lines = f"{n}_less = Sub(one, {n}_d)\n{n}_k = Max({n}_less, zero)\n"
+    elif resize.method == "bicubic":
+        lines = _polynomial(f"{n}_near", f"{n}_d", (1.5, -2.5, 0.0, 1.0))
+        lines += _polynomial(f"{n}_wing", f"{n}_d", (-0.5, 2.5, -4.0, 2.0))
+        lines += _single(f"{n}_two", 2) + f"{n}_in1 = Less({n}_d, one)\n{n}_in2 = Less({n}_d, {n}_two)\n"
+        lines += f"{n}_tail = Where({n}_in2, {n}_wing, zero)\n{n}_k = Where({n}_in1, {n}_near, {n}_tail)\n"
+    else:
+        lines = _single(f"{n}_pi", float(np.float32(np.pi))) + _single(f"{n}_r", _RADIUS[resize.method])
+        lines += _single(f"{n}_tiny", 1e-3) + f"{n}_some = Max({n}_d, {n}_tiny)\n{n}_pix = Mul({n}_some, {n}_pi)\n"
+        lines += f"{n}_pir = Div({n}_pix, {n}_r)\n{n}_sin = Sin({n}_pix)\n{n}_sinr = Sin({n}_pir)\n"
+        lines += f"{n}_top = Mul({n}_sin, {n}_sinr)\n{n}_rtop = Mul({n}_top, {n}_r)\n{n}_sq = Mul({n}_pix, {n}_pix)\n"
+        lines += f"{n}_curve = Div({n}_rtop, {n}_sq)\n{n}_out_of = Greater({n}_d, {n}_r)\n"
+        lines += f"{n}_at0 = Greater({n}_d, {n}_tiny)\n{n}_whole_k = Where({n}_at0, {n}_curve, one)\n"
+        lines += f"{n}_k = Where({n}_out_of, zero, {n}_whole_k)\n"
+    return lines + (
+        f"{n}_total = ReduceSum <keepdims = 1> ({n}_k, {n}_behind)\n{n}_w32 = Div({n}_k, {n}_total)\n"
+        f"{n}_w = CastLike({n}_w32, x)\n"
+    )
+
+
+def _polynomial(name: str, x: str, factors: tuple[float, ...]) -> str:
+    """Lines for a polynomial by Horner's rule, the highest power's factor first."""
+    lines, value = _single(f"{name}0", factors[0]), f"{name}0"
+    for i, factor in enumerate(factors[1:], 1):
+        last = name if i == len(factors) - 1 else f"{name}{i}"
+        lines += f"{name}{i}_x = Mul({value}, {x})\n" + _single(f"{name}{i}_c", factor)
+        lines += f"{last} = Add({name}{i}_x, {name}{i}_c)\n"
+        value = last
+    return lines

@@ -1,0 +1,64 @@
+"""The rules of the layers that give images another size."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bridge.graph import Layer
+from bridge.graph.layer import Shape
+from bridge.graph.resize import Resize as Resized
+from bridge.graph.resize import center_crop_of, exact_scales, resizing_of, up_sampling_of
+from bridge.torch_side.modules_resize import Resize, bilinear, nearest, resize_weights, stretched
+from bridge.torch_side.part import New, Part, literal, rule
+from bridge.torch_side.space import channels_first_call, flat_pads, unless
+
+
+@rule("UpSampling1D")
+@rule("UpSampling2D")
+@rule("UpSampling3D")
+def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
+    found = up_sampling_of(layer, shapes[0])
+    if found.method != "nearest" and exact_scales(found) is None:
+        return _resized(layer, found)
+    factors = [float(factor) for factor in found.factors or ()]
+    scale = factors[0] if len(set(factors)) == 1 else tuple(factors)
+    options = unless("nearest", mode=found.method)
+    return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
+
+
+@rule("Resizing")
+def resizing(layer: Layer, shapes: list[Shape]) -> Part:
+    return _resized(layer, resizing_of(layer, shapes[0]))
+
+
+@rule("CenterCrop")
+def center_crop(layer: Layer, shapes: list[Shape]) -> Part:
+    return _resized(layer, center_crop_of(layer, shapes[0]))
+
+
+def _resized(layer: Layer, resize: Resized) -> Part:
+    x = "{x}"
+    if any(size < 0 for pads in resize.frame for size in pads):
+        cuts = ", ".join(f"{-before or ''}:{after or ''}" for before, after in resize.frame)
+        x = f"{{x}}[:, :, {cuts}]"
+    elif any(size for pads in resize.frame for size in pads):
+        value = f", value={literal(resize.fill)}" if resize.fill else ""
+        x = f"F.pad({{x}}, {flat_pads(resize.frame)}{value})"
+    if resize.method == "none":
+        return Part(call=channels_first_call(layer, x))
+    if resize.method == "nearest":
+        return Part(call=channels_first_call(layer, f"nearest({x}, {resize.size})"), functions=(nearest,))
+    if resize.method == "bilinear" and not resize.antialias:
+        if exact_scales(resize):
+            call = f'F.interpolate({x}, size={resize.size}, mode="bilinear")'
+            return Part(call=channels_first_call(layer, call))
+        if resize.size is None:
+            call = f"stretched({x}, {resize.factors})"
+            return Part(call=channels_first_call(layer, call), functions=(stretched,))
+        return Part(call=channels_first_call(layer, f"bilinear({x}, {resize.size})"), functions=(bilinear,))
+    known = None if None in resize.lengths else resize.lengths
+    options = unless(None, size=resize.size, factors=resize.factors, old=known) | unless(
+        False, antialias=resize.antialias
+    )
+    call = channels_first_call(layer, f"{{self}}({x})")
+    return Part(New(Resize, resize.method, **options), call=call, functions=(resize_weights,))
