@@ -228,6 +228,8 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
+            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
         return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
