@@ -150,3 +150,11 @@ def a_flip_that_is_always_on():
     made = Flipping()
     made(np.zeros((2, 4, 4, 1), np.float32))
     return made
+
+
+@model(refused=r"TensorFlow can't run it on this machine, .*: The Conv2D op currently only supports the NHWC")
+def what_tensorflow_runs_on_gpus_alone():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((2, 2, 5)), layers.ConvLSTM1D(2, 2, data_format="channels_first")])
