@@ -150,3 +150,12 @@ def a_flip_that_is_always_on():
     made = Flipping()
     made(np.zeros((2, 4, 4, 1), np.float32))
     return made
+
+
+@model(refused=r"Keras 3\S+ itself can't run it: crop \(RandomCrop\) crops in training only")
+def a_crop_that_the_layers_behind_it_need():
+    import keras
+    from keras import layers
+
+    crop = layers.RandomCrop(3, 3, name="crop")
+    return keras.Sequential([keras.Input((4, 4, 1)), crop, layers.Flatten(), layers.Dense(2)])
