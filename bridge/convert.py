@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
-from bridge.keras_side.source import Source
+from bridge.keras_side.source import Source, listed
 from bridge.process import claim
 
 if TYPE_CHECKING:
@@ -40,16 +41,18 @@ def keras2onnx(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
+    from_layer: str | Iterable[str] = (),
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
     """Writes a Keras model as ONNX, layered (a node for each Keras layer) or, with `inline`, plain.
 
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
-    unsafe: run code that the file carries. Raises BridgeError if the model can't be converted.
+    unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
+    these. Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
-    found = traced(Source(str(model), arch, mlp, unsafe))
+    found = traced(Source(str(model), arch, mlp, unsafe, listed(from_layer)))
     proof = _proved(found, from_proto(found.proto))
     write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
     return proof
@@ -77,14 +80,16 @@ def keras2torch(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
+    from_layer: str | Iterable[str] = (),
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets the weights;
-    map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be converted.
+    arch, mlp, unsafe, from_layer: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets
+    the weights; map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be
+    converted.
     """
     claim_torch("Converting to torch")
     if map_file is not None and into is None:
@@ -93,7 +98,7 @@ def keras2torch(
         output = Path(output)
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
-    source = Source(str(model), arch, mlp, unsafe)
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
     found = traced(source)
     graph = from_proto(found.proto)
     from bridge.torch_side.build import build, plan_of
@@ -185,8 +190,10 @@ def torch2keras(
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    arch: the code that builds the Keras model, where the model's config can't.
-    weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count}.
+    arch: the code that builds the Keras model, where the model's config can't; for a folder of a part of a model
+    (from_layer) it may build the whole one, whose other weights stay as the code made them.
+    weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count,
+    "kept": count of weights that are not of the part}.
     """
     claim_torch("Reading torch weights")
     from bridge.torch_side.own_module import folder_graph

@@ -52,6 +52,10 @@ def worker(side: str) -> Worker:
     return _workers[side]
 
 
+# Without oneDNN TensorFlow's convolutions know channels_last alone on a CPU; by itself it is on for some CPUs only
+ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+
+
 class Worker:
     """A process that runs the jobs of one side: "keras_side", "torch_side" or "runtime"."""
 
@@ -59,7 +63,8 @@ class Worker:
         self.side = side
         self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
-        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+        environment = ONEDNN | os.environ
+        environment |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         # -P: a file called torch.py in the user's folder must not be imported in the real one's place
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bridge.process", side],

@@ -1,5 +1,6 @@
 """What Keras does with every layer case and every model case, recorded once a session."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from recording import Recording
 
+from bridge.process import ONEDNN
 from bridge.torch_side.folder import write_folder
 
 
@@ -23,7 +25,9 @@ class Recorder:
         path = f"import sys, runpy; sys.path.append({str(script.parent)!r}); sys.argv[0] = {str(script)!r}; "
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
-        self._process = subprocess.Popen([*command, str(folder)], stdin=subprocess.PIPE, stderr=self._errors)
+        self._process = subprocess.Popen(
+            [*command, str(folder)], stdin=subprocess.PIPE, stderr=self._errors, env=ONEDNN | os.environ
+        )
 
     def ask(self, names):
         new = [name for name in dict.fromkeys(names) if name not in self._asked]

@@ -40,7 +40,8 @@ KINDS |= {name: getattr(importlib.import_module(module), name) for name, module 
 
 
 def main(folder):
-    facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT)}
+    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)}
+    facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
     makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}
     makers |= {
@@ -99,7 +100,9 @@ def of_layer(case):
     def ready(layer):
         if case.adapt:
             shape = (20, *(OPEN if size is None else size for size in case.shapes[0]))
-            layer.adapt(np.random.default_rng(7).normal(1, 2, shape).astype(np.float32))
+            random = np.random.default_rng(7)
+            whole = case.dtype.startswith("int")
+            layer.adapt(random.integers(0, 6, shape) if whole else random.normal(1, 2, shape).astype(np.float32))
 
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 

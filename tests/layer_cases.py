@@ -5,6 +5,7 @@ from case import config, rows
 from layer_cases_applications import CASES as APPLICATIONS
 from layer_cases_attention import CASES as ATTENTION
 from layer_cases_convolution import CASES as CONVOLUTIONS
+from layer_cases_core import CASES as CORE
 from layer_cases_embedding import CASES as EMBEDDINGS
 from layer_cases_image import CASES as IMAGES
 from layer_cases_recurrent import CASES as RECURRENT
@@ -336,6 +337,7 @@ CASES = [
     *rows("Dot", ("cosine_tiny", {"axes": 1, "normalize": True}, (4,), (4,)), values="tiny"),
     *APPLICATIONS,
     *CONVOLUTIONS,
+    *CORE,
     *ATTENTION,
     *EMBEDDINGS,
     *RECURRENT,

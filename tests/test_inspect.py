@@ -1,6 +1,7 @@
 """bridge inspect: what is in a file, and what convert would refuse of it, for every format."""
 
 import json
+import re
 import shutil
 import struct
 import zipfile
@@ -10,12 +11,13 @@ import onnx
 import onnx_samples
 import pytest
 from click.testing import CliRunner
-from parity_files import LAYERS, MODELS, change, spoil, write_h5
+from parity_files import LAYERS, MODELS, change, dense, spoil, write_h5
 
 from bridge.cli import cli
+from bridge.cli.layer_lines import layer_lines
 from bridge.convert import keras2torch, torch2keras
 from bridge.errors import BridgeError
-from bridge.inspection import inspect
+from bridge.inspection import Layer, Weight, inspect
 
 ARCH = f"{MODELS}:normalised"
 
@@ -204,6 +206,67 @@ def test_the_command_fits_into_80_columns_and_speaks_json(files, tmp_path):
     lines = invoke(str(deep)).splitlines()
     assert lines[0] == str(deep)
     assert max(map(len, lines[1:])) <= 80
-    assert any(line.split() == ["norm", "BatchNormalization", "batch", "x", "5", "20"] for line in lines)
+    assert any(line.split() == ["norm", "BatchNormalization", "5", "20"] for line in lines)
     told = json.loads(invoke(str(files / "out"), "--json"))
     assert (told["parameters"], told["layers"][0]["parameters"]) == (73, 35)
+
+
+def listed(layers, width=80, **options):
+    return [line.plain for line in layer_lines(layers, width, **options)]
+
+
+def block(number, names, before="stage"):
+    weights = (Weight("kernel", (3, 3, 4, 4), "float32", True),)
+    return [Layer(f"{before}{number}_{name}", "Conv2D", (None, 8, 8, 4), weights) for name in names]
+
+
+def test_repeated_blocks_are_told_once_from_where_their_names_begin():
+    stem = block(1, ["a", "b", "shortcut", "end"])
+    blocks = [layer for number in range(2, 6) for layer in block(number, ["a", "b", "end"])]
+    lines = listed([*stem, *blocks, Layer("head", "Dense", (None, 3), ())])
+    assert [line.split()[0] for line in lines[2:]] == [
+        *(
+            "stage1_a",
+            "stage1_b",
+            "stage1_shortcut",
+            "stage1_end",
+            "stage2_a",
+            "stage2_b",
+            "stage2_end",
+            "these",
+            "head",
+        )
+    ]
+    assert lines[-2] == "  these 3 layers 3 times more: stage3_a to stage5_end, 432 parameters each"
+    assert len(listed([*stem, *blocks], whole=True)) == 2 + 16 * 2
+
+
+def test_blocks_of_layers_that_keras_named_are_folded_too():
+    kinds = ["conv2d", "conv2d", "re_lu"]
+    layers = [
+        Layer(f"{kind}_{5 * i + j}" if i else kind, kind, (None, 4)) for i in range(5) for j, kind in enumerate(kinds)
+    ]
+    assert "  these 3 layers 4 times more: conv2d_5 to re_lu_22" in listed(layers)
+
+
+def test_long_names_have_a_line_of_their_own():
+    name = "encoder/" + "very_long_name_of_a_block_" * 4 + "attention"
+    lines = listed([Layer(name, "GroupNormalization", (None, None, 128), ()), Layer("out", "Dense", (None, 3), ())])
+    assert max(map(len, lines)) <= 80
+    assert "".join(lines[2:-2]).replace(" ", "") == name
+    assert lines[-2].split() == ["GroupNormalization", "any", "x", "128"]
+
+
+def test_what_torch_would_refuse_is_told_before_the_conversion(tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "import keras\nimport tensorflow as tf\n\n\n"
+        "class Brightness(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return tf.nn.local_response_normalization(x, 2)\n\n\n"
+        "def odd():\n    x = keras.Input((4, 4, 6))\n"
+        "    return keras.Model(x, keras.layers.Dense(4, name='last')(Brightness(name='odd')(x)))\n"
+    )
+    found = inspect(write_h5(tmp_path / "w.h5", {"last": dense(6, 4)}), arch=f"{tmp_path / 'odd.py'}:odd")
+    assert re.search(
+        r"\(LRN\): the ONNX operator LRN has no torch form here yet \(keras2torch; keras2onnx", found.refusals[0]
+    )
+    assert found.convert == []

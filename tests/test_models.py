@@ -163,7 +163,12 @@ def test_a_mask_at_the_output_is_told(recorded):
 
 
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
-COMPILED += ["time_distributed_network_of_any_length", "masked_images_into_a_convolutional_lstm", "masks_into_multiply"]
+COMPILED += [
+    "time_distributed_network_of_any_length",
+    "masked_images_into_a_convolutional_lstm",
+    "masks_into_multiply",
+    "discriminator_called_twice",
+]
 
 
 @pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])

@@ -84,4 +84,5 @@ def torch2keras(folder: str, output: str, **options: Any) -> None:
 
     with waiting(f"Writing {output} with Keras"):
         result = torch2keras(folder, output, **options)
-    click.echo(f"{output}: {result['weights']} weights, {result['parameters']:,} numbers, bit for bit.")
+    kept = f" {result['kept']} more are as --arch made them: not of the part." if result["kept"] else ""
+    click.echo(f"{output}: {result['weights']} weights, {result['parameters']:,} numbers, bit for bit.{kept}")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("file")
 @keras_options
+@click.option("--all", "whole", is_flag=True, help="Every layer and every weight, repeated blocks too.")
 @json_option
-def command(file: str, as_json: bool, **options: Any) -> None:
+def command(file: str, whole: bool, as_json: bool, **options: Any) -> None:
     """Show what is in FILE: layers, weights, versions; what convert would do with it, what it would refuse and why.
 
     FILE is a Keras file, an .onnx file, a bridge folder or a .safetensors file. For Keras files that hold weights
@@ -35,14 +36,15 @@ def command(file: str, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        show(Console(highlight=False), found)
+        show(Console(highlight=False), found, whole)
 
 
-def show(console: Console, found: Inspection) -> None:
-    """Prints an inspection."""
-    from rich import box
+def show(console: Console, found: Inspection, whole: bool = False) -> None:
+    """Prints an inspection. whole: every layer and weight, also of repeated blocks."""
     from rich.table import Table
     from rich.text import Text
+
+    from bridge.cli.layer_lines import layer_lines
 
     console.print(found.path, markup=False, soft_wrap=True)
     facts = Table.grid(padding=(0, 2))
@@ -52,19 +54,10 @@ def show(console: Console, found: Inspection) -> None:
     for name, value in found.facts.items():
         facts.add_row(Text(name), Text(value))
     console.print(facts)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("layer", overflow="fold")
-    table.add_column("kind", overflow="fold")
-    table.add_column("shape", overflow="fold")
-    table.add_column("parameters", justify="right", no_wrap=True)
-    for layer in found.layers:
-        count = f"{layer.parameters:,}" if layer.weights else ""
-        shape = "" if layer.output_shape is None else sizes(layer.output_shape)
-        table.add_row(Text(layer.name), Text(layer.kind), shape, count, style="bold")
-        for weight in layer.weights:
-            fixed = " not trained" if weight.trainable is False else ""
-            table.add_row(Text(f"  {weight.name}"), f"{weight.dtype}{fixed}", sizes(weight.shape), "", style="dim")
-    console.print(table)
+    console.print()
+    for row in layer_lines(found.layers, console.width, whole):
+        console.print(row, soft_wrap=True)
+    console.print()
     trained = "" if found.trainable is None else f", {found.trainable:,} of them trained"
     console.print(f"{found.parameters:,} parameters{trained}.")
     for line in found.convert:
@@ -77,9 +70,3 @@ def show(console: Console, found: Inspection) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for line in found.warnings:
         console.print(f"WARNING: {line}", markup=False, soft_wrap=True)
-
-
-def sizes(shape: tuple[int | None, ...]) -> str:
-    """`batch x 64`, for people."""
-    words = ("batch" if n == 0 and s is None else "any" if s is None else str(s) for n, s in enumerate(shape))
-    return " x ".join(words) or "scalar"

@@ -19,6 +19,12 @@ def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which Keras model a file means."""
     for option in (
         click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
+        click.option(
+            "--from-layer",
+            multiple=True,
+            metavar="NAME",
+            help="Take the part of the model from this layer on; more than once for several.",
+        ),
         click.option("--mlp", metavar="SPEC", help="A stack of Dense layers: 784-64:relu-64:relu-10:softmax."),
         click.option("--arch", metavar="FILE.py:FUNCTION", help="What builds the model; or its config.json."),
     ):

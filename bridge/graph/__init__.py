@@ -10,11 +10,14 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     einsum,
     embedding,
     layers,
+    lookup,
     normalization,
     pooling,
     recurrent_bodies,
     resize,
     spatial,
+    spectral,
+    spectrogram,
     time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.graph.body import Refused, body, integers, numbers
+from bridge.graph.body import Refused, body, integers, number, numbers
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.layers import refuse_option
 
@@ -12,6 +12,23 @@ def embedding(layer: Layer, shapes: list[Shape]) -> str:
     """y = the row of the embeddings that each number of x says; x is int32 or int64."""
     refuse_option(layer, lora_rank=None, quantization_mode=None)
     return "y = Gather(embeddings, x)"
+
+
+@body("ReversibleEmbedding")
+def reversible_embedding(layer: Layer, shapes: list[Shape]) -> str:
+    """Embedding, or with reverse=True y = x @ embeddings' (tied) or x @ reverse_embeddings, softly capped."""
+    refuse_option(layer, lora_rank=None, quantization_mode=None)
+    if not layer.config["reverse"]:
+        return "y = Gather(embeddings, x)"
+    if layer.config.get("reverse_dtype") not in (None, "float32"):
+        raise Refused(f"its option reverse_dtype={layer.config['reverse_dtype']!r} is not supported, only 'float32'")
+    tied = "reverse_embeddings" not in layer.weights
+    lines = "turned = Transpose <perm = [1, 0]> (embeddings)\n" if tied else ""
+    lines += f"logits = MatMul(x, {'turned' if tied else 'reverse_embeddings'})\n"
+    cap = layer.config.get("logit_soft_cap")
+    if cap is None:
+        return lines + "y = Identity(logits)"
+    return lines + number("cap", cap) + "part = Div(logits, cap)\nsoft = Tanh(part)\ny = Mul(soft, cap)"
 
 
 @body("CategoryEncoding")
@@ -53,17 +70,17 @@ def encoding_mode(layer: Layer, shape: Shape) -> str:
     return mode
 
 
-def encoded(indices: str, mode: str, depth: int, shape: Shape) -> str:
-    """Lines that encode int64 indices: (..., numbers) -> (..., depth)."""
+def encoded(indices: str, mode: str, depth: int, shape: Shape, y: str = "y") -> str:
+    """Lines that define `y`, the encoding of int64 indices: (..., numbers) -> (..., depth)."""
     lines = ""
     if mode == "one_hot" and len(shape) > 1 and shape[-1] == 1:
         lines += integers("one", [-1]) + f"narrow = Squeeze({indices}, one)\n"
         indices = "narrow"
     lines += one_hot(indices, depth)
     if mode == "one_hot":
-        return lines + "y = Identity(hot)"
+        return f"{lines}{y} = Identity(hot)"
     operator = "ReduceMax" if mode == "multi_hot" else "ReduceSum"
-    return f"{lines}{integers('row', [1])}y = {operator} <keepdims = 0> (hot, row)"
+    return f"{lines}{integers('row', [1])}{y} = {operator} <keepdims = 0> (hot, row)"
 
 
 def one_hot(indices: str, depth: int) -> str:

@@ -39,6 +39,7 @@ ACT_IN_TRAINING = (  # layers that compute another thing in training
     *AUGMENT,
     *LACKED,
     "BatchNormalization",
+    "SpectralNormalization",
     *("Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth"),
 )

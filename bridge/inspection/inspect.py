@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.errors import BridgeError
@@ -10,12 +11,20 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
+from bridge.keras_side.source import listed
 
 
-def inspect(path: str | Path, *, arch: str | None = None, mlp: str | None = None, unsafe: bool = False) -> Inspection:
+def inspect(
+    path: str | Path,
+    *,
+    arch: str | None = None,
+    mlp: str | None = None,
+    unsafe: bool = False,
+    from_layer: str | Iterable[str] = (),
+) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
-    arch, mlp, unsafe: as for convert; Keras files alone take them.
+    arch, mlp, unsafe, from_layer: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
@@ -24,9 +33,9 @@ def inspect(path: str | Path, *, arch: str | None = None, mlp: str | None = None
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
-        return inspect_keras(str(path), arch, mlp, unsafe)
-    if arch or mlp or unsafe:
-        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp and --unsafe are for those.")
+        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer))
+    if arch or mlp or unsafe or from_layer:
+        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer and --unsafe are for those.")
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import asdict
 from typing import Any
 
@@ -9,9 +10,10 @@ from bridge.errors import BridgeError
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
+from bridge.process import worker
 
 
-def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) -> Inspection:
+def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...]) -> Inspection:
     """What is in a Keras file, and what convert would refuse of it, all at once.
 
     Raises BridgeError if the file is damaged, or if `arch` or `mlp` don't fit it.
@@ -31,18 +33,27 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool) ->
     if refusals and not (arch or unsafe):
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
     try:
-        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe)))
+        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe, part)))
     except BridgeError as error:
-        if arch or mlp:
+        if arch or mlp or part:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
-    convert = [] if found["refusals"] else _can(layers)
+    refusals = found["refusals"] or _by_torch(found["proto"])
+    convert = [] if refusals else _can(layers)
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
-    return Inspection(path, told["format"], named, layers, convert, found["refusals"], warnings, found["notes"])
+    return Inspection(path, told["format"], named, layers, convert, refusals, warnings, found["notes"])
+
+
+def _by_torch(proto: Any) -> list[str]:
+    """What keras2torch alone would refuse; nothing where torch isn't installed, which it needs."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
+        return []
+    lines = worker("torch_side").call("refusals", proto=proto)["refusals"]
+    return [f"{line} (keras2torch; keras2onnx takes it)" for line in lines]
 
 
 def _can(layers: list[Layer]) -> list[str]:
@@ -66,15 +77,22 @@ def _described(layers: list[dict[str, Any]]) -> list[Layer]:
 def _surveyed(found: dict[str, Any]) -> list[Layer]:
     """The layers of the loaded model with their weights; after them, weights that belong to none of them."""
     left = {w["name"]: Weight(w["name"], tuple(w["shape"]), w["dtype"], w["trainable"]) for w in found["weights"]}
+    owners = {name: _owner(name, {layer["name"] for layer in found["layers"]}) for name in left}
     layers = []
     for layer in found["layers"]:
-        mine = [name for name in left if name.rpartition("/")[0] == layer["name"]]
-        weights = tuple(_named(left.pop(name), name.rpartition("/")[2]) for name in mine)
+        mine = [name for name in left if owners.get(name) == layer["name"]]
+        weights = tuple(_named(left.pop(name), name.removeprefix(f"{layer['name']}/")) for name in mine)
         shape = layer["output_shape"]
         layers.append(Layer(layer["name"], layer["class"], None if shape is None else tuple(shape), weights))
     if left:
         layers.append(Layer("(the model's own)", "", None, tuple(left.values())))
     return layers
+
+
+def _owner(weight: str, layers: set[str]) -> str | None:
+    """The innermost of the layers that a weight is in."""
+    words = weight.split("/")
+    return next((path for n in range(len(words) - 1, 0, -1) if (path := "/".join(words[:n])) in layers), None)
 
 
 def _named(weight: Weight, name: str) -> Weight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,8 +61,11 @@ def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras
 
 
 def _said(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("Exception encountered:")), (lines or ["?"])[0])
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("Exception encountered"):  # Keras's own frame; the reason comes next
+            return " ".join(lines[number : number + 2])
+    return (lines or ["?"])[0]
 
 
 @contextmanager

@@ -6,27 +6,30 @@ the weights at most max(16 MiB, 20 x). Keras stores its members uncompressed, so
 
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 from bridge.errors import BridgeError
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS, ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets/"
+_ASSET = re.compile(rf"{ASSETS}(\w+/)*vocabulary\.txt")
 FACTOR = 20
 JSON_FLOOR, JSON_LIMIT, WEIGHTS_FLOOR = 1 << 20, 16 << 20, 16 << 20
 
 
 @dataclass(frozen=True)
 class Archive:
-    """The three members of a .keras file, inflated."""
+    """The members of a .keras file, inflated. assets: vocabularies, by their names in the file."""
 
     config: bytes
     metadata: bytes
     weights: BytesIO
+    assets: dict[str, bytes] = field(default_factory=dict)
 
 
 def read(path: Path) -> Archive:
@@ -41,7 +44,8 @@ def read(path: Path) -> Archive:
             f"{path}: is damaged or cut short ({error or type(error).__name__}).\n"
             "Get the file once more from its origin."
         ) from error
-    return Archive(content[CONFIG], content.get(METADATA, b"{}"), BytesIO(content[WEIGHTS]))
+    assets = {name: text for name, text in content.items() if name.startswith(ASSETS)}
+    return Archive(content[CONFIG], content.get(METADATA, b"{}"), BytesIO(content[WEIGHTS]), assets)
 
 
 def _members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -50,14 +54,10 @@ def _members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfi
         name = member.filename
         if name in members:
             raise BridgeError(f"{path}: holds {name!r} twice.")
-        if name.startswith("assets/"):
-            raise BridgeError(
-                f"{path}: holds {name!r}: layers with assets (vocabularies) come with a later version of bridge."
-            )
-        if name not in (CONFIG, METADATA, WEIGHTS):
+        if name not in (CONFIG, METADATA, WEIGHTS) and not _ASSET.fullmatch(name):
             raise BridgeError(
                 f"{path}: holds {name!r}, which has no place in a .keras archive "
-                f"(only {CONFIG}, {METADATA}, {WEIGHTS})."
+                f"(only {CONFIG}, {METADATA}, {WEIGHTS} and vocabularies)."
             )
         if stat.S_ISLNK(member.external_attr >> 16):
             raise BridgeError(f"{path}: {name} is a link. Keras writes no links, none is followed.")

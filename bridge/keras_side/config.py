@@ -17,6 +17,7 @@ from keras.src.activations import ALL_OBJECTS_DICT
 
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
+from bridge.graph.refused import REASONS
 from bridge.keras_side import keras2
 
 DEPTH_LIMIT = 100
@@ -27,7 +28,7 @@ _FILES = {
     "IntegerLookup",
     "TextVectorization",
     "IndexLookup",
-}  # they read the vocabulary file they name
+}  # they would read a vocabulary file that their config names
 _MODELS = {
     "Functional": "keras.src.models.functional",
     "Model": "keras.src.models.functional",
@@ -143,8 +144,8 @@ class _Reader:
             layer = f"layer {_name(node)!r}" if depth and _name(node) else layer
             if name in _CODE:
                 return self.code(node, layer, depth)
-            if name in _FILES:
-                self.problem(f"{layer} ({name}) reads vocabulary files: it comes with a later version of bridge.")
+            if name in _FILES and isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+                self.problem(f"{layer} ({name}) names a vocabulary file, which is not read. Give the layer a list.")
             if self.keras2_dialect:
                 config = keras2.modernise(name, config, lambda text: self.problem(f"{layer} ({name}) {text}"))
         if name == "Policy":
@@ -180,6 +181,8 @@ class _Reader:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
         if self.keras2_dialect and name in keras2.OPERATIONS:
             self.problem(f"{where} is an operation as Keras 2 wrote it ({name}): that comes with a later version.")
+        elif name in REASONS:
+            self.problem(f"{where} ({name}): {REASONS[name]}.")
         else:
             self.problem(f"{where} has the custom class {name!r}.\n{PASS_ARCH}")
 

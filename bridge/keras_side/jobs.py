@@ -27,7 +27,10 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     for the probe inputs, by which the conversion is proved.
     """
     model = load(Source(**source))
-    graph = trace(model, {"file": Path(source["path"]).name, "model": model.name})
+    told = {"file": Path(source["path"]).name, "model": model.name}
+    if source["from_layer"]:
+        told["part"] = f"from {', '.join(source['from_layer'])} on"
+    graph = trace(model, told)
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))

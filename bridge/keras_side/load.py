@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from bridge.errors import BridgeError
-from bridge.keras_side import arch, architecture, archive, config, formats, hdf5, legacy, listing, mlp, tree
+from bridge.keras_side import arch, architecture, archive, assets, config, formats, hdf5, legacy, listing, mlp, tree
+from bridge.keras_side.cut import from_layers
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
@@ -19,27 +20,34 @@ __all__ = ["load", "non_finite"]
 
 
 def load(source: Source) -> keras.Model:
-    """A built, uncompiled model with the file's weights, every one used once.
+    """A built, uncompiled model with the file's weights, every one used once; or the part of it that is asked for.
 
     Raises BridgeError if the file is damaged, hostile or of an unknown kind, if it carries code, or if weights and
     architecture disagree.
     """
     if source.arch and source.mlp:
         raise BridgeError("--arch and --mlp both say how the layers are connected: pass one of them.")
+    model = _whole(source)
+    return from_layers(model, source.from_layer) if source.from_layer else model
+
+
+def _whole(source: Source) -> keras.Model:
     path = Path(source.path)
     if formats.kind(path) == formats.KERAS:
         content = archive.read(path)
         with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
-            return _filled(source, file, saved)
+            return _filled(source, file, saved, content.assets)
     with hdf5.opened(path, source.name, path.stat().st_size) as file:
         text = file.attribute("", "model_config")
         version = file.attribute("", "keras_version") or file.attribute("model_weights", "keras_version")
         return _filled(source, file, None if text is None else (text, str(path), version))
 
 
-def _filled(source: Source, file: Weights, saved: tuple[Any, str, Any] | None) -> keras.Model:
+def _filled(
+    source: Source, file: Weights, saved: tuple[Any, str, Any] | None, texts: dict[str, bytes] | None = None
+) -> keras.Model:
     base = legacy.root(file)
     if base is None and not tree.is_tree(file):
         raise BridgeError(f"{source.path}: is an HDF5 file without Keras weights in it.")
@@ -49,6 +57,7 @@ def _filled(source: Source, file: Weights, saved: tuple[Any, str, Any] | None) -
         model.optimizer, model.compiled = None, False  # compile settings are no part of what bridge loads
     if not model.built:
         _build(model, source, file)
+    assets.fill(model, texts or {}, source.name)
     if base is not None:
         legacy.fill(model, file, base)
     else:

@@ -30,8 +30,9 @@ def names(model: keras.Model) -> Names:
     found = Names()
     for layer, path in _walk(model, ""):
         found.layers[id(layer)] = path
+        inner = _wrapped_variables(layer)
         for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
-            if id(variable) in found.weights or _is_random_state(variable):
+            if id(variable) in found.weights or id(variable) in inner or _is_random_state(variable):
                 continue
             name = _free("/".join(filter(None, [path, own_word(layer, variable)])), found.variables)
             found.variables[name] = variable
@@ -82,6 +83,13 @@ def _walk(root: keras.Layer, root_path: str) -> Iterator[tuple[keras.Layer, str]
 def _is_shell(parent: keras.Layer, child: keras.Layer) -> bool:
     """Whether child is the Functional that a Sequential keeps of itself: the same layers once more."""
     return isinstance(parent, keras.Sequential) and child is getattr(parent, "_functional", None)
+
+
+def _wrapped_variables(layer: keras.Layer) -> set[int]:
+    """The ids of variables that a wrapper keeps too, though they are the wrapped layer's."""
+    if not isinstance(layer, keras.layers.SpectralNormalization):
+        return set()
+    return {id(variable) for variable in layer.layer.weights}
 
 
 def _is_random_state(variable: Any) -> bool:

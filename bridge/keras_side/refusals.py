@@ -8,12 +8,12 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES
-from bridge.graph.recurrent import CELLS, RECURRENT
+from bridge.graph.recurrent import RECURRENT
+from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
 from bridge.keras_side import recurrent
 from bridge.keras_side.names import Names
 
 BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
-_TEXT = ("TextVectorization", "StringLookup", "Hashing", "HashedCrossing")
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
 _CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -59,16 +59,18 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
     if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if isinstance(layer, keras.layers.InputLayer | keras.layers.Lambda | keras.layers.Pipeline):
-        return None  # a Lambda got here only by --unsafe; it is traced as what it computes, a pipeline as its layers
-    if kind in (*CELLS, "StackedRNNCells", "ConvLSTMCell"):
-        return None  # its recurrent layer speaks for it; called by itself, it is traced as what it computes
+    if kind in (*SEEN_THROUGH, "ConvLSTMCell"):
+        return None
     if kind in RECURRENT and not recurrent.is_own(layer):
-        return None  # likewise
-    if kind in _TEXT:
-        return "text can't be converted; split the preprocessing off and convert the part that takes numbers"
+        return None  # a cell of the user's own: it is traced as what it computes
     if kind not in BODIES:
-        return "no conversion for this kind of layer yet"
+        reason = REASONS.get(kind, NOT_YET)
+        after = _behind(layer) if reason == TEXT else []
+        return reason + (f": {' '.join(f'--from-layer {name}' for name in after)}" if after else "")
+    if kind == "SpectralNormalization" and (reason := _layer_reason(layer.layer)):
+        return f"its {layer.layer.name} ({type(layer.layer).__name__}): {reason}"
+    if kind == "IntegerLookup":
+        return None  # it has no weights; its type is that of its vocabulary
     if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
         return f"dtype policy {layer.dtype_policy.name!r}; only float32 so far"
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
@@ -76,6 +78,16 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     if getattr(layer, "renorm", False):
         return "batch renormalization (renorm=True)"
     return None
+
+
+def _behind(layer: keras.Layer) -> list[str]:
+    """The layers that take what this one gives, in a functional or Sequential model."""
+    taken = [node.operation for made in layer._inbound_nodes for t in made.outputs for node in _takers(t, layer)]
+    return list(dict.fromkeys(operation.name for operation in taken))
+
+
+def _takers(tensor: Any, layer: keras.Layer) -> list[Any]:
+    return [node for node in layer._outbound_nodes if any(tensor is given for given in node.input_tensors)]
 
 
 def _is_keras(config: dict[str, Any], known: tuple[str, ...]) -> bool:

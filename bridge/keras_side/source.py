@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def listed(names: str | Iterable[str]) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,7 @@ class Source:
     arch: str | None = None  # "FILE.py:function" or "config.json"
     mlp: str | None = None  # "784-64:relu-64:relu-10:softmax"
     unsafe: bool = False  # run code that the file carries (Lambda layers)
+    from_layer: tuple[str, ...] = ()  # the part of the model that begins with these layers
 
     @property
     def name(self) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.graph import notes_of
-from bridge.graph.augmentation import AUGMENTATIONS
+from bridge.graph import notes_of, to_proto
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
-from bridge.keras_side.trace import trace
+from bridge.keras_side.time_distributed import is_time_distributed
+from bridge.keras_side.trace import is_known, trace
 
 
 def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
@@ -27,6 +28,7 @@ def survey(source: Source) -> dict[str, Any]:
     """For `bridge inspect`: inputs, outputs, layers, weights, what convert would refuse, weights that are not finite.
 
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
+    proto: the layered model, empty where there is none.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
     notes: what of Keras's training torch will lack.
     """
@@ -36,11 +38,13 @@ def survey(source: Source) -> dict[str, Any]:
         lines = refusals(model, found)
     inputs: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
+    proto = b""
     notes: tuple[str, ...] = ()
     try:
         inputs = inputs_of(model)
         if not lines:  # then the trace is the proof, and knows what each output is
             graph = trace(model)
+            proto = to_proto(graph).SerializeToString(deterministic=True)  # a layer's body may refuse an option of it
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
             notes = notes_of(graph)
     except BridgeError as error:
@@ -50,7 +54,7 @@ def survey(source: Source) -> dict[str, Any]:
         "keras": keras.__version__,
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
+        "layers": [_layer(path, layer) for path, layer in _listed(layers_by_path(model))],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
@@ -58,14 +62,21 @@ def survey(source: Source) -> dict[str, Any]:
         "refusals": lines,
         "notes": list(notes),
         "non_finite": non_finite(model),
+        "proto": np.frombuffer(proto, np.uint8),
     }
 
 
-def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
-    """Without models, inputs, pipelines, and the layers that an augmentation uses."""
-    inner = tuple(f"{path}/" for path, layer in layers.items() if type(layer).__name__ in AUGMENTATIONS)
-    others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
-    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
+def _listed(layers: dict[str, keras.Layer]) -> list[tuple[str, keras.Layer]]:
+    """Those that hold no further ones, or are one node of the graph whatever they hold: an attention."""
+    whole = {path for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer)}
+    inner = {
+        path for path in layers if any("/".join(path.split("/")[:n]) in whole for n in range(1, path.count("/") + 1))
+    }
+    return [(path, layer) for path, layer in layers.items() if _is_leaf(layer) and path not in inner]
+
+
+def _is_leaf(layer: keras.Layer) -> bool:
+    return not isinstance(layer, keras.Model | keras.layers.InputLayer | keras.layers.Pipeline)
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.fold import folded
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, recurrent, time_distributed
+from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import Names, names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
@@ -40,7 +40,7 @@ from bridge.keras_side.signature import named_outputs, signature
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
-_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "TimeDistributed")
+_TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -191,10 +191,12 @@ class _Tracer:
         tensors = [t for t in keras.tree.flatten((args, {**kwargs, "mask": None})) if tf.is_tensor(t)]
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
+        kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
+        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
+            return "it is given a mask, and whether it hands it on depends on the layer that it wraps"
+        takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
         wrong = (
-            {t.dtype.name for t in tensors} - {"float32"}
-            if type(layer).__name__ not in (*_TAKE_ANY, *_TAKE_NUMBERS)
-            else set()
+            {t.dtype.name for t in layer_facts.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
@@ -208,12 +210,14 @@ class _Tracer:
             args = keras.tree.map_structure(lambda t: tf.cast(t, tf.float32) if tf.is_tensor(t) else t, args)
         named = calls.arguments(layer, args, kwargs)
         kwargs.pop("mask", None)  # those that use it have it by name
-        if kind == "Embedding" and args[0].dtype not in (tf.int32, tf.int64):
+        special = layer_facts.described(layer, kwargs)
+        embeds = kind == "Embedding" or (kind == "ReversibleEmbedding" and not special["reverse"])
+        if embeds and args[0].dtype not in (tf.int32, tf.int64):
             args = (tf.cast(args[0], tf.int32), *args[1:])  # as Keras does
-        tensors = [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)]
+        tensors = layer_facts.of_one_type(layer, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
         if named is not None:
             tensors = list(calls.tensors(named).values())
-        config = layer.get_config() | (calls.described(named) if named is not None else {})
+        config = layer.get_config() | (calls.described(named) if named is not None else {}) | special
         if kind == "BatchNormalization":
             more, config = self._per_step(config, named or ("inputs",))
             tensors += more
@@ -226,9 +230,10 @@ class _Tracer:
             trainable=bool(layer.trainable),
         )
         fixed = None if training is None or isinstance(training, _Inference) else bool(training)
-        activation = getattr(layer, "activation", None) if kind in SPLITS_ACTIVATION else None
+        acting = layer_facts.acting(layer)
+        activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
-        penalized = layer.activity_regularizer is not None and kind != "ActivityRegularization"
+        penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
@@ -249,6 +254,7 @@ class _Tracer:
         else:
             shapes = calls.output_shapes(layer, named, listed)
         outputs = [(tuple(shape), spec.dtype) for shape, spec in zip(shapes, listed, strict=True)]
+        outputs = layer_facts.outputs(layer, tensors, outputs)
         results = self._placeholders(described, first, tensors, list(own.values()), outputs, training=fixed)
         if named is not None and attention.is_attention(layer):
             attention.pass_masks_on(layer, named, results)
@@ -258,9 +264,10 @@ class _Tracer:
                 results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
             return keras.tree.pack_sequence_as(out, results)
         result = results[0]
+        layer_facts.pass_mask_on(layer, tensors[0], result, special)
         if splits:
-            result = self._activate(layer, activation, f"{name}/value" if penalized else name, path, result)
-        return self._penalized(layer, path, result, name) if penalized else result
+            result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
+        return self._penalized(acting, path, result, name) if penalized else result
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
@@ -326,11 +333,12 @@ class _Tracer:
             return {word: v for word, v in found.items() if id(v) in self.found.weights}
         within = self._path(layer) + "/"
         inner = layer._flatten_layers(include_self=False) if type(layer).__name__ in _COMPOSITE else []
+        acting = layer_facts.acting(layer)
         found: dict[str, Any] = {}
-        for each in (layer, *inner):
+        for each in (*([acting] if acting is not layer else []), layer, *inner):
             for variable in [*each._trainable_variables, *each._non_trainable_variables]:
                 if (weight := self.found.weights.get(id(variable))) is not None:
-                    word = own_word(layer, variable) if each is layer else weight.path.removeprefix(within)
+                    word = own_word(each, variable) if each in (layer, acting) else weight.path.removeprefix(within)
                     found[word] = variable
         return found
 

@@ -9,7 +9,7 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
-from bridge.keras_side import architecture
+from bridge.keras_side import architecture, assets
 from bridge.keras_side.home import write
 from bridge.keras_side.names import names
 from bridge.keras_side.source import Source
@@ -18,19 +18,34 @@ from bridge.keras_side.source import Source
 def go_home(graph: Graph, output: Path, source: Source | None, weights_only: bool) -> dict[str, Any]:
     """Builds the Keras model, by `source.arch` or by the config in the graph, gives it the weights and writes it.
 
-    Returns {"weights": how many, "parameters": their sum}. Raises BridgeError if the architecture and the weights
-    disagree.
+    Returns {"weights": how many, "parameters": their sum, "kept": see fill}. Raises BridgeError if the architecture and
+    the weights disagree.
     """
     model = _model(graph, source)
-    fill(model, graph)
+    kept = fill(model, graph)
+    assets.restore(model, graph)
+    full = output.name.endswith((".h5", ".hdf5")) and not output.name.endswith(".weights.h5")
+    if full and not weights_only and (lost := assets.adapted(model)):
+        raise BridgeError(
+            f"{lost[0]}: Keras leaves the vocabulary of adapted layers out of a full .h5. Write a .keras."
+        )
     write(model, output, weights_only=weights_only)
-    return {"weights": len(graph.weights), "parameters": sum(a.size for a in graph.arrays.values())}
+    numbers = sum(array.size for array in graph.arrays.values())
+    return {"weights": len(graph.weights), "parameters": numbers, "kept": kept}
 
 
-def fill(model: keras.Model, graph: Graph) -> None:
-    """Gives each variable of the model the graph's weight of its path. Raises BridgeError unless they are the same."""
+def fill(model: keras.Model, graph: Graph) -> int:
+    """Gives each variable of the model the graph's weight of its path. Raises BridgeError unless they are the same.
+
+    Of a graph that is a part of a model (--from-layer) the whole model may be filled: then the other weights stay as
+    the architecture's own code made them. Returns how many these are.
+    """
     variables = names(model).variables
     lacks, extra = set(variables) - set(graph.weights), set(graph.weights) - set(variables)
+    kept = len(lacks) if "part" in graph.source and not extra else 0
+    if kept:
+        variables = {path: variable for path, variable in variables.items() if path in graph.weights}
+        lacks = set()
     if lacks or extra:
         here, there = (", ".join(sorted(paths)[:3]) or "none" for paths in (lacks, extra))
         raise BridgeError(
@@ -45,6 +60,7 @@ def fill(model: keras.Model, graph: Graph) -> None:
                 "Pass an architecture with the new shape (a new head, say): --arch FILE.py:function"
             )
         variable.assign(array)
+    return kept
 
 
 def _model(graph: Graph, source: Source | None) -> keras.Model:

@@ -145,10 +145,13 @@ def _torch_in_double(model: str, inputs: Arrays) -> dict[str, Arrays]:
     return {"outputs": outputs, "layers": torch.call("layers", model=model, inputs=inputs, double=True)["layers"]}
 
 
-def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool) -> list[Subject]:
+def subjects(
+    paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...] = ()
+) -> list[Subject]:
     """Every path as what runs it; a bridge folder is two: its torch module and its model.onnx.
 
     arch, mlp: for the Keras files that hold weights alone; for all Keras files where none does.
+    part: the layers from which on every Keras file is meant; a file of that part alone is meant whole by it.
     """
     given = [str(path) for path in paths]
     apart = [path for path in given if is_keras(path)]
@@ -161,7 +164,7 @@ def subjects(paths: Iterable[str | Path], arch: str | None, mlp: str | None, uns
             found += [model] if _is_alone(model, path) else [TorchFolder(path), model]
         elif is_keras(path):
             how = (arch, mlp) if path in apart else (None, None)
-            found.append(KerasFile(Source(path, *how, unsafe)))
+            found.append(KerasFile(Source(path, *how, unsafe, part)))
         else:
             found.append(OnnxFile(path))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bridge.graph.activations import final_word
 from bridge.graph.layer import dropout_of
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
-from bridge.keras_side.source import Source
+from bridge.keras_side.source import Source, listed
 from bridge.parity.arrays import difference, relative_l2
 from bridge.parity.inputs import check_seed, given
 from bridge.parity.report import finite_or_null
@@ -106,6 +106,7 @@ def compare_training(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
+    from_layer: str | Iterable[str] = (),
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -137,7 +138,7 @@ def compare_training(
     tell(f"{steps:,} steps in PyTorch: {folder}")
     mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe)), **options)
+    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer))), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -147,6 +148,7 @@ def compare_gradients(
     arch: str | None = None,
     mlp: str | None = None,
     unsafe: bool = False,
+    from_layer: str | Iterable[str] = (),
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
@@ -159,7 +161,9 @@ def compare_gradients(
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
-    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe))), inputs=inputs)["outputs"]
+    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer)))), inputs=inputs)[
+        "outputs"
+    ]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
     theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]

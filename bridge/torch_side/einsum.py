@@ -28,7 +28,7 @@ class EinsumDense(nn.Module):
         return f"{self.equation!r}, {tuple(self.weight.shape)}, bias={self.bias is not None}"
 
 
-@rule("EinsumDense")
+@rule("EinsumDense", note="an own module where the equation is no dense layer's")
 def einsum_dense(layer: Layer, shapes: list[Shape]) -> Part:
     """nn.Linear where the equation multiplies the last axis by a matrix, as `abc,cd->abd` does."""
     equation = einsum_equation(layer, len(shapes[0]))

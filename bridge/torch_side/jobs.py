@@ -10,16 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
+from bridge.graph import from_proto
 from bridge.torch_side import build
+from bridge.torch_side.plan import Unconvertible, make_plan
 from bridge.torch_side.run import precision, run
+from bridge.torch_side.source import class_source
 from bridge.torch_side.train import train_steps
 
 Arrays = dict[str, np.ndarray]
+
+
+def job_refusals(proto: np.ndarray) -> dict[str, Any]:
+    """{"refusals": [line]}: what of a serialized layered model can't become a torch module."""
+    graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    try:
+        class_source(make_plan(graph))
+    except Unconvertible as error:
+        return {"refusals": error.reasons}
+    except BridgeError as error:
+        return {"refusals": [str(error)]}
+    return {"refusals": []}
 
 
 def job_run(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
@@ -95,6 +111,7 @@ def _gradient(parameter: nn.Parameter) -> torch.Tensor:
 
 
 JOBS: dict[str, Callable[..., Any]] = {
+    "refusals": job_refusals,
     "run": job_run,
     "layers": job_layers,
     "gradients": job_gradients,

@@ -119,7 +119,7 @@ class Take:
 
     def axis(self, keras_axis: int, rank: int) -> int:
         """Where an axis of the Keras weight is in the torch tensor, with its `merged` axes taken apart."""
-        return self._apart(rank).index((keras_axis % rank,))
+        return self.apart(rank).index((keras_axis % rank,))
 
     def merged(self, keras_shape: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
         """The torch axes that are several Keras axes at once, and these axes' lengths."""
@@ -127,9 +127,9 @@ class Take:
         return {i: tuple(keras_shape[a] for a in e) for i, e in entries if isinstance(e, tuple) and len(e) > 1}
 
     def _order(self, rank: int) -> list[int]:
-        return [a for entry in self._apart(rank) for a in entry]
+        return [a for entry in self.apart(rank) for a in entry]
 
-    def _apart(self, rank: int) -> list[tuple[int, ...]]:
+    def apart(self, rank: int) -> list[tuple[int, ...]]:
         """The torch axes with merged ones taken apart: the Keras axis that each is, () for an axis of length 1."""
         listed = range(rank) if self.axes is None else self.axes
         return [one for entry in listed for one in ([(a,) for a in _several(entry)] or [()])]
@@ -183,10 +183,11 @@ class Part:
 
 Rule = Callable[[Layer, list[Shape]], Part]
 RULES: dict[str, Rule] = {}
+NOTES: dict[str, str] = {}  # what README's table says of a layer besides
 
 
-def rule(kind: str) -> Callable[[Rule], Rule]:
-    """Registers the torch rule of a Keras layer class.
+def rule(kind: str, note: str = "") -> Callable[[Rule], Rule]:
+    """Registers the torch rule of a Keras layer class. note: what users need to know of it, for README's table.
 
     The function gets the layer and its tensor inputs' shapes (axis 0 is the batch); it raises Refused when it must.
     """
@@ -195,6 +196,8 @@ def rule(kind: str) -> Callable[[Rule], Rule]:
         if kind in RULES:
             raise ValueError(f"{kind} has two rules: {RULES[kind].__name__} and {function.__name__}")
         RULES[kind] = function
+        if note:
+            NOTES[kind] = note
         return function
 
     return register

@@ -28,6 +28,8 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     resize,
     rules,
     spatial,
+    spectral,
+    spectrogram,
     time_distributed,
 )
 from bridge.torch_side.operators import OPERATORS
@@ -35,6 +37,7 @@ from bridge.torch_side.part import RULES, Part, Take
 from bridge.torch_side.sizes import with_plain_sizes
 from bridge.torch_side.step import Name, Step
 
+SHOWN = 6  # reasons in one message
 _TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
 
 
@@ -59,6 +62,15 @@ class Plan:
     moves: dict[str, Move] = field(default_factory=dict)  # by the Keras weight's path
     free: dict[str, Name] = field(default_factory=dict)  # weights that belong to no known layer, by path
     constants: dict[str, Name] = field(default_factory=dict)  # arrays that are no weights, by value name
+
+
+class Unconvertible(BridgeError):
+    """A graph that can't become a torch module, for all these reasons."""
+
+    def __init__(self, graph: Graph, reasons: list[str]):
+        more = f" (and {len(reasons) - SHOWN} more; bridge inspect lists them)" if len(reasons) > SHOWN else ""
+        super().__init__(f"{graph.name}: can't become a torch module: {'; '.join(reasons[:SHOWN])}{more}.")
+        self.reasons = reasons
 
 
 def make_plan(graph: Graph) -> Plan:
@@ -86,7 +98,7 @@ def make_plan(graph: Graph) -> Plan:
                 assert node.layer is not None
                 _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
     if problems:
-        raise BridgeError(f"{graph.name}: can't become a torch module: {'; '.join(problems[:6])}.")
+        raise Unconvertible(graph, problems)
     for path, weight in graph.weights.items():
         if path not in plan.moves:  # a custom layer's own, or one that the outputs don't depend on
             plan.free[path] = names.of(path)
@@ -142,7 +154,7 @@ def _with_fixed_mode(node: Node, part: Part) -> Part:
         return part
     if node.training:
         raise Refused("the model's code calls it with training=True, so its output is random or depends on the batch")
-    if node.kind == "BatchNormalization":
+    if node.kind in ("BatchNormalization", "SpectralNormalization"):
         part.module.kwargs["frozen"] = True
         return part
     return Part(call="{0}")

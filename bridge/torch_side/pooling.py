@@ -33,7 +33,7 @@ def max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(_pool(kind, found, {}), call=channels_first_call(layer, f"{{self}}({padded})"))
 
 
-@rule("AveragePooling1D")
+@rule("AveragePooling1D", note="padding never counts")
 @rule("AveragePooling2D")
 @rule("AveragePooling3D")
 def average_pooling(layer: Layer, shapes: list[Shape]) -> Part:

@@ -27,7 +27,7 @@ from bridge.torch_side.part import New, Part, Rule, Take, literal, rule
 from bridge.torch_side.time_distributed import steps_argument
 
 
-@rule("Dense")
+@rule("Dense", note="its activation is a call of its own; `logits` for a softmax or sigmoid at the end")
 def dense(layer: Layer, shapes: list[Shape]) -> Part:
     """y = x @ kernel + bias on the last axis of x: (..., features) -> (..., units)."""
     features, units = layer.weights["kernel"].shape
@@ -67,7 +67,7 @@ def alpha_dropout(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(nn.AlphaDropout, layer.config["rate"]))
 
 
-@rule("ActivityRegularization")
+@rule("ActivityRegularization", note="`activity_regularizer` of any layer too; summed by `penalty()`")
 def activity_regularization(layer: Layer, shapes: list[Shape]) -> Part:
     """The layer of that name (l1, l2), or the activity_regularizer of another layer."""
     config = layer.config.get("regularizer", {}).get("config", layer.config)
@@ -76,13 +76,13 @@ def activity_regularization(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(module, call=f"{{self}}({{0}}, {steps})" if steps else None)
 
 
-@rule("Masking")
+@rule("Masking", note="the mask goes on to the layers that use it, or is refused by name")
 def masking(layer: Layer, shapes: list[Shape]) -> Part:
     value = float(layer.config["mask_value"])
     return Part(call=f"mask_steps({{0}}, {literal(value)})", functions=(functions.mask_steps,))
 
 
-@rule("BatchNormalization")
+@rule("BatchNormalization", note="Keras's biased running variance")
 def batch_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     axis = layer.config["axis"]
     options = {} if layer.trainable else {"frozen": True}
@@ -106,7 +106,7 @@ def batch_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(module, weights, f"{{self}}({', '.join(given)})" if len(given) > 1 else None)
 
 
-@rule("LayerNormalization")
+@rule("LayerNormalization", note="an own module for axes that are not the last ones")
 def layer_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     axes, rank = normalized_axes(layer, shapes[0]), len(shapes[0])
     sizes = tuple(shapes[0][a] for a in axes)
@@ -127,13 +127,13 @@ def unit_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(call=f"unit_norm({{0}}, {axes}, 1e-12)", functions=(functions.unit_norm,))
 
 
-@rule("Rescaling")
+@rule("Rescaling", note="whole numbers in, too")
 def rescaling(layer: Layer, shapes: list[Shape]) -> Part:
     values = [layer.config[name] for name in ("scale", "offset")]
     return Part(New(Rescaling, *(tuple(map(float, v)) if isinstance(v, list) else float(v) for v in values)))
 
 
-@rule("Normalization")
+@rule("Normalization", note="statistics given or adapted")
 def normalization(layer: Layer, shapes: list[Shape]) -> Part:
     broadcast = tuple(normalization_shape(layer, shapes[0]))
     options = {"invert": True} if layer.config.get("invert") else {}
@@ -213,7 +213,7 @@ def _pairwise(function: str) -> Rule:
     return merge
 
 
-rule("Add")(_operator("+"))
+rule("Add", note="ranks are matched as in Keras")(_operator("+"))
 rule("Subtract")(_operator("-"))
 rule("Multiply")(_operator("*"))
 rule("Maximum")(_pairwise("torch.maximum"))

@@ -19,6 +19,8 @@ from bridge.keras_side import home  # noqa: E402
 from bridge.keras_side.describe import describe  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
+from bridge.keras_side.trace import trace  # noqa: E402
+from bridge.keras_side.wayhome import go_home  # noqa: E402
 
 
 def mlp():
@@ -76,6 +78,45 @@ def normalised():
 
 def with_lambda():
     return keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Lambda(lambda x: x * 2, (3,), name="twice")])
+
+
+def with_vocabularies():
+    """Adapted to whole numbers, which convert, and to text, which doesn't."""
+    numbers, words = keras.Input((3,), dtype="int64", name="numbers"), keras.Input((), dtype="string", name="words")
+    places = layers.IntegerLookup(num_oov_indices=2, mask_token=0, name="places")
+    weighted = layers.IntegerLookup(output_mode="tf_idf", name="weighted")
+    for layer in (places, weighted):
+        layer.adapt(np.array([[5, 2, 9], [5, 2, 4], [5, 7, 4]]))
+    text = layers.TextVectorization(output_mode="tf_idf", name="text")
+    text.adapt(["a b", "b c", "b"])
+    look = layers.StringLookup(name="look")
+    look.adapt(["x", "y", "y"])
+    found = [layers.Flatten()(layers.Embedding(9, 2)(places(numbers))), weighted(numbers)]
+    found += [layers.Dense(2, name="topics")(text(words)), layers.Embedding(4, 2)(look(words))]
+    return keras.Model([numbers, words], layers.Dense(2, name="out")(layers.Concatenate(name="join")(found)))
+
+
+def make_vocabularies(folder):
+    """Saves that model; returns the outputs of what is behind its text, and what looks are given to it."""
+    model = randomised(with_vocabularies())
+    model.save(Path(folder) / "model.keras")
+    x, words = np.array([[5, 2, 0], [4, 8, 7]]), np.array(["a b", "y"])
+    text = [model.get_layer(name)(words) for name in ("text", "look")]
+    return {"outputs": np.asarray(model([x, words])).tolist(), "text": [np.asarray(t).tolist() for t in text]}
+
+
+def part_outputs(path, from_layer, inputs):
+    """The outputs of a part of a model, and its inputs' names."""
+    model = load(Source(path, from_layer=tuple(from_layer)))
+    given = [np.array(inputs[t.name], t.dtype) for t in model.inputs]
+    return {"outputs": np.asarray(model(given)).tolist(), "inputs": [[t.name, t.dtype] for t in model.inputs]}
+
+
+def home_again(path, to):
+    """Traces the part that converts, takes it home by its config, and tells what that file computes."""
+    graph = trace(load(Source(path, from_layer=("topics", "embedding_1"))))
+    go_home(graph, Path(to), None, False)
+    return len(graph.weights)
 
 
 CASES = {
@@ -146,6 +187,7 @@ def keras_reads(path):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "keras_reads": keras_reads}
+JOBS |= {"make_vocabularies": make_vocabularies, "part_outputs": part_outputs, "home_again": home_again}
 
 if __name__ == "__main__":
     for line in sys.stdin:

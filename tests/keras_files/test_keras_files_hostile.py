@@ -57,7 +57,10 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
         ),
         (lambda d: d.update(class_name="TFSMLayer"), r"layer 'dense' \(TFSMLayer\) carries code, which is not run"),
         (lambda d: d.update(class_name="TorchModuleWrapper"), r"layer 'dense' \(TorchModuleWrapper\) carries code"),
-        (lambda d: d.update(class_name="StringLookup"), r"layer 'dense' \(StringLookup\) reads vocabulary files"),
+        (
+            lambda d: d.update(class_name="StringLookup", config={"name": "dense", "vocabulary": "/etc/passwd"}),
+            r"layer 'dense' \(StringLookup\) names a vocabulary file, which is not read",
+        ),
         (lambda d: d.update(class_name=["Dense"]), r"has a class_name that is not a name"),
         (lambda d: d["config"].update(activation=LAMBDA), r"layer 'dense' \(lambda\) carries code, which is not run"),
         (
@@ -150,7 +153,12 @@ def test_a_config_that_is_none_is_told_so(refusal, made, tmp_path, text, said):
         ("../evil.py", r"holds '../evil.py', which has no place in a .keras archive"),
         ("/etc/evil", r"holds '/etc/evil', which has no place"),
         ("evil.pkl", r"holds 'evil.pkl', which has no place"),
-        ("assets/vocabulary.txt", r"holds 'assets/vocabulary.txt': layers with assets .* come with a later version"),
+        ("assets/vocabulary.txt", r"holds 'assets/vocabulary.txt', which no layer of its model has a use for"),
+        ("assets/../vocabulary.txt", r"holds 'assets/../vocabulary.txt', which has no place"),
+        (
+            "assets/layers/dense/vocabulary.txt",
+            r"'assets/layers/dense/vocabulary.txt', which no layer of its model has",
+        ),
     ],
 )
 def test_a_member_with_no_place_is_refused(refusal, made, tmp_path, name, text):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import COMMANDS
-from bridge.graph import BODIES
 
 from .conftest import MODELS
 
@@ -55,9 +54,3 @@ def test_the_python_runs(clone):
 def test_every_command_has_its_line():
     for name in COMMANDS:
         assert f"| `bridge {name} " in README or f"| `bridge {name}`" in README, name
-
-
-def test_every_layer_is_in_the_table():
-    table = README[README.index("<!-- layers -->") :].split("\n\n")[0]
-    named = set(re.findall(r"\w+", " ".join(row.split("|")[1] for row in table.splitlines()[3:])))
-    assert named == set(BODIES)

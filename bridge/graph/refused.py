@@ -1,0 +1,30 @@
+"""The layers of Keras that can't be converted: why, and what to do instead. What is not here has a body and a rule.
+
+A reason ends the sentence "layer (Kind): ...".
+"""
+
+from __future__ import annotations
+
+NOT_YET = "no conversion for this kind of layer yet"
+TEXT = "text can't be converted; split the preprocessing off and convert what comes after it"
+_FOREIGN = (
+    "it runs code of another framework, which can't be told apart into layers; rebuild that part with Keras's own"
+)
+_LABELS = (
+    "it mixes the rows of a batch with their labels; do that where the data are read, and leave it out of the model"
+)
+
+REASONS: dict[str, str] = {
+    **dict.fromkeys(("TextVectorization", "StringLookup", "Hashing", "HashedCrossing", "FeatureSpace"), TEXT),
+    **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _FOREIGN),
+    **dict.fromkeys(("CutMix", "MixUp"), _LABELS),
+    "ContrastLimitedAdaptiveHistogramEqualization": (
+        "it evens out the histograms of an image's tiles, in inference too; do that where the data are read"
+    ),
+    "MaxNumBoundingBoxes": "it takes boxes and labels, which no layer computes with; do that where the data are read",
+}
+
+# Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with
+# --unsafe. InputLayer is an input.
+SEEN_THROUGH = ("InputLayer", "Lambda", "Pipeline", "GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells")
+BASES = ("Layer", "Wrapper")  # no layers by themselves

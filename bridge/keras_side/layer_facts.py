@@ -1,0 +1,61 @@
+"""What a layer's call means where its config and its symbolic outputs don't tell: for the node that stands for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
+
+
+def described(layer: keras.Layer, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What a node's config says besides the layer's own."""
+    if type(layer).__name__ == "ReversibleEmbedding":
+        return {"reverse": bool(kwargs.get("reverse", False))}
+    if type(layer).__name__ == "IntegerLookup":  # an adapted vocabulary is no part of its config
+        with tf.init_scope():
+            told: dict[str, Any] = {"vocabulary": [int(token) for token in layer.get_vocabulary(False)]}
+            if layer.output_mode == "tf_idf":
+                told["idf_weights"] = [float(weight) for weight in layer.idf_weights_const.numpy()]
+        return told
+    return {}
+
+
+def acting(layer: keras.Layer) -> keras.Layer:
+    """The layer whose activation and penalty follow the call: the wrapped one of a SpectralNormalization."""
+    return layer.layer if type(layer).__name__ == "SpectralNormalization" else layer
+
+
+Spec = tuple[tuple[int | None, ...], str]  # shape and type
+
+
+def outputs(layer: keras.Layer, inputs: list[tf.Tensor], said: list[Spec]) -> list[Spec]:
+    """What comes out where what Keras says of symbolic tensors is not what it computes."""
+    kind, (shape, dtype) = type(layer).__name__, said[0]
+    if kind == "IntegerLookup" and layer.output_mode != "tf_idf":
+        return [(shape, "int64")]
+    if kind == "MelSpectrogram" and len(inputs[0].shape) == 2:
+        time = inputs[0].shape[-1]
+        centred = None if time is None else time + layer.fft_length // 2 * 2 - layer.fft_length
+        return [((*shape[:-1], None if centred is None else 1 + centred // layer.sequence_stride), dtype)]
+    return said
+
+
+def pass_mask_on(layer: keras.Layer, x: tf.Tensor, y: tf.Tensor, config: dict[str, Any]) -> None:
+    """A ReversibleEmbedding sets its output's mask itself, in the call that a placeholder stands for."""
+    if type(layer).__name__ == "ReversibleEmbedding" and layer.mask_zero and not config["reverse"]:
+        keras.src.backend.set_keras_mask(y, keras.layers.Embedding.compute_mask(layer, x))
+
+
+def of_one_type(layer: keras.Layer, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The inputs of a merge as Keras promotes them: whole numbers beside float32 become float32."""
+    types = {t.dtype for t in tensors}
+    if (
+        type(layer).__name__ not in MERGES
+        or tf.float32 not in types
+        or any(t.is_floating for t in types - {tf.float32})
+    ):
+        return tensors
+    return [t if t.dtype == tf.float32 else tf.cast(t, tf.float32) for t in tensors]
