@@ -10,18 +10,13 @@ TEXT = "text can't be converted; split the preprocessing off and convert what co
 _FOREIGN = (
     "it runs code of another framework, which can't be told apart into layers; rebuild that part with Keras's own"
 )
-_LABELS = (
-    "it mixes the rows of a batch with their labels; do that where the data are read, and leave it out of the model"
-)
 
 REASONS: dict[str, str] = {
     **dict.fromkeys(("TextVectorization", "StringLookup", "Hashing", "HashedCrossing", "FeatureSpace"), TEXT),
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _FOREIGN),
-    **dict.fromkeys(("CutMix", "MixUp"), _LABELS),
     "ContrastLimitedAdaptiveHistogramEqualization": (
         "it evens out the histograms of an image's tiles, in inference too; do that where the data are read"
     ),
-    "MaxNumBoundingBoxes": "it takes boxes and labels, which no layer computes with; do that where the data are read",
 }
 
 # Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with
