@@ -155,7 +155,7 @@ def measured(model, graph, values, noisy, image, random):
     factors = {}
     for mode in ("eval",) if noisy else ("eval", "train"):
         kept |= step(model, graph, inputs, variables, factors, mode, random)
-    if noisy:
+    if noisy and len(graph.outputs) == 1:
         kept |= statistics(model, graph, image, random)
     for path, variable in variables.items():
         variable.assign(start[path])

@@ -24,6 +24,7 @@ class ModelCase:
     looser: tuple[float, str] | None = None
     refused: str | None = None
     no_reference: str = ""
+    gradients: tuple[float, str] | None = None
     settled: bool = False
 
     @property
@@ -32,7 +33,7 @@ class ModelCase:
 
     @property
     def gradient_tolerance(self) -> float:
-        return max(self.tolerance, GRADIENTS)
+        return self.gradients[0] if self.gradients else max(self.tolerance, GRADIENTS)
 
     def __str__(self) -> str:
         return f"model-{self.name}"

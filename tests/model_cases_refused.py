@@ -159,3 +159,11 @@ def a_crop_that_the_layers_behind_it_need():
 
     crop = layers.RandomCrop(3, 3, name="crop")
     return keras.Sequential([keras.Input((4, 4, 1)), crop, layers.Flatten(), layers.Dense(2)])
+
+
+@model(refused=r"TensorFlow can't run it on this machine, .*: The Conv2D op currently only supports the NHWC")
+def what_tensorflow_runs_on_gpus_alone():
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input((2, 2, 5)), layers.ConvLSTM1D(2, 2, data_format="channels_first")])

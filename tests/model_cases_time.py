@@ -1,6 +1,7 @@
 """Models with TimeDistributed, and the masks that pass through it."""
 
 from model_case import model
+from model_cases_recurrent import NO_LENGTHS
 
 
 @model()
@@ -126,3 +127,49 @@ def rows_merged_by_the_models_own_code():
     z = layers.Dense(3, activation="tanh")(x[:, 0])
     z = layers.Dense(3, activation="relu")(layers.LayerNormalization()(z))
     return keras.Model(x, layers.Add()([layers.GlobalMaxPooling1D()(y), layers.Multiply()([z, z])]))
+
+
+@model(values="tokens", no_reference=NO_LENGTHS)
+def sentences_of_words():
+    """A document's sentences are read by one network, whose own masks leave words out."""
+    import keras
+    from keras import layers
+
+    words = [keras.Input((None,), dtype="int32"), layers.Embedding(10, 3, mask_zero=True)]
+    sentence = keras.Sequential([*words, layers.Bidirectional(layers.GRU(2))], name="sentence")
+    x = keras.Input((None, 4), dtype="int32")
+    y = layers.TimeDistributed(sentence, name="sentences")(x)
+    return keras.Model(x, layers.Dense(2)(layers.LSTM(3)(y)))
+
+
+@model()
+def time_distributed_frozen_base():
+    """Its BatchNormalization keeps its statistics; another's call is frozen by the model's own code."""
+    import keras
+    from keras import layers
+
+    class Frames(keras.Model):
+        def __init__(self):
+            super().__init__(name="frames")
+            base = [keras.Input((5, 2)), layers.Conv1D(3, 2), layers.BatchNormalization(), layers.Flatten()]
+            self.base = keras.Sequential(base, name="base")
+            self.base.trainable = False
+            self.each = layers.TimeDistributed(self.base, name="each")
+            self.still = layers.TimeDistributed(layers.BatchNormalization(), name="still")
+            self.head = layers.TimeDistributed(layers.Dense(2), name="head")
+
+        def call(self, x):
+            return self.head(self.still(self.each(x), training=False))
+
+    made = Frames()
+    made(keras.ops.zeros((2, 3, 5, 2)))
+    return made
+
+
+@model(refused=r"each/soft \(Softmax\): it works along the batch, whose rows are those of all steps")
+def time_distributed_along_the_batch():
+    import keras
+    from keras import layers
+
+    soft = layers.Softmax(axis=0, name="soft")
+    return keras.Sequential([keras.Input((3, 4)), layers.TimeDistributed(soft, name="each")])

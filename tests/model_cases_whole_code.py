@@ -177,3 +177,44 @@ def a_choice_beside_infinity():
     y = layers.Dense(4, name="dense")(x := keras.Input((4,), name="x"))
     inverse = ops.where(y > 0.0, 1.0 / ops.cast(y > 0.0, "float32"), y)
     return keras.Model(x, inverse)
+
+
+@model(
+    looser=(3e-6, "distances that are differences"),
+    no_reference="onnx's evaluator takes no depth of rank 1 for OneHot, which the standard allows",
+)
+def vector_quantized_autoencoder():
+    """Straight through: the gradient passes by the codes' choice, and the layer adds a loss of its own."""
+    import keras
+    from keras import layers, ops
+
+    class Quantizer(layers.Layer):
+        def build(self, shape):
+            self.codes = self.add_weight(shape=(shape[-1], 5), name="codes")
+
+        def call(self, x):
+            flat = ops.reshape(x, (-1, x.shape[-1]))
+            distances = ops.sum(self.codes**2, axis=0) - 2 * ops.matmul(flat, self.codes)
+            chosen = ops.one_hot(ops.argmin(distances, axis=1), 5)
+            code = ops.reshape(ops.matmul(chosen, ops.transpose(self.codes)), ops.shape(x))
+            self.add_loss(0.25 * ops.mean(ops.square(ops.stop_gradient(code) - x)))
+            self.add_loss(ops.mean(ops.square(code - ops.stop_gradient(x))))
+            return x + ops.stop_gradient(code - x)
+
+    x = image = keras.Input((6, 6, 1), name="image")
+    x = layers.Conv2D(3, 3, strides=2, padding="same", activation="tanh")(x)
+    x = Quantizer(name="codes", activity_regularizer="l2")(x)
+    return keras.Model(image, layers.Conv2DTranspose(1, 3, strides=2, padding="same", name="decoded")(x))
+
+
+@model(refused="sampling.*: its own code draws random numbers in inference too")
+def a_sampling_that_never_stops():
+    import keras
+    from keras import layers
+
+    class Sampling(layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((4,))
+
+    x = keras.Input((4,))
+    return keras.Model(x, Sampling(name="sampling")(x))

@@ -13,6 +13,7 @@ from bridge.graph.activations import _ALIASES
 from bridge.graph.activations import ACTIVATIONS as BODY_ACTIVATIONS
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.fresh import fresh
+from bridge.graph.own_code import OWN_CODE
 from bridge.graph.refused import BASES, REASONS, SEEN_THROUGH
 from bridge.torch_side.activations import ACTIVATIONS as TORCH_ACTIVATIONS
 from bridge.torch_side.part import RULES
@@ -108,7 +109,7 @@ def test_other_layers_are_refused_by_name(kind, recorded):
 
 
 def test_every_layer_has_a_body_a_rule_and_a_case():
-    kinds = {case.kind for case in CASES} | {"TimeDistributed"}  # which wraps others: model_cases_time.py
+    kinds = {case.kind for case in CASES} | {"TimeDistributed", *OWN_CODE}  # parts of whole models, so proved in these
     assert set(BODIES) == set(RULES) == kinds
     assert len({str(case) for case in CASES}) == len(CASES)
 
@@ -118,7 +119,7 @@ def test_every_layer_of_keras_is_converted_or_refused_for_a_reason(recorder):
     exported = set(json.loads(recorder.wait("facts.json").read_text())["layers"])
     assert not exported - {*BODIES, *REASONS, *SEEN_THROUGH, *BASES}
     assert not {*REASONS} & {*BODIES}, "these are converted now: delete their entries"
-    elsewhere = {"FeatureSpace", *APPLICATIONS}  # in keras.utils and keras.applications
+    elsewhere = {"FeatureSpace", *APPLICATIONS, *OWN_CODE}  # in keras.utils and keras.applications
     assert {*REASONS, *SEEN_THROUGH, *BASES, *BODIES} - exported == elsewhere
 
 

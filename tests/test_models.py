@@ -16,6 +16,7 @@ from bridge.torch_side.run import run
 
 CONVERTED = [case for case in MODELS.values() if not case.refused]
 REFUSED = [case for case in MODELS.values() if case.refused]
+ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
 every_model = pytest.mark.parametrize("case", CONVERTED, ids=str)
 
 
@@ -162,6 +163,12 @@ def test_a_mask_at_the_output_is_told(recorded):
     assert recorded(MODELS["masking_before_layers_that_pass_it_on"]).graph.source["masked"] == []
 
 
+def test_code_that_asks_whether_it_is_training_is_told(recorded):
+    notes = recorded(MODELS["variational_autoencoder"]).graph.source["notes"]
+    assert notes == [f"sampling (Sampling): {ASKS}"]
+    assert recorded(MODELS["subclassed"]).graph.source.get("notes", []) == []
+
+
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
 COMPILED += [
     "time_distributed_network_of_any_length",
@@ -171,7 +178,11 @@ COMPILED += [
 ]
 
 
-@pytest.mark.parametrize("name", [*COMPILED, "residual_network_of_any_size", "causal_stack"])
+WHOLE = ["vision_transformer", "tagger_with_a_custom_embedding", "translator", "language_model_with_tied_weights"]
+WHOLE += ["vector_quantized_autoencoder", "subclassed_research_model", "operations_that_choose"]
+
+
+@pytest.mark.parametrize("name", [*COMPILED, *WHOLE, "residual_network_of_any_size", "causal_stack"])
 def test_torch_compiles_and_exports_the_module(name, recorded):
     case = recorded(MODELS[name])
     module, inputs = case.module().eval(), tuple(tensors(case.under("x5")))

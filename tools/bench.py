@@ -1,4 +1,4 @@
-"""bridge's benchmarks: python tools/bench.py finetune | evaluate | convert [OPTIONS], or all.
+"""bridge's benchmarks: python tools/bench.py finetune | evaluate | convert | torch | onnx [OPTIONS], or all.
 
 Each runs the peers beside bridge in the same run, every peer in its own process, and prints ratios.
 """
@@ -8,8 +8,16 @@ import sys
 import bench_convert
 import bench_eval
 import bench_finetune
+import bench_onnx
+import bench_torch
 
-BENCHES = {"finetune": bench_finetune.main, "evaluate": bench_eval.main, "convert": bench_convert.main}
+BENCHES = {
+    "finetune": bench_finetune.main,
+    "evaluate": bench_eval.main,
+    "convert": bench_convert.main,
+    "torch": bench_torch.main,
+    "onnx": bench_onnx.main,
+}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     layers,
     lookup,
     normalization,
+    own_code,
     pooling,
     recurrent_bodies,
     resize,

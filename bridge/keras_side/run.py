@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from unittest import mock
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
@@ -38,10 +40,22 @@ def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dic
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
         with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
-            outputs = model(*args, training=False, **kwargs)
+            outputs = _called(model, args, kwargs)
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+def _called(model: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return model(*args, training=False, **kwargs)
+    except tf.errors.UnimplementedError as error:  # many convolutions of channels_first are for GPUs alone
+        found = re.search(r"The [A-Z]\w+ op .*?\.", str(error))
+        raise BridgeError(
+            f"{model.name}: TensorFlow can't run it on this machine, so nothing could be compared: "
+            f"{found[0] if found else str(error)[:200]}\n"
+            "Convert where TensorFlow has a GPU, or build the model with channels_last."
+        ) from None
 
 
 def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, Any]:

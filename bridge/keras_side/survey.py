@@ -54,7 +54,7 @@ def survey(source: Source) -> dict[str, Any]:
         "keras": keras.__version__,
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _listed(layers_by_path(model))],
+        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
@@ -66,17 +66,11 @@ def survey(source: Source) -> dict[str, Any]:
     }
 
 
-def _listed(layers: dict[str, keras.Layer]) -> list[tuple[str, keras.Layer]]:
-    """Those that hold no further ones, or are one node of the graph whatever they hold: an attention."""
-    whole = {path for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer)}
-    inner = {
-        path for path in layers if any("/".join(path.split("/")[:n]) in whole for n in range(1, path.count("/") + 1))
-    }
-    return [(path, layer) for path, layer in layers.items() if _is_leaf(layer) and path not in inner]
-
-
-def _is_leaf(layer: keras.Layer) -> bool:
-    return not isinstance(layer, keras.Model | keras.layers.InputLayer | keras.layers.Pipeline)
+def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
+    """Without models, inputs, pipelines, and what is within a layer that is one node as a whole: an attention."""
+    inner = tuple(f"{path}/" for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
+    others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
+    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from bridge.keras_side import attention, calls, layer_facts, recurrent, time_dis
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import Names, names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, fill
+from bridge.keras_side.own_code import Inference, Losses, drawing
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import BUILT_IN, refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
@@ -41,14 +42,9 @@ SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
+ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
+DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
-
-
-class _Inference(int):
-    """A training flag that is false, and can be told from a False that the model's own code passes."""
-
-
-_INFERENCE = _Inference(0)
 
 
 def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
@@ -60,7 +56,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
         graph = _traced(model, source)
     graph.keras_config = _config(model)
     if policies:
-        graph.source["notes"] = [note(policies)]
+        graph.source["notes"] = [note(policies), *graph.source.get("notes", [])]
     return graph
 
 
@@ -80,6 +76,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
     specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
     output_names: list[str] = []
+    inference = Inference()
 
     def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
@@ -87,11 +84,12 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             args, kwargs = arguments(list(given))
             try:
-                outputs = model(*args, training=_INFERENCE, **kwargs)
+                outputs = model(*args, training=inference, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
+        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values())])
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own
@@ -115,6 +113,11 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
+    kept = {id(node) for node in graph.nodes}
+    lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
+    refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    if asking := tracer.owners(inference.asked):
+        graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
     return folded(graph)
 
 
@@ -134,8 +137,17 @@ class _Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.uncropped = ""  # what to say if Keras then fails
+        self.losses = Losses()
         self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
+
+    def owners(self, asked: list[Any]) -> list[str]:
+        """The layers and functions whose code asked for the training flag, each once."""
+        named = [self._described(who) if isinstance(who, keras.Layer) else str(who) for who in asked]
+        return list(dict.fromkeys(named))
+
+    def _described(self, layer: keras.Layer) -> str:
+        return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
 
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
@@ -154,6 +166,9 @@ class _Tracer:
                 if reason:
                     self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
             result = plain(operation, *args, **kwargs) if result is None else result
+            if isinstance(operation, keras.Layer) and (loss := self.losses.take(operation)) is not None:
+                path = self._path(operation) or operation.name
+                result = Losses.put(result, lambda t: self._with_loss(operation, path, t, loss))
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
                 path = self._path(operation)
                 return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
@@ -170,8 +185,26 @@ class _Tracer:
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
             mock.patch.object(tf_numpy, "signbit", _signbit),
+            mock.patch.object(tf, "stop_gradient", self._stopped),
+            mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
         ):
             yield
+
+    def _add_loss(self) -> Any:
+        def add_loss(layer: keras.Layer, loss: Any) -> None:
+            self.losses.add(layer, loss)
+
+        return add_loss
+
+    def _stopped(self, x: Any, name: str | None = None) -> tf.Tensor:
+        """TensorFlow's stop_gradient as a node: ONNX has no such operator, and tf2onnx leaves it out."""
+        x = tf.convert_to_tensor(x)
+        name = self._name("stop_gradient")
+        return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
+
+    def _with_loss(self, layer: keras.Layer, path: str, x: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
+        described = Layer("AddedLoss", path, {"name": layer.name})
+        return self._placeholders(described, self._name(f"{path}/loss"), [x, loss], [], _like(x), split=True)[0]
 
     def _path(self, layer: keras.Layer) -> str:
         return self.found.layers.get(id(layer), layer.name)
@@ -200,6 +233,8 @@ class _Tracer:
         )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
+        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
+            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
         return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
@@ -229,7 +264,7 @@ class _Tracer:
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
-        fixed = None if training is None or isinstance(training, _Inference) else bool(training)
+        fixed = None if training is None or isinstance(training, Inference) else bool(training)
         acting = layer_facts.acting(layer)
         activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
@@ -373,6 +408,10 @@ def is_known(layer: keras.Layer) -> bool:
 
 def is_built_in(layer: keras.Layer) -> bool:
     return type(layer).__module__.startswith(BUILT_IN)
+
+
+def _like(x: tf.Tensor) -> list[tuple[tuple[int | None, ...], str]]:
+    return [(tuple(x.shape), x.dtype.name)]
 
 
 def _activated(activation: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from bridge.graph import Refused
 from bridge.torch_side import functions
 from bridge.torch_side.modules import ActivityRegularization
+from bridge.torch_side.own_code import AddedLoss
 from bridge.torch_side.part import literal
 from bridge.torch_side.plan import Move, Plan
 
@@ -34,7 +35,7 @@ def penalty_terms(plan: Plan) -> list[Line]:
         if move.weight.regularizer is not None and not move.weight.state
     ]
     for name, part in plan.modules.items():
-        if part.module is not None and part.module.kind is ActivityRegularization:
+        if part.module is not None and part.module.kind in (ActivityRegularization, AddedLoss):
             terms.append(Line(f"self.{'.'.join(name)}.penalty"))
     return [term for term in terms if term.source]
 

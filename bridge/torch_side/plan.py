@@ -23,6 +23,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     einsum,
     embedding,
     normalization,
+    own_code,
     pooling,
     recurrent,
     resize,
@@ -128,7 +129,7 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
     path = node.layer.path
     if node.is_split and node.kind == "Activation":
         return Step(node, activations.activation_part(node.layer.config["activation"], as_module=False), None)
-    if node.kind == "ActivityRegularization":  # a module for each call: it keeps that call's penalty
+    if node.kind in ("ActivityRegularization", "AddedLoss"):  # a module for each call: it keeps that call's penalty
         part = RULES[node.kind](node.layer, [])
         return Step(node, part, names.of(f"{node.name}_penalty" if node.is_split else node.name))
     shapes = [graph.values[name].shape or () for name in node.tensors]

@@ -288,7 +288,10 @@ def _written(step: Step, computed: dict[int, Sizes], sizes: list[Sizes | None]) 
         return step
     writer = _Writer(node.inputs)
     source = next((name for found in computed.values() for name in _sources(found)), None)
-    special = _special(node, writer, computed, sizes, source)
+    # a constant of rank 0 would stand there as a plain number
+    special = (
+        None if "{0}.expand" not in call and node.kind == "Expand" else _special(node, writer, computed, sizes, source)
+    )
     if special is not None:
         return _changed(step, writer, special, step.part.functions)
     for index, found in computed.items():
