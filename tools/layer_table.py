@@ -94,7 +94,7 @@ def table(found: dict[str, Facts]) -> str:
     listed = []
     for family, facts in rows.items():
         notes = dict.fromkeys(NOTES[kind] for kind in family if kind in NOTES)
-        cells = (", ".join(family), _options(facts, notes), _limited(_ranks(facts.torch)), _limited(_body(facts)))
+        cells = (", ".join(family), _options(facts, notes), _limited(_ranks(_modules(facts))), _limited(_body(facts)))
         listed.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(listed)
 
@@ -117,6 +117,11 @@ def _options(facts: Facts, notes: Iterable[str]) -> str:
         words = f" {_limited(values)}" if values else ""
         listed.append(f"`{name}`{words}")
     return ". ".join(["; ".join(listed)] * bool(listed) + [note[:1].upper() + note[1:] for note in notes])
+
+
+def _modules(facts: Facts) -> list[str]:
+    """What the layer is in torch; bare operators are told only where there is nothing else."""
+    return [name for name in facts.torch if name != "operators"] or ["operators"]
 
 
 def _body(facts: Facts) -> list[str]:
@@ -150,7 +155,7 @@ def main() -> None:
 
     found: dict[str, Facts] = {}
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder))
+        recorder = Recorder(Path(folder), "graphs")
         recorder.ask([str(case) for case in CASES])
         for case in CASES:
             recording = Recording(recorder.wait(f"{case}.npz"))
