@@ -25,7 +25,7 @@ from bridge.torch_side.plan import make_plan
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- layers -->\n", "<!-- end of layers -->\n"
 HEAD = "| Keras | options that tests prove | in torch | ONNX body |\n|---|---|---|---|\n"
-EVERYWHERE = re.compile(r"trainable|\w*_regularizer|\w*_constraint")  # options that every layer's engine sees to
+EVERYWHERE = re.compile(r"trainable|seed|\w*_regularizer|\w*_constraint")  # options that every layer's engine sees to
 SIZES = ("units", "filters", "input_dim", "output_dim", "num_tokens", "layer", "cell", "cells", "backward_layer")
 # what only moves values, or makes them; shown where there is nothing else
 PLUMBING = ("Constant", "CastLike", "Cast", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Shape")
@@ -107,12 +107,16 @@ def _families(found: dict[str, Facts]) -> list[tuple[str, ...]]:
     families: dict[str, list[str]] = {}
     for kind in kinds:
         together = next((kinds[0] for kinds in TOGETHER if kind in kinds), re.sub(r"[123]D", "", kind))
+        if {*found[kind].torch} == {"nn.Identity"}:  # by one rule, whatever its options
+            together = RULES[kind].__name__
         families.setdefault(together, []).append(kind)
     return [tuple(sorted(kinds, key=lambda k: re.findall(r"[123]D", k))) for kinds in families.values()]
 
 
 def _options(facts: Facts, notes: Iterable[str]) -> str:
     listed = []
+    if {*facts.torch} == {"nn.Identity"}:
+        facts = Facts()
     for name, values in facts.options.items():
         words = f" {_limited(values)}" if values else ""
         listed.append(f"`{name}`{words}")

@@ -29,7 +29,7 @@ def passed(layer: Layer, shapes: list[Shape]) -> Part:
 
 
 for _kind in (*LACKED, "MaxNumBoundingBoxes"):
-    rule(_kind)(passed)
+    rule(_kind, note="nothing in inference; in training they are left out, with a warning that names them")(passed)
 
 
 @rule("RandomFlip")
