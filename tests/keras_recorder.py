@@ -42,7 +42,7 @@ KINDS |= {name: getattr(importlib.import_module(module), name) for name, module 
 
 
 def main(folder):
-    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)}
+    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)} - {*APPLICATIONS}
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
     makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}

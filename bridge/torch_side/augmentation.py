@@ -28,8 +28,9 @@ def passed(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(nn.Identity))
 
 
-for _kind in (*LACKED, "MaxNumBoundingBoxes"):
-    rule(_kind, note="nothing in inference; in training they are left out, with a warning that names them")(passed)
+for _kind in LACKED:
+    rule(_kind, note="inference only; that training lacks it is told")(passed)
+rule("MaxNumBoundingBoxes", note="images alone")(passed)
 
 
 @rule("RandomFlip")
