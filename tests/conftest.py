@@ -18,7 +18,7 @@ from bridge.torch_side.folder import write_folder
 class Recorder:
     """A Keras process that records cases in the order in which they are asked for, while the tests go on."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder, self._asked = folder, set()
         script = Path(__file__).with_name("keras_recorder.py")
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
@@ -26,7 +26,7 @@ class Recorder:
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen(
-            [*command, str(folder)], stdin=subprocess.PIPE, stderr=self._errors, env=ONEDNN | os.environ
+            [*command, str(folder), *options], stdin=subprocess.PIPE, stderr=self._errors, env=ONEDNN | os.environ
         )
 
     def ask(self, names):

@@ -1,7 +1,8 @@
-"""Records what Keras does with the cases whose names come on its standard input: keras_recorder.py FOLDER.
+"""Records what Keras does with the cases whose names come on its standard input: keras_recorder.py FOLDER [graphs].
 
 One .npz a case: the layered model, the weights, and for random inputs the outputs, gradients, a step in training mode,
-losses and constraints. A case that bridge refuses has the message in it instead.
+losses and constraints. A case that bridge refuses has the message in it instead. With "graphs": the layered models
+alone, which is fast.
 """
 
 import importlib
@@ -32,6 +33,7 @@ from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.trace import trace
 
 KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], np.float32)
+GRAPHS_ALONE = sys.argv[2:] == ["graphs"]
 OPEN = 3  # how long an axis is that the model leaves open
 RANGES = ("bytes", "pixels", "tokens")  # values that training and gradients need too
 MANY = 3000  # rows by which the statistics of dropped and noisy values are told
@@ -40,7 +42,7 @@ KINDS |= {name: getattr(importlib.import_module(module), name) for name, module 
 
 
 def main(folder):
-    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)}
+    layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)} - {*APPLICATIONS}
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
     makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}
@@ -133,6 +135,8 @@ def observed(make, values, noisy, image, settled, random, name):
     if settled:
         settle(model, random, values)
     graph = trace(model, {"file": f"{name}.keras"})
+    if GRAPHS_ALONE:
+        return {"proto": np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)}
     with in_float32(model):
         return measured(model, graph, values, noisy, image, random)
 

@@ -55,6 +55,29 @@ def gru_sequence_to_sequence_with_attention():
     return keras.Model([source, target], layers.Dense(10, activation="softmax")(x))
 
 
+@model(values="tokens", no_reference=NO_LENGTHS)
+def recurrent_classifier():
+    import keras
+    from keras import layers
+
+    words = keras.Input((6,), dtype="int32", name="words")
+    x = layers.Embedding(10, 4, mask_zero=True)(words)
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+    x = layers.GRU(5, return_sequences=True)(x)
+    x = layers.SimpleRNN(4, kernel_regularizer="l2", recurrent_constraint="unit_norm")(x)
+    return keras.Model(words, layers.Dense(3, activation="softmax")(x))
+
+
+@model()
+def lstm_of_other_activations():
+    import keras
+    from keras import layers
+
+    steps = keras.Input((6, 3), name="steps")
+    x = layers.LSTM(4, activation="gelu", recurrent_activation="hard_sigmoid", return_sequences=True)(steps)
+    return keras.Model(steps, layers.Dense(3, activation="softmax")(layers.GRU(4, reset_after=False)(x)))
+
+
 @model()
 def bidirectional_states_into_a_decoder():
     import keras

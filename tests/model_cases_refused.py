@@ -154,7 +154,25 @@ def a_flip_that_is_always_on():
 
 @model(refused=r"TensorFlow can't run it on this machine, .*: The Conv2D op currently only supports the NHWC")
 def what_tensorflow_runs_on_gpus_alone():
+    """As a convolution of channels_first does on some processors."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class ForGpus(layers.Layer):
+        def call(self, x):
+            if tf.executing_eagerly():
+                said = "The Conv2D op currently only supports the NHWC tensor format on the CPU. [Op:Conv2D]"
+                raise tf.errors.UnimplementedError(None, None, said)
+            return x * 2.0
+
+    return keras.Sequential([keras.Input((3,)), ForGpus()])
+
+
+@model(refused=r"Keras 3\S+ itself can't run it: crop \(RandomCrop\) crops in training only")
+def a_crop_that_the_layers_behind_it_need():
     import keras
     from keras import layers
 
-    return keras.Sequential([keras.Input((2, 2, 5)), layers.ConvLSTM1D(2, 2, data_format="channels_first")])
+    crop = layers.RandomCrop(3, 3, name="crop")
+    return keras.Sequential([keras.Input((4, 4, 1)), crop, layers.Flatten(), layers.Dense(2)])

@@ -54,6 +54,9 @@ class Trained:
 
 ATTENTION = ("attention/key/bias",)  # what all keys have in common, softmax does not see
 TRAINED = [
+    Trained("recurrent_classifier", {"words": (6,)}, True),
+    Trained("recurrent_classifier", {"words": (6,)}, True, optimizer={"name": "rmsprop"}, steps=30),
+    Trained("lstm_of_other_activations", {"steps": (6, 3)}),
     Trained("transformer_classifier", {"tokens": (5,)}, True, no_gradient=ATTENTION),
     Trained(
         "transformer_classifier",

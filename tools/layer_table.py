@@ -25,7 +25,7 @@ from bridge.torch_side.plan import make_plan
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- layers -->\n", "<!-- end of layers -->\n"
 HEAD = "| Keras | options that tests prove | in torch | ONNX body |\n|---|---|---|---|\n"
-EVERYWHERE = re.compile(r"trainable|\w*_regularizer|\w*_constraint")  # options that every layer's engine sees to
+EVERYWHERE = re.compile(r"trainable|seed|\w*_regularizer|\w*_constraint")  # options that every layer's engine sees to
 SIZES = ("units", "filters", "input_dim", "output_dim", "num_tokens", "layer", "cell", "cells", "backward_layer")
 # what only moves values, or makes them; shown where there is nothing else
 PLUMBING = ("Constant", "CastLike", "Cast", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Shape")
@@ -94,7 +94,7 @@ def table(found: dict[str, Facts]) -> str:
     listed = []
     for family, facts in rows.items():
         notes = dict.fromkeys(NOTES[kind] for kind in family if kind in NOTES)
-        cells = (", ".join(family), _options(facts, notes), _limited(_ranks(facts.torch)), _limited(_body(facts)))
+        cells = (", ".join(family), _options(facts, notes), _limited(_ranks(_modules(facts))), _limited(_body(facts)))
         listed.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(listed)
 
@@ -107,16 +107,25 @@ def _families(found: dict[str, Facts]) -> list[tuple[str, ...]]:
     families: dict[str, list[str]] = {}
     for kind in kinds:
         together = next((kinds[0] for kinds in TOGETHER if kind in kinds), re.sub(r"[123]D", "", kind))
+        if {*found[kind].torch} == {"nn.Identity"}:  # by one rule, whatever its options
+            together = RULES[kind].__name__
         families.setdefault(together, []).append(kind)
     return [tuple(sorted(kinds, key=lambda k: re.findall(r"[123]D", k))) for kinds in families.values()]
 
 
 def _options(facts: Facts, notes: Iterable[str]) -> str:
     listed = []
+    if {*facts.torch} == {"nn.Identity"}:
+        facts = Facts()
     for name, values in facts.options.items():
         words = f" {_limited(values)}" if values else ""
         listed.append(f"`{name}`{words}")
     return ". ".join(["; ".join(listed)] * bool(listed) + [note[:1].upper() + note[1:] for note in notes])
+
+
+def _modules(facts: Facts) -> list[str]:
+    """What the layer is in torch; bare operators are told only where there is nothing else."""
+    return [name for name in facts.torch if name != "operators"] or ["operators"]
 
 
 def _body(facts: Facts) -> list[str]:
@@ -150,7 +159,7 @@ def main() -> None:
 
     found: dict[str, Facts] = {}
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder))
+        recorder = Recorder(Path(folder), "graphs")
         recorder.ask([str(case) for case in CASES])
         for case in CASES:
             recording = Recording(recorder.wait(f"{case}.npz"))

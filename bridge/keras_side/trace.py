@@ -20,6 +20,7 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import numpy as tf_numpy
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from bridge.errors import BridgeError
 from bridge.graph import BODIES, Graph, Layer, Node, Value
 from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.graph.conv_lstm import CONV_LSTM
@@ -82,7 +83,10 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         tracer.values = {id(v): value for v, value in zip(variables, values, strict=True)}
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             args, kwargs = arguments(list(given))
-            outputs = model(*args, training=inference, **kwargs)
+            try:
+                outputs = model(*args, training=inference, **kwargs)
+            except ValueError as error:
+                raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
         refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values())])
@@ -133,6 +137,7 @@ class _Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
 
@@ -268,6 +273,11 @@ class _Tracer:
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
             out = _as_spec(tensors[0])
+            if kind == "RandomCrop" and out.shape != layer.compute_output_shape(out.shape):
+                self.uncropped = (
+                    f"Keras {keras.__version__} itself can't run it: {path} ({kind}) crops in training only,\n"
+                    "and what is behind it takes cropped images alone. Put a Resizing or a CenterCrop behind it."
+                )
         else:
             spec = keras.tree.map_structure(_as_spec, (args, kwargs))
             out = layer.compute_output_spec(*spec[0], **spec[1])

@@ -28,8 +28,9 @@ def passed(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(nn.Identity))
 
 
-for _kind in (*LACKED, "MaxNumBoundingBoxes"):
-    rule(_kind)(passed)
+for _kind in LACKED:
+    rule(_kind, note="inference only; that training lacks it is told")(passed)
+rule("MaxNumBoundingBoxes", note="images alone")(passed)
 
 
 @rule("RandomFlip")
@@ -37,7 +38,7 @@ def random_flip(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(RandomFlip, str(layer.config["mode"])), call=channels_first_call(layer), functions=(drawn,))
 
 
-@rule("RandomCrop")
+@rule("RandomCrop", note="crops in training only, as in Keras 3.15")
 def random_crop(layer: Layer, shapes: list[Shape]) -> Part:
     size = (int(layer.config["height"]), int(layer.config["width"]))
     return Part(New(RandomCrop, *size), call=channels_first_call(layer), functions=(bilinear,))

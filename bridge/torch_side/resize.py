@@ -28,12 +28,12 @@ def up_sampling(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(nn.Upsample, scale_factor=scale, **options), call=channels_first_call(layer))
 
 
-@rule("Resizing")
+@rule("Resizing", note="bytes as `predict` treats them: not rounded")
 def resizing(layer: Layer, shapes: list[Shape]) -> Part:
     return _resized(layer, resizing_of(layer, shapes[0]))
 
 
-@rule("CenterCrop")
+@rule("CenterCrop", note="smaller images are resized")
 def center_crop(layer: Layer, shapes: list[Shape]) -> Part:
     return _resized(layer, center_crop_of(layer, shapes[0]))
 
