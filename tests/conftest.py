@@ -1,9 +1,11 @@
 """What Keras does with every layer case and every model case, recorded once a session."""
 
-import os
+import collections
+import contextlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -11,29 +13,33 @@ import numpy as np
 import pytest
 from recording import Recording
 
-from bridge.process import ONEDNN
 from bridge.torch_side.folder import write_folder
 
 
 class Recorder:
-    """A Keras process that records cases in the order in which they are asked for, while the tests go on."""
+    """A Keras process that records the cases one after the other while the tests go on."""
 
-    def __init__(self, folder, *options):
-        self.folder, self._asked = folder, set()
+    def __init__(self, folder):
+        self.folder, self._asked, self._waiting = folder, set(), collections.deque()
         script = Path(__file__).with_name("keras_recorder.py")
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
         path = f"import sys, runpy; sys.path.append({str(script.parent)!r}); sys.argv[0] = {str(script)!r}; "
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen(
-            [*command, str(folder), *options], stdin=subprocess.PIPE, stderr=self._errors, env=ONEDNN | os.environ
+            [*command, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
+        self._feeder = threading.Thread(target=self._feed, daemon=True)
+        self._feeder.start()
 
-    def ask(self, names):
-        new = [name for name in dict.fromkeys(names) if name not in self._asked]
+    def ask(self, names, first=False):
+        """Queues cases; `first` those that a test waits for."""
+        new = [name for name in dict.fromkeys(names) if first or name not in self._asked]
         self._asked |= {*new}
-        self._process.stdin.write("".join(f"{name}\n" for name in new).encode())
-        self._process.stdin.flush()
+        if first:
+            self._waiting.extendleft(new)
+        else:
+            self._waiting.extend(new)
 
     def wait(self, file):
         """The path of a file that the process has written or will write."""
@@ -41,14 +47,29 @@ class Recorder:
             if self._process.poll() is not None and not (self.folder / file).exists():
                 self._errors.seek(0)
                 raise AssertionError(self._errors.read()[-5000:].decode(errors="replace"))
-            time.sleep(0.02)
+            time.sleep(0.01)
         return self.folder / file
 
     def close(self):
-        self._process.stdin.close()
-        self._process.terminate()
+        self._waiting.clear()
+        self._process.kill()
         self._process.wait()
-        self._errors.close()
+        self._feeder.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _feed(self):
+        """Gives the process one case at a time, so that one which a test waits for need not wait for all others."""
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            while self._process.poll() is None:
+                if not self._waiting:
+                    time.sleep(0.01)
+                    continue
+                name = self._waiting.popleft()
+                if not (self.folder / f"{name}.npz").exists():
+                    print(name, file=self._process.stdin, flush=True)
+                    self._process.stdout.readline()
 
 
 def _cases(request, fixture):
@@ -74,7 +95,8 @@ def recorded(recorder):
 
     def one(case):
         if str(case) not in cache:
-            recorder.ask([str(case)])
+            if not (recorder.folder / f"{case}.npz").exists():
+                recorder.ask([str(case)], first=True)
             cache[str(case)] = Recording(recorder.wait(f"{case}.npz"))
         return cache[str(case)]
 

@@ -55,6 +55,7 @@ def main(folder):
     for line in sys.stdin:
         name = line.removesuffix("\n")
         record(folder / f"{name}.npz", *makers[name])
+        print(name, flush=True)
 
 
 class Alone(keras.Model):

@@ -13,6 +13,7 @@ def tool():
     spec = importlib.util.spec_from_file_location("layer_table", ROOT / "tools" / "layer_table.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look for their own
+    spec.loader.exec_module(module)
     return module
 
 
