@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 from recording import Recording
 
+from bridge.process import ONEDNN
 from bridge.torch_side.folder import write_folder
+
+os.environ |= ONEDNN | os.environ  # for all processes that tests start, as bridge's own workers have it
 
 
 class Recorder:
@@ -27,7 +31,11 @@ class Recorder:
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen(
-            [*command, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            [*command, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
         )
         self._feeder = threading.Thread(target=self._feed, daemon=True)
         self._feeder.start()

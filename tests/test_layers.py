@@ -11,6 +11,7 @@ from layer_cases import ACTIVATIONS, CASES, REFUSED
 from bridge.graph import BODIES
 from bridge.graph.activations import _ALIASES
 from bridge.graph.activations import ACTIVATIONS as BODY_ACTIVATIONS
+from bridge.graph.applications import APPLICATIONS
 from bridge.graph.fresh import fresh
 from bridge.graph.own_code import OWN_CODE
 from bridge.graph.refused import BASES, REASONS, SEEN_THROUGH
@@ -118,7 +119,7 @@ def test_every_layer_of_keras_is_converted_or_refused_for_a_reason(recorder):
     exported = set(json.loads(recorder.wait("facts.json").read_text())["layers"])
     assert not exported - {*BODIES, *REASONS, *SEEN_THROUGH, *BASES}
     assert not {*REASONS} & {*BODIES}, "these are converted now: delete their entries"
-    elsewhere = {"FeatureSpace", *OWN_CODE}  # FeatureSpace is in keras.utils
+    elsewhere = {"FeatureSpace", *APPLICATIONS, *OWN_CODE}  # in keras.utils and keras.applications
     assert {*REASONS, *SEEN_THROUGH, *BASES, *BODIES} - exported == elsewhere
 
 

@@ -28,7 +28,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     """
     model = load(Source(**source))
     told = {"file": Path(source["path"]).name, "model": model.name}
-    if source["from_layer"]:
+    if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told)
     data = to_proto(graph).SerializeToString(deterministic=True)

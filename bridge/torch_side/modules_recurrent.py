@@ -20,7 +20,7 @@ State = Tensor | tuple[Tensor, ...] | None
 class LSTM(nn.LSTM):
     """nn.LSTM, batch first, with one bias as Keras has it (bias_ih_l0), and dropout of its inputs.
 
-    dropout: one draw for all steps of a sequence.
+    input_dropout: one draw for all steps of a sequence.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class LSTM(nn.LSTM):
     ):
         super().__init__(features, units, bias=False, batch_first=True, bidirectional=bidirectional)
         self.input_dropout = input_dropout
-        for side in ("", "_reverse")[: 1 + bidirectional] if bias else ():
-            self.register_parameter(f"bias_ih_l0{side}", nn.Parameter(torch.zeros(4 * units)))
+        if bias:
+            add_biases(self, "bias_ih_l0", 4 * units)
 
     def forward(
         self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None, mask: Tensor | None = None
@@ -37,11 +37,14 @@ class LSTM(nn.LSTM):
         weights = flat_weights(self, "bias_ih_l0")
         return run_kept(self, torch.lstm, weights, x, hx, mask)
 
+    def extra_repr(self) -> str:
+        return described(self)
+
 
 class GRU(nn.GRU):
     """nn.GRU, batch first, with both biases in one tensor as Keras has it (bias_l0: of inputs and of the state).
 
-    dropout: one draw for all steps of a sequence.
+    input_dropout: one draw for all steps of a sequence.
     """
 
     def __init__(
@@ -49,18 +52,21 @@ class GRU(nn.GRU):
     ):
         super().__init__(features, units, bias=False, batch_first=True, bidirectional=bidirectional)
         self.input_dropout = input_dropout
-        for side in ("", "_reverse")[: 1 + bidirectional] if bias else ():
-            self.register_parameter(f"bias_l0{side}", nn.Parameter(torch.zeros(2, 3 * units)))
+        if bias:
+            add_biases(self, "bias_l0", 2, 3 * units)
 
     def forward(self, x: Tensor, hx: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         weights = flat_weights(self, "bias_l0")
         return run_kept(self, torch.gru, weights, x, hx, mask)
 
+    def extra_repr(self) -> str:
+        return described(self)
+
 
 class RNN(nn.RNN):
     """nn.RNN, batch first, with one bias as Keras has it (bias_ih_l0), and dropout of its inputs.
 
-    dropout: one draw for all steps of a sequence.
+    input_dropout: one draw for all steps of a sequence.
     """
 
     def __init__(
@@ -76,13 +82,29 @@ class RNN(nn.RNN):
             features, units, nonlinearity=nonlinearity, bias=False, batch_first=True, bidirectional=bidirectional
         )
         self.input_dropout = input_dropout
-        for side in ("", "_reverse")[: 1 + bidirectional] if bias else ():
-            self.register_parameter(f"bias_ih_l0{side}", nn.Parameter(torch.zeros(units)))
+        if bias:
+            add_biases(self, "bias_ih_l0", units)
 
     def forward(self, x: Tensor, hx: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         weights = flat_weights(self, "bias_ih_l0")
         operator = torch.rnn_relu if self.nonlinearity == "relu" else torch.rnn_tanh
         return run_kept(self, operator, weights, x, hx, mask)
+
+    def extra_repr(self) -> str:
+        return described(self)
+
+
+def add_biases(rnn: nn.RNNBase, name: str, *shape: int) -> None:
+    """A parameter for each direction."""
+    for side in ("", "_reverse")[: 1 + rnn.bidirectional]:
+        rnn.register_parameter(name + side, nn.Parameter(torch.zeros(shape)))
+
+
+def described(rnn: nn.RNNBase) -> str:
+    """What torch's module says of itself, whose bias is another here."""
+    biased = any(name.startswith("bias") for name, _ in rnn.named_parameters())
+    said = nn.RNNBase.extra_repr(rnn)
+    return said.replace("bias=False, ", "") if biased else said
 
 
 def flat_weights(rnn: nn.RNNBase, bias: str) -> list[Tensor]:
