@@ -49,17 +49,19 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         if self.training and not self.frozen and (kept is not None or steps != 1):
             x = self._by_steps(x, kept, steps)
         elif self.training and not self.frozen:
-            dims = [d for d in range(x.ndim) if d != 1]
-            with torch.no_grad():
-                variance, mean = torch.var_mean(x, dims, correction=0)
-                self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
-                self.running_var.mul_(1 - self.momentum).add_(variance, alpha=self.momentum)
-            if x.numel() == x.shape[1]:  # one value a feature, which torch refuses: it is its own mean
+            count = x.numel() // x.shape[1]
+            mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+            if count == 1:  # which torch refuses: a value by itself is its own mean
+                mean.copy_(x.detach().flatten())
                 shape = (-1, *[1] * (x.ndim - 2))
                 x = (x - x) * (1.0 if self.weight is None else self.weight.view(shape))
                 x = x + (0.0 if self.bias is None else self.bias.view(shape))
-            else:
-                x = F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            else:  # with momentum 1 it leaves the batch's own statistics, so that they are computed once
+                x = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+            with torch.no_grad():
+                self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
+                biased = self.momentum * (count - 1) / count  # torch's variance is the unbiased one
+                self.running_var.mul_(1 - self.momentum).add_(variance, alpha=biased)
         else:
             x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return x.movedim(1, self.axis)

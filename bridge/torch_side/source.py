@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from bridge.graph import Node, Refused
 from bridge.graph.activations import final_word
+from bridge.graph.convolution import CONVOLUTIONS
+from bridge.graph.space import channels_last, rank_of
 from bridge.torch_side.part import literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
@@ -207,7 +209,16 @@ def _init(plan: Plan) -> str:
     for move in plan.moves.values():
         if not move.weight.state and not move.weight.trainable:
             lines.append(f"self.{move.key}.requires_grad_(False)")
+    if _has_images(plan):
+        lines.append("self.to(memory_format=torch.channels_last)  # kernels like their images: no copies")
     return "def __init__(self) -> None:\n" + textwrap.indent("\n".join(lines), "    ")
+
+
+def _has_images(plan: Plan) -> bool:
+    """Whether 2D convolutions get Keras's layout, in which torch wants their kernels too."""
+    layers = plan.graph.layers.values()
+    convolves = any(layer.kind in CONVOLUTIONS and rank_of(layer) == 2 and channels_last(layer) for layer in layers)
+    return convolves and all(len(move.shape) < 5 for move in plan.moves.values())  # torch has another word for 3D
 
 
 def _dtype(name: str) -> str:
