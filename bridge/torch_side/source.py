@@ -17,6 +17,7 @@ from bridge.graph.space import channels_last, rank_of
 from bridge.torch_side.part import literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
+from bridge.torch_side.variables import with_few
 
 DTYPES = frozenset(
     {"bool", "float16", "bfloat16", "float32", "float64"} | {f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)}
@@ -236,7 +237,7 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
     expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
-    chain = _is_chain(plan)
+    inputs, reserved = list(_input_names(plan).values()), {*_RESERVED, *plan_names(plan)}
     taken = {*expressions.values(), *_RESERVED, *plan_names(plan)}
     lines: list[str] = []
     for position, step in enumerate(steps):
@@ -253,13 +254,15 @@ def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
         targets = []
         for name in node.outputs:
             wish = name if node.layer else node.kind.lower()
-            variable = expressions[graph.inputs[0].name] if chain and not taps else _variable(wish, taken)
-            expressions[name] = variable
-            targets.append(variable)
+            expressions[name] = _variable(wish, taken)
+            targets.append(expressions[name])
         lines.append(f"{', '.join(targets)} = {_bare(call)}")
         if taps:
             lines.append(f"values[{literal(node.name)}] = {targets[0]}")
-    return _Lines(lines, expressions)
+    if taps:
+        return _Lines(lines, expressions)
+    lines, results = with_few(lines, [expressions[output] for output in outputs], inputs, reserved)
+    return _Lines(lines, dict(zip(outputs, results, strict=True)))
 
 
 def _flows_into(node: Node, following: Node | None, uses: int, is_output: bool) -> bool:
@@ -272,20 +275,6 @@ def _flows_into(node: Node, following: Node | None, uses: int, is_output: bool) 
         and not is_output
         and len(node.outputs) == 1
     )
-
-
-def _is_chain(plan: Plan) -> bool:
-    """Whether each node takes only what the node before it gave."""
-    graph = plan.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        return False
-    current = graph.inputs[0].name
-    for step in plan.steps:
-        inputs = [n for n in step.node.tensors if n and n not in graph.constants and n not in graph.weights]
-        if inputs != [current] or len(step.node.outputs) != 1:
-            return False
-        current = step.node.outputs[0]
-    return True
 
 
 def _call(step: Step, inputs: list[str]) -> str:
