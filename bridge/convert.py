@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,14 @@ ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how 
 
 @dataclass(frozen=True)
 class Proof:
-    """How far the results were from Keras's own outputs on random inputs, relative to their largest value."""
+    """How far the results were from Keras's own outputs on random inputs, relative to their largest value.
+
+    notes: what was set aside while tracing.
+    """
 
     onnx: float
     torch: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def keras2onnx(
@@ -56,9 +60,10 @@ def keras2onnx(
     output = _output(output, ".onnx", force, model, _file_of(arch))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
     found = traced(source)
-    proof = _proved(source, found, from_proto(found.proto))
+    graph = from_proto(found.proto)
+    proof = _proved(source, found, graph)
     write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
-    return proof
+    return replace(proof, notes=tuple(graph.source.get("notes", ())))
 
 
 @dataclass(frozen=True)

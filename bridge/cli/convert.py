@@ -31,6 +31,8 @@ def keras2onnx(model: str, output: str, **options: Any) -> None:
     with waiting(f"Tracing {model} in Keras"):
         proof = keras2onnx(model, output, **options)
     click.echo(f"{output}: ONNX Runtime and Keras differ by {proof.onnx:.1e} of the outputs' scale (random inputs).")
+    for note in proof.notes:
+        click.echo(note)
 
 
 @command.command("keras2torch")

@@ -76,7 +76,7 @@ def activity_regularization(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(module, call=f"{{self}}({{0}}, {steps})" if steps else None)
 
 
-@rule("Masking", note="the mask goes on to the layers that use it, or is refused by name")
+@rule("Masking", note="the mask goes on to the layers that use it")
 def masking(layer: Layer, shapes: list[Shape]) -> Part:
     value = float(layer.config["mask_value"])
     return Part(call=f"mask_steps({{0}}, {literal(value)})", functions=(functions.mask_steps,))
