@@ -16,7 +16,8 @@ from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
 from bridge.keras_side.time_distributed import is_time_distributed
-from bridge.keras_side.trace import is_known, trace
+from bridge.keras_side.trace import trace
+from bridge.keras_side.tracer import is_known
 
 
 def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
