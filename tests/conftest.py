@@ -80,9 +80,15 @@ class Recorder:
                     self._process.stdout.readline()
 
 
-def _cases(request, fixture):
-    """The cases of this session's tests that use the fixture."""
+def pytest_collection_modifyitems(items):
+    """Slow tests last: by then the recorder, which works beside the tests, is done with their large models."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def _cases(request, fixture, module=None):
+    """The cases of this session's tests that use the fixture; of one module."""
     items = [item for item in request.session.items if fixture in getattr(item, "fixturenames", ())]
+    items = [item for item in items if module in (None, item.module)]
     params = [item.callspec.params for item in items if hasattr(item, "callspec")]
     return [str(each["case"]) for each in params if "case" in each]
 
@@ -111,11 +117,11 @@ def recorded(recorder):
     return one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ran_alone(request, recorded, tmp_path_factory):
-    """(case, rows) -> the outputs of that case's model.py, run where bridge can't be imported; one process for all."""
+    """(case, rows) -> the outputs of that case's model.py, run where bridge can't be imported; one process a module."""
     folder = tmp_path_factory.mktemp("alone")
-    cases = [recorded(name) for name in dict.fromkeys(_cases(request, "ran_alone"))]
+    cases = [recorded(name) for name in dict.fromkeys(_cases(request, "ran_alone", request.module))]
     cases = [case for case in cases if "proto" in case.entries]
     for case in cases:
         write_folder(case.module(), folder / case.name)
