@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
 from layer_cases import CASES
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +18,7 @@ def tool():
     return module
 
 
+@pytest.mark.slow  # it needs every case recorded
 def test_readmes_table_is_what_rules_and_cases_give(recorded):
     layer_table, found = tool(), {}
     for case in CASES:
