@@ -13,9 +13,9 @@ import onnx
 
 from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
-from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.files import refuse_existing, refuse_input_as_output, refuse_without_room, scratch, whole_file
 from bridge.folder import digest, model_of, weights_of
-from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
+from bridge.graph import Graph, inlined, notes_of, stored, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Source, listed
@@ -59,10 +59,12 @@ def keras2onnx(
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
-    found = traced(source)
-    graph = from_proto(found.proto)
-    proof = _proved(source, found, graph)
-    write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
+    with scratch(output) as room:
+        found = traced(source, room)
+        graph = found.graph
+        proof = _proved(source, found, graph)
+        proto = inlined(found.proto) if inline else found.proto
+        write_proto(proto, output, force=force, arrays=graph.arrays, written=found.written)
     return replace(proof, notes=tuple(graph.source.get("notes", ())))
 
 
@@ -107,17 +109,19 @@ def keras2torch(
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
-    found = traced(source)
-    graph = from_proto(found.proto)
-    from bridge.torch_side.build import build, plan_of
-    from bridge.torch_side.folder import weight_rows, write_folder
+    with scratch(output) as room:
+        found = traced(source, room)
+        graph = found.graph
+        by_runtime = _proved(source, found, graph)
+        from bridge.torch_side.build import build, plan_of
+        from bridge.torch_side.folder import weight_rows, write_folder
 
-    module = build(graph)
-    proof = _proved(source, found, graph, module)
-    if into is not None:
-        return _into(graph, proof, into, output, map_file, force)
-    if output is not None:
-        write_folder(module, output, force=force)
+        module = build(graph)
+        proof = _proved_in_torch(source, found, graph, module, by_runtime)
+        if into is not None:
+            return _into(graph, proof, into, output, map_file, force)
+        if output is not None:
+            write_folder(module, output, force=force, written=found.written)
     return Converted(module, weight_rows(plan_of(module)), proof, notes_of(graph))
 
 
@@ -136,23 +140,25 @@ def _into(
     return Converted(mapping.module.train(), mapping.describe(), proof, mapping.notes)
 
 
-def _proved(source: Source, found: Traced, graph: Graph, module: nn.Module | None = None) -> Proof:
-    """Runs the conversion beside Keras's own outputs. Raises CheckFailed if they differ."""
+def _proved(source: Source, found: Traced, graph: Graph) -> Proof:
+    """Runs the conversion in ONNX Runtime beside Keras's own outputs. Raises CheckFailed if they differ."""
     from bridge.runtime import open_session
 
     if found.non_finite:
         shown = ", ".join(found.non_finite[:5])
         raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
     inputs = probe_inputs(graph.inputs)
-    session = open_session(found.proto.SerializeToString())
+    session = open_session(found.proto.SerializeToString(), folder=found.folder)
     outputs = dict(zip([value.name for value in session.outputs], session.run(inputs), strict=True))
-    exact = _Exact(source, graph)
-    by_runtime = _largest(exact, outputs, found.outputs, "ONNX Runtime")
-    if module is None:
-        return Proof(by_runtime)
+    del session  # with what it made of the weights
+    return Proof(_largest(_Exact(source, graph), outputs, found.outputs, "ONNX Runtime"))
+
+
+def _proved_in_torch(source: Source, found: Traced, graph: Graph, module: nn.Module, by_runtime: Proof) -> Proof:
     from bridge.torch_side.run import run
 
-    return Proof(by_runtime, _largest(exact, run(module, inputs), found.outputs, "torch"))
+    outputs = run(module, probe_inputs(graph.inputs))
+    return replace(by_runtime, torch=_largest(_Exact(source, graph), outputs, found.outputs, "torch"))
 
 
 def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
@@ -163,9 +169,10 @@ def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.nda
             "so nothing can be proved of it."
         )
     worst = max(relative_difference(got[output], wanted[output]) for output in wanted)
+    unasked = " Whether that is rounding was not asked of Keras in float64: over 2 GB of weights." * exact.too_large
     if not (worst <= TOLERANCE or (worst <= ROUNDED and exact.shows_rounding(got, wanted))):
         raise CheckFailed(
-            f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.\n"
+            f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.{unasked}\n"
             "Nothing was written. This is a fault of bridge, please report it with the output of bridge inspect."
         )
     return worst
@@ -179,12 +186,18 @@ class _Exact:
 
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
-        """None for a model that Keras can't build anew."""
+        """None for a model that Keras can't build anew, and for a large one, of which it would hold three copies."""
+        if self.too_large:
+            return None
         inputs = probe_inputs(self.graph.inputs)
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])
         except BridgeError:
             return None
+
+    @property
+    def too_large(self) -> bool:
+        return self.graph.weight_bytes > stored.MOST_INSIDE
 
     def shows_rounding(self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
         """Whether `got` is about as near to these as Keras's own float32 outputs are: many layers, much rounding."""
@@ -208,8 +221,9 @@ def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, 
     model = model_of(folder)
     # a plain file in the place of the layered one would be the end of the folder
     output = _output(output, ".onnx", force, model if inline else None)
-    proto = stamped(folder_graph(folder), digest(weights_of(folder)))
-    write_proto(inlined(proto) if inline else proto, output, force=force)
+    graph = folder_graph(folder)
+    proto = stamped(graph, digest(weights_of(folder)))
+    write_proto(inlined(proto) if inline else proto, output, force=force, arrays=graph.arrays)
     return proto
 
 
@@ -246,11 +260,17 @@ def home(
 ) -> dict[str, Any]:
     """Writes a layered graph as a Keras file."""
     from bridge.graph import to_proto
+    from bridge.graph.files import write_data
 
-    data = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
+    proto = to_proto(graph)
+    data = np.frombuffer(proto.SerializeToString(deterministic=True), np.uint8)
     source = asdict(Source("", arch, None, unsafe))
-    with whole_file(output, force) as part:
-        result = ask("home", proto=data, output=str(part), source=source, weights_only=weights_only)
+    with whole_file(output, force) as part, scratch(output) as room:
+        refuse_without_room(output.parent, 2 * graph.weight_bytes)  # Keras fills a .keras file from another one
+        if outside := stored.outside(proto):
+            write_data(outside, graph.arrays, room / stored.BESIDE)
+        folder = str(room.resolve())
+        result = ask("home", proto=data, output=str(part), source=source, weights_only=weights_only, folder=folder)
     return dict(result)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,10 @@ from pathlib import Path
 from bridge.errors import BridgeError
 
 # What bridge itself writes into its folders; all else in them is the user's
-FOLDER_FILES = ("model.onnx", "model.safetensors", "model.py", "map.json", "history.csv", "checkpoint.safetensors")
+FOLDER_FILES = (
+    *("model.onnx", "model.onnx.data", "model.safetensors", "model.py", "map.json"),
+    *("history.csv", "checkpoint.safetensors"),
+)
 
 
 def existing_file(path: str | Path, what: str) -> Path:
@@ -78,6 +82,83 @@ def whole_file(path: str | Path, force: bool = False) -> Iterator[Path]:
         raise BridgeError(f"{path}: could not be written: {error.strerror or error}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def data_file(path: Path) -> Path:
+    """What the weights of `path`, an .onnx file, are in where they are too many for it."""
+    return path.with_name(f"{path.name}.data")
+
+
+@contextmanager
+def whole_pair(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A new folder beside `path` to write to, by the final names: a file, and its data file.
+
+    Both take their places when the block ends well, the data first: no file is ever seen without its data, or with the
+    data of another one. Otherwise neither does, and what `force` would have replaced is there as before.
+    """
+    path = Path(path)
+    both = (data_file(path), path)
+    for each in both:
+        refuse_existing(each, force)
+        if each.is_dir():
+            raise BridgeError(f"{each}: is a folder, the output must be a file.")
+    room = path.with_name(f".{secrets.token_hex(4)}.part.{path.name}")
+    try:
+        room.mkdir()
+        yield room
+        for each in both:
+            with (room / each.name).open("rb+") as written:
+                os.fsync(written.fileno())
+        _move_pair(room, both, force)
+    except OSError as error:
+        raise BridgeError(f"{path}: could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _move_pair(room: Path, both: tuple[Path, ...], force: bool) -> None:
+    replaced, moved = [each for each in reversed(both) if force and os.path.lexists(each)], []
+    try:
+        for each in replaced:
+            os.rename(each, room / f"old.{each.name}")
+        for each in both:
+            _move_file(room / each.name, each, force=False)
+            moved.append(each)
+    except BaseException:
+        for each in moved:
+            each.unlink()
+        for each in replaced:
+            if os.path.lexists(room / f"old.{each.name}"):
+                os.rename(room / f"old.{each.name}", each)
+        raise
+
+
+@contextmanager
+def scratch(near: Path | None) -> Iterator[Path]:
+    """A folder for what is needed meanwhile: beside the output `near`, on its disk, or where temporary files go."""
+    if near is None:
+        with tempfile.TemporaryDirectory(prefix="bridge-") as folder:
+            yield Path(folder)
+        return
+    room = near.with_name(f".{secrets.token_hex(4)}.part.{near.name}")
+    try:
+        room.mkdir()
+    except OSError as error:
+        raise BridgeError(f"{near}: could not be written: {error.strerror or error}.") from error
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def refuse_without_room(folder: Path, wanted: int) -> None:
+    """Raises BridgeError if the disk of `folder` has not so many bytes left."""
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise BridgeError(
+            f"{folder}: {wanted / 1e9:.1f} GB are to be written and its disk has {free / 1e9:.1f} GB left. "
+            "Nothing was written.\nMake room, or choose an output on another disk."
+        )
 
 
 def _move_file(part: Path, path: Path, force: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from bridge.errors import BridgeError, CheckFailed
 from bridge.files import existing_file, inside
 from bridge.graph import Graph, from_proto, read_proto
+from bridge.graph.stored import not_finite
 
 HASH_KEY = "bridge.torch_sha256"  # in model.onnx: which model.safetensors it was written with
 MAP_BYTES = 64 << 20
@@ -114,9 +115,8 @@ def check_finite(arrays: Mapping[str, np.ndarray], name: str) -> None:
     """Raises CheckFailed, which names the weights and begins with `name`, if any holds NaN or infinity."""
     found = []
     for path, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            nans = int(np.isnan(array).sum())
-            infinite = int(np.isinf(array).sum())
+        nans, infinite = not_finite(array)
+        if nans or infinite:
             found.append(f"{path}: {nans:,} NaN, {infinite:,} infinite of {array.size:,}")
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -66,7 +67,23 @@ def thousand() -> Any:
     return keras.Model(start, layers.Dense(10)(layers.Dense(32)(x)), name="thousand")
 
 
-MODELS = {"mlp": mlp, "resnet50": resnet50, "transformer": transformer, "lstm": lstm, "thousand": thousand}
+def big() -> Any:
+    """Over 2 GB of weights, the most of them in one table of words; BENCH_WORDS says how many words."""
+    import keras
+    from keras import layers
+
+    words, width = int(os.environ.get("BENCH_WORDS", "100000")), 4096
+    x = start = keras.Input((16,), dtype="int32", name="words")
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(words, width, embeddings_initializer="ones")(x))
+    for _ in range(max(1, words // 8000)):
+        x = layers.LayerNormalization()(layers.Dense(width, activation="relu")(x))
+    return keras.Model(start, layers.Dense(10, activation="softmax")(x), name="big")
+
+
+MODELS = {
+    **{"mlp": mlp, "resnet50": resnet50, "transformer": transformer, "lstm": lstm},
+    **{"thousand": thousand, "big": big},
+}
 
 
 def main() -> None:
@@ -74,7 +91,25 @@ def main() -> None:
 
     name, file = sys.argv[1:]
     keras.utils.set_random_seed(0)
-    MODELS[name]().save(file)
+    model = MODELS[name]()
+    if name == "big":
+        randomize(model)
+    model.save(file)
+
+
+def randomize(model: Any) -> None:
+    """Small random numbers for all weights, drawn piece by piece."""
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    for variable in model.variables:
+        array = np.empty(variable.shape, "float32")
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, 1 << 22):
+            flat[start : start + (1 << 22)] = draw.standard_normal(len(flat[start : start + (1 << 22)]), "float32")
+        array *= 0.02
+        array += variable.path.endswith("gamma")
+        variable.assign(array)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     spatial,
     spectral,
     spectrogram,
+    stored,
     time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body
@@ -41,6 +42,7 @@ __all__ = [
     "is_layered",
     "notes_of",
     "read_proto",
+    "stored",
     "to_proto",
     "write_proto",
 ]

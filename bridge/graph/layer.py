@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +80,10 @@ class Weight:
     constraint: dict[str, Any] | None = None
     initializer: dict[str, Any] | None = None  # how Keras begins it, where the layer says so
 
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -140,11 +146,15 @@ class Graph:
     outputs: list[Value]
     nodes: list[Node]
     weights: dict[str, Weight]  # every Keras variable by path, used or not
-    arrays: dict[str, np.ndarray]  # their values
+    arrays: Mapping[str, np.ndarray]  # their values; of large models read when they are asked for
     constants: dict[str, np.ndarray] = field(default_factory=dict)  # initializers that are no Keras variable
     values: dict[str, Value] = field(default_factory=dict)  # what is known of the tensors between nodes
     keras_config: str | None = None  # the whole model's JSON, when Keras could write one
     source: dict[str, Any] = field(default_factory=dict)  # file name, format, versions: for people
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(weight.nbytes for weight in self.weights.values())
 
     @property
     def layers(self) -> dict[str, Layer]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
+from bridge.graph import stored
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
@@ -18,8 +21,12 @@ IR_VERSION = 10  # the first whose functions have overloads
 DEEPEST = 64  # layers within layers
 
 
-def to_proto(graph: Graph) -> onnx.ModelProto:
-    """The layered ONNX model. Raises BridgeError if a layer has no body."""
+def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
+    """The layered ONNX model. Raises BridgeError if a layer has no body.
+
+    most_inside: bytes of weights that it may hold, by default what a protobuf can; of more, only their places are in
+    it, and write_proto wants the numbers.
+    """
     functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
     nodes = []
     for node in graph.nodes:
@@ -42,7 +49,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         graph.name,
         [_value_info(value) for value in graph.inputs],
         [_value_info(value) for value in graph.outputs],
-        [numpy_helper.from_array(array, path) for path, array in (graph.arrays | graph.constants).items()],
+        [*_tensors(graph, stored.MOST_INSIDE if most_inside is None else most_inside)],
         value_info=[  # their first axis need not be the batch: TimeDistributed and the user's code may merge others in
             _value_info(v, first=None)
             for v in graph.values.values()
@@ -58,6 +65,19 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         metadata["bridge.keras_config"] = graph.keras_config
     helper.set_model_props(proto, metadata)
     return proto
+
+
+def _tensors(graph: Graph, most_inside: int) -> Iterator[onnx.TensorProto]:
+    inside, end = graph.weight_bytes <= most_inside, 0
+    for path, weight in graph.weights.items():
+        if inside or weight.nbytes < stored.SMALL:
+            yield numpy_helper.from_array(graph.arrays[path], path)
+        else:
+            offset = stored.next_offset(end, weight.nbytes)
+            end = offset + weight.nbytes
+            yield stored.outside_tensor(path, weight.dtype, weight.shape, offset)
+    for name, array in graph.constants.items():
+        yield numpy_helper.from_array(array, name)
 
 
 def is_layered(proto: onnx.ModelProto) -> bool:
@@ -84,12 +104,13 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
     facts = _json(properties.get("bridge.facts", ""), file, "bridge.facts")
     if any(t.data_type == onnx.TensorProto.STRING for t in proto.graph.initializer):
         raise BridgeError(f"{file}: holds text as a tensor, which no layered model does. The file is damaged.")
-    arrays = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
+    tensors = {t.name: t for t in proto.graph.initializer}
     weights: dict[str, Weight] = {}
     for path, fact in _dict(facts, "weights", file).items():
-        if path not in arrays:
+        if path not in tensors:
             raise BridgeError(f"{file}: the weight {path} is listed but missing. The file is damaged; convert again.")
-        weights[path] = Weight(path, arrays[path].shape, arrays[path].dtype.name, **_weight_options(fact, path, file))
+        shape, dtype = tuple(tensors[path].dims), helper.tensor_dtype_to_np_dtype(tensors[path].data_type)
+        weights[path] = Weight(path, shape, dtype.name, **_weight_options(fact, path, file))
     nodes = [_node(n, weights, file) for n in proto.graph.node]
     inputs = [_value(v) for v in proto.graph.input]
     outputs = [_value(v) for v in proto.graph.output]
@@ -99,8 +120,8 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         outputs=outputs,
         nodes=nodes,
         weights=weights,
-        arrays={p: arrays[p] for p in weights},
-        constants={n: a for n, a in arrays.items() if n not in weights},
+        arrays=stored.arrays_of([tensors[p] for p in weights], Path(file)),
+        constants=dict(stored.arrays_of([t for n, t in tensors.items() if n not in weights], Path(file))),
         values={v.name: v for v in [*inputs, *map(_value, proto.graph.value_info), *outputs]},
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),

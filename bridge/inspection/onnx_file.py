@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto
+from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto, stored
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 
 
@@ -26,7 +27,7 @@ def inspect_onnx(path: Path) -> Inspection:
         layers=_nodes(proto),
         convert=["bridge eval and bridge parity run it."],
         refusals=["convert, finetune: a plain ONNX file does not say which Keras layer a node belongs to"],
-        warnings=_not_finite({t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}),
+        warnings=_not_finite(stored.arrays_of(_numbers(proto), path)),
     )
 
 
@@ -124,9 +125,9 @@ def _counts(kinds: Any) -> str:
     return ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in Counter(kinds).most_common())
 
 
-def _not_finite(arrays: dict[str, np.ndarray]) -> list[str]:
-    return [
-        f"NaN or infinity in {name}"
-        for name, array in arrays.items()
-        if array.dtype.kind == "f" and not np.isfinite(array).all()
-    ]
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    return [f"NaN or infinity in {name}" for name, array in arrays.items() if any(stored.not_finite(array))]
+
+
+def _numbers(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    return [tensor for tensor in proto.graph.initializer if tensor.data_type != onnx.TensorProto.STRING]

@@ -13,6 +13,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
+from bridge.graph.stored import mapped, not_finite
 from bridge.inspection.result import Inspection, Layer, Weight
 
 HEADER_LIMIT = 100_000_000  # the format's own
@@ -57,11 +58,11 @@ def read_header(path: Path) -> Header:
         metadata = header.pop("__metadata__", {})
         weights, bad, data = [], [], 8 + length
         for name, entry in sorted(header.items(), key=lambda item: _begin(item[1])):
-            weight, begin, end = _entry(name, entry, path, size - data)
+            weight, begin, _ = _entry(name, entry, path, size - data)
             weights.append(weight)
             if weight.dtype in ("float16", "float32", "float64"):
-                file.seek(data + begin)
-                if not np.isfinite(np.frombuffer(file.read(end - begin), weight.dtype)).all():
+                values = mapped(path, data + begin, np.dtype(weight.dtype), (weight.size,))
+                if any(not_finite(values)):
                     bad.append(name)
     metadata = {str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {}
     return Header(weights, metadata, bad)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common import KerasVariable
+from keras.src.initializers.random_initializers import RandomInitializer
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
@@ -70,7 +71,10 @@ def _said(error: Exception) -> str:
 
 @contextmanager
 def bounded(held: int, name: str) -> Iterator[None]:
-    """Refuses a config whose variables would take far more memory than the `held` bytes of weights in the file."""
+    """Refuses a config whose variables would take far more memory than the `held` bytes of weights in the file.
+
+    All of them are to be filled from the file, so none is begun at random, which takes four times their memory.
+    """
     limit = max(VARIABLES_FLOOR, VARIABLES_FACTOR * held)
     original, total = KerasVariable.__init__, 0
 
@@ -83,6 +87,8 @@ def bounded(held: int, name: str) -> Iterator[None]:
                 f"{name}: its architecture wants over {limit:,} bytes of weights, the file holds {held:,}. "
                 "Nothing was built."
             )
+        if known and isinstance(initializer, RandomInitializer):
+            initializer = keras.initializers.Zeros()
         original(self, initializer, shape, dtype, *rest, **named)
 
     KerasVariable.__init__ = counted

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
 from bridge.errors import require
+from bridge.graph import Graph, from_proto, stored
 from bridge.keras_side.source import Source
 from bridge.process import worker
 
@@ -28,14 +30,27 @@ class Traced:
     """A Keras file as a layered ONNX model.
 
     non_finite: weights that hold NaN or infinity. outputs: Keras's own for `probe_inputs` of the model's inputs.
+    folder: what holds the weights of a large model, whose proto says their places alone.
     """
 
     proto: onnx.ModelProto
     non_finite: list[str]
     outputs: dict[str, np.ndarray]
+    folder: Path | None = None
+
+    @property
+    def graph(self) -> Graph:
+        return from_proto(self.proto, str(self.folder / "the model") if self.folder else "the model")
+
+    @property
+    def written(self) -> Path | None:
+        """The file with the weights of a large model."""
+        return self.folder / stored.BESIDE if self.folder and stored.outside(self.proto) else None
 
 
-def traced(source: Source) -> Traced:
-    """Loads and traces a Keras model in the Keras process."""
-    result = ask("trace", source=asdict(source))
-    return Traced(onnx.load_from_string(result["proto"].tobytes()), result["non_finite"], result["outputs"])
+def traced(source: Source, folder: Path | None = None) -> Traced:
+    """Loads and traces a Keras model in the Keras process. folder: an empty one, for the weights of a large model."""
+    most = stored.MOST_INSIDE
+    result = ask("trace", source=asdict(source), folder=folder and str(folder.resolve()), most_inside=most)
+    proto = onnx.load_from_string(result["proto"].tobytes())
+    return Traced(proto, result["non_finite"], result["outputs"], folder)

@@ -25,12 +25,12 @@ def describe(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if formats.kind(path) == formats.KERAS:
-        content = archive.read(path)
-        metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
-        parsed = config.parse(content.config, f"{path}: {archive.CONFIG}")
-        with hdf5.opened(content.weights, path.name, path.stat().st_size) as file:
-            told = {"format": ".keras archive", "training_config": bool(parsed.get("compile_config"))}
-            return _described(path, file, parsed, metadata.get("keras_version"), told)
+        with archive.opened(path) as content:
+            metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
+            parsed = config.parse(content.config, f"{path}: {archive.CONFIG}")
+            with hdf5.opened(content.weights, path.name, path.stat().st_size) as file:
+                told = {"format": ".keras archive", "training_config": bool(parsed.get("compile_config"))}
+                return _described(path, file, parsed, metadata.get("keras_version"), told)
     with hdf5.opened(path, path.name, path.stat().st_size) as file:
         base, text = legacy.root(file), file.attribute("", "model_config")
         if base is None and not tree.is_tree(file):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h5py
 import keras
 from keras.src.legacy.saving import legacy_h5_format
+from keras.src.saving import saving_lib
 
 from bridge.errors import BridgeError
 
@@ -41,7 +43,9 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
                 "Write its weights alone, to a name that ends in .weights.h5."
             ) from error
     elif name.endswith(".keras") and not weights_only:
-        model.save(path, overwrite=True, include_optimizer=False)
+        # Keras would put the weights together in memory, twice, if they fit, and by a file beside the output if not
+        with mock.patch.object(saving_lib, "is_memory_sufficient", create=True, return_value=False):
+            model.save(path, overwrite=True, include_optimizer=False)
     else:
         wanted = ".h5, .hdf5 or .weights.h5" if weights_only else ".keras, .h5, .hdf5 or .weights.h5"
         raise BridgeError(f"{path}: a Keras file is written to a name that ends in {wanted}.")

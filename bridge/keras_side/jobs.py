@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from bridge.graph import from_proto, to_proto
+from bridge.graph import from_proto, stored, to_proto
+from bridge.graph.files import write_data
 from bridge.graph.probe import probe_inputs, refuse_huge
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
@@ -21,19 +23,29 @@ from bridge.keras_side.trace import trace
 from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
 
+TIDY = 64 << 20  # bytes of a model's file; below, the collection takes longer than it is worth
 
-def job_trace(source: dict[str, Any]) -> dict[str, Any]:
+
+def job_trace(
+    source: dict[str, Any], folder: str | None = None, most_inside: int = stored.MOST_INSIDE
+) -> dict[str, Any]:
     """The layered model of a Keras file, serialized; the names of weights that hold NaN or infinity; what Keras gives
     for the probe inputs, by which the conversion is proved.
+
+    folder: where weights of over `most_inside` bytes are written to, as `stored.BESIDE`; the model then says their
+    places alone.
     """
     model = load(Source(**source))
     told = {"file": Path(source["path"]).name, "model": model.name}
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told)
-    data = to_proto(graph).SerializeToString(deterministic=True)
+    proto = to_proto(graph, most_inside)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
+    if folder is not None and (outside := stored.outside(proto)):
+        write_data(outside, graph.arrays, Path(folder) / stored.BESIDE)
+    data = proto.SerializeToString(deterministic=True)
     return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
 
 
@@ -70,20 +82,35 @@ def job_train(source: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def job_home(
-    proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False
+    proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False, folder: str = ""
 ) -> dict[str, Any]:
-    """Writes the weights of a layered model as a Keras file to `output` (a temporary path)."""
-    graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    """Writes the weights of a layered model as a Keras file to `output` (a temporary path).
+
+    folder: what holds the weights that the model says the places of alone.
+    """
+    graph = from_proto(onnx.load_from_string(proto.tobytes()), str(Path(folder) / "the model"))
     return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
 
 
+def _tidy(job: Callable[..., Any]) -> Callable[..., Any]:
+    """The job, after which a large model's memory is given back: Keras's objects refer to each other in circles."""
+
+    def done(**arguments: Any) -> Any:
+        try:
+            return job(**arguments)
+        finally:
+            if _file_bytes(**arguments) > TIDY:
+                gc.collect()
+
+    return done
+
+
+def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None, **_: Any) -> int:
+    files = [Path(source["path"])] if source else []
+    files += [Path(folder) / stored.BESIDE] if folder else []
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 JOBS: dict[str, Callable[..., Any]] = {
-    "trace": job_trace,
-    "describe": job_describe,
-    "survey": job_survey,
-    "signature": job_signature,
-    "gradients": job_gradients,
-    "run": job_run,
-    "train": job_train,
-    "home": job_home,
+    name.removeprefix("job_"): _tidy(job) for name, job in list(globals().items()) if name.startswith("job_")
 }

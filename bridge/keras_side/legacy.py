@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.hdf5 import Weights
@@ -77,7 +76,7 @@ def fill(model: keras.Model, file: Weights, base: str) -> None:
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
     layers = [layer for layer in model.layers if layer.weights]
-    filled: dict[int, np.ndarray] = {}
+    filled: dict[int, str] = {}
     for layer, group in _pairs(layers, saved, file.name):
         _fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer), file, filled)
     own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
@@ -108,16 +107,17 @@ def _pairs(layers: list[Any], saved: list[Group], file: str) -> list[tuple[Any, 
     return list(zip(layers, saved, strict=True))
 
 
-def _fill(group: Group, variables: list[Any], label: str, file: Weights, filled: dict[int, np.ndarray]) -> None:
+def _fill(group: Group, variables: list[Any], label: str, file: Weights, filled: dict[int, str]) -> None:
+    """filled: by the variable's id, which dataset it was filled from."""
     for variable, weight in _matched(group, variables, label, file):
         name = _inner(variable, label)
         values = file.read(group.weights[weight])
         assign(variable, values, f"{label}: {name}", file.name)
-        if id(variable) in filled and filled[id(variable)].tobytes() != values.tobytes():
+        if id(variable) in filled and file.read(filled[id(variable)]).tobytes() != values.tobytes():
             raise BridgeError(
                 f"{label}: {name} is shared by two layers here and differs between them in {file.name}.\n{PASS_OTHER}"
             )
-        filled[id(variable)] = values
+        filled[id(variable)] = group.weights[weight]
 
 
 def _matched(group: Group, variables: list[Any], label: str, file: Weights) -> list[tuple[Any, str]]:

@@ -34,8 +34,10 @@ def load(source: Source) -> keras.Model:
 def _whole(source: Source) -> keras.Model:
     path = Path(source.path)
     if formats.kind(path) == formats.KERAS:
-        content = archive.read(path)
-        with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
+        with (
+            archive.opened(path) as content,
+            hdf5.opened(content.weights, source.name, path.stat().st_size) as file,
+        ):
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
             return _filled(source, file, saved, content.assets)

@@ -45,7 +45,8 @@ def survey(source: Source) -> dict[str, Any]:
         inputs = inputs_of(model)
         if not lines:  # then the trace is the proof, and knows what each output is
             graph = trace(model)
-            proto = to_proto(graph).SerializeToString(deterministic=True)  # a layer's body may refuse an option of it
+            # a layer's body may refuse an option of it; nobody asks for the weights' numbers
+            proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
             notes = notes_of(graph)
     except BridgeError as error:

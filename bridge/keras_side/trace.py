@@ -8,15 +8,16 @@ ONNX operators. All variables are inputs of the trace: a custom layer's weights 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.fold import folded
+from bridge.graph.stored import Arrays
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import names
 from bridge.keras_side.nodes import fill
@@ -25,6 +26,7 @@ from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
+from bridge.keras_side.weights import numbers
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
@@ -92,7 +94,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         outputs=[],
         nodes=[],
         weights={w.path: w for w in weights},
-        arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
+        arrays=Arrays({path: partial(numbers, variable) for path, variable in found.variables.items()}),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)

@@ -7,8 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import not_finite
 
 PASS_OTHER = "Pass the architecture that these weights were saved from: --arch FILE.py:function"
 
@@ -43,13 +45,18 @@ def non_finite(model: keras.Model) -> list[str]:
     """One line for each weight that has NaN or infinity in it: `dense/kernel: 3 NaN, 1 infinite of 4,096`."""
     found = []
     for variable in model.weights:
-        values = keras.ops.convert_to_numpy(variable)
-        if values.dtype.kind not in "fV" or np.isfinite(values.astype("float64")).all():
-            continue
-        nans, infinite = np.isnan(values.astype("float64")).sum(), np.isinf(values.astype("float64")).sum()
-        path = variable.path.removeprefix(f"{model.name}/")
-        found.append(f"{path}: {nans:,} NaN, {infinite:,} infinite of {values.size:,}")
+        values = numbers(variable)
+        nans, infinite = not_finite(values)
+        if nans or infinite:
+            path = variable.path.removeprefix(f"{model.name}/")
+            found.append(f"{path}: {nans:,} NaN, {infinite:,} infinite of {values.size:,}")
     return found
+
+
+def numbers(variable: Any) -> np.ndarray:
+    """The numbers of a variable, where it has them: not to be written to, nor kept while it may change."""
+    tensor = tf.convert_to_tensor(variable.value)
+    return tensor._numpy() if tensor.shape.rank else np.asarray(tensor.numpy())
 
 
 def all_layers(model: keras.Model) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from bridge.runtime.library import SILENT, errors, held_output, library, message
 # ONNX Runtime 1.31 merges a Pad with zeros into the MaxPool that follows, which pads with -inf: wrong wherever
 # all that a window covers is negative (ResNet50V2 was off by 0.16).
 DISABLED_OPTIMIZERS = ["Pad_Fusion"]
+FOLDER = "session.model_external_initializers_file_folder_path"
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16} | {
     f"tensor({name})": np.dtype(name)
     for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
@@ -71,8 +72,11 @@ def open_session(
     fallback: str | None = None,
     threads: int | None = None,
     tf32: bool = False,
+    folder: Path | None = None,
 ) -> Session:
     """Opens an .onnx file, or its bytes, on `provider`, or on `fallback` where no session can use `provider`.
+
+    folder: where the data file of bytes is, if they have one.
 
     threads: how many an operator uses on the CPU; by default ONNX Runtime's choice, one for each core.
     tf32: lets CUDA round the factors of float32 products to 10 bits of mantissa.
@@ -91,20 +95,22 @@ def open_session(
         del proto
     wanted = providers.resolve(provider)
     second = None if fallback is None else providers.resolve(fallback)
-    raw, said = _create(source, name, wanted, threads, tf32)
+    raw, said = _create(source, name, wanted, threads, tf32, folder)
     if raw is not None:
         return Session(raw, name, None, final)
     fault = providers.unusable(wanted, said)
     if second is None:
         raise fault
-    raw, said = _create(source, name, second, threads, tf32)
+    raw, said = _create(source, name, second, threads, tf32, folder)
     if raw is None:
         raise providers.unusable(second, said)
     reason = str(fault).splitlines()[0].removesuffix(".")
     return Session(raw, name, reason, final)
 
 
-def _create(source: str | bytes, name: str, provider: str, threads: int | None, tf32: bool) -> tuple[Any | None, str]:
+def _create(
+    source: str | bytes, name: str, provider: str, threads: int | None, tf32: bool, folder: Path | None
+) -> tuple[Any | None, str]:
     """A session on `provider`, or None and what ONNX Runtime said, when the provider can't be used."""
     ort = library()
     if provider not in ort.get_available_providers():
@@ -113,6 +119,8 @@ def _create(source: str | bytes, name: str, provider: str, threads: int | None, 
     settings.log_severity_level = SILENT
     if threads is not None:
         settings.intra_op_num_threads = threads
+    if folder is not None:
+        settings.add_session_config_entry(FOLDER, str(folder.resolve()))
     if provider == providers.CPU:
         try:
             return _session(source, settings, [provider]), ""
@@ -130,7 +138,7 @@ def _create(source: str | bytes, name: str, provider: str, threads: int | None, 
     if raw is not None and raw.get_providers()[0] == provider:
         return raw, ""
     if raw is None:  # the model's fault or the provider's? The CPU alone tells.
-        _create(source, name, providers.CPU, threads, tf32)
+        _create(source, name, providers.CPU, threads, tf32, folder)
     return None, f"{held.text}\n{failure}"
 
 

@@ -20,7 +20,7 @@ def run_layers(model: Path, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarra
     names = {node.name: node.output[0] for node in proto.graph.node if node.name and node.output and node.output[0]}
     known = {output.name for output in proto.graph.output}
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names.values() if name not in known)
-    session = open_session(proto.SerializeToString())
+    session = open_session(proto.SerializeToString(), folder=model.parent)
     cast = {v.name: np.ascontiguousarray(feeds[v.name], v.dtype) for v in session.inputs}
     values = session.run(cast, list(names.values()))
     return dict(zip(names, values, strict=True))

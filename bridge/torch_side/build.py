@@ -7,25 +7,25 @@ import linecache
 import sys
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bridge.errors import BridgeError
-from bridge.files import existing_file
 from bridge.folder import read_graph, refuse_own_module, weights_of
 from bridge.graph import Graph
 from bridge.graph.body import UNREADABLE
+from bridge.graph.stored import Arrays
 from bridge.torch_side.allowed import check
-from bridge.torch_side.plan import Plan, make_plan
+from bridge.torch_side.plan import Move, Plan, make_plan
 from bridge.torch_side.source import class_name, class_source, own_things, taps_source
+from bridge.torch_side.tensors import Tensors
 
 _plans: weakref.WeakKeyDictionary[type[nn.Module], Plan] = weakref.WeakKeyDictionary()
 _taps: weakref.WeakKeyDictionary[type[nn.Module], Callable[..., dict[str, Tensor]]] = weakref.WeakKeyDictionary()
@@ -38,13 +38,22 @@ def build(graph: Graph) -> nn.Module:
     Raises BridgeError for layers and operators that have no torch form.
     """
     plan = make_plan(graph)
-    try:
-        module = _compiled(plan)()
-    except UNREADABLE as error:  # torch's own modules check what they are made with
-        said = str(error)[:120]
-        raise BridgeError(f"{graph.name}: a layer's config can't be read ({type(error).__name__}: {said}).") from error
-    module.load_state_dict(state_from(plan, graph.arrays), strict=True, assign=False)
+    module = _made(plan)
+    own = module.state_dict()
+    for path, move in plan.moves.items():
+        move.take.fill(own.pop(move.key), graph.arrays[path])
+    for value, name in plan.constants.items():
+        own.pop(".".join(name)).copy_(torch.from_numpy(np.array(graph.constants[value])))
+    assert not own, f"tensors that nothing fills: {', '.join(own)}"
     return module
+
+
+def _made(plan: Plan) -> nn.Module:
+    try:
+        return _compiled(plan)()
+    except UNREADABLE as error:  # torch's own modules check what they are made with
+        said = f"{type(error).__name__}: {str(error)[:120]}"
+        raise BridgeError(f"{plan.graph.name}: a layer's config can't be read ({said}).") from error
 
 
 def load(folder: str | Path) -> nn.Module:
@@ -55,34 +64,34 @@ def load(folder: str | Path) -> nn.Module:
     folder = Path(folder)
     graph = read_graph(folder)
     refuse_own_module(folder)
-    module = build(graph)
-    module.load_state_dict(read_state(weights_of(folder), module), strict=True)
+    plan, state = _opened(folder, graph)
+    module = _made(plan)
+    with torch.no_grad():
+        for key, tensor in module.state_dict().items():
+            tensor.copy_(state[key])
     return module.eval()
 
 
-def read_state(file: Path, module: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, checked against the module's names, shapes and types."""
-    file = existing_file(file, "the weights")
-    wanted = {key: (tuple(t.shape), t.dtype) for key, t in module.state_dict().items()}
-    try:
-        with safe_open(file, framework="pt") as opened:
-            found = set(opened.keys())
-            if found != set(wanted):
-                lacks, extra = sorted(set(wanted) - found)[:5], sorted(found - set(wanted))[:5]
-                raise BridgeError(
-                    f"{file}: is for another model: lacks {lacks or 'none'}, has besides {extra or 'none'}."
-                )
-            state = {}
-            for key, (shape, dtype) in wanted.items():
-                if tuple(opened.get_slice(key).get_shape()) != shape:
-                    there = tuple(opened.get_slice(key).get_shape())
-                    raise BridgeError(f"{file}: {key} is {there}, the model wants {shape}.")
-                state[key] = opened.get_tensor(key)
-                if state[key].dtype != dtype:
-                    raise BridgeError(f"{file}: {key} is of type {state[key].dtype}, the model wants {dtype}.")
-            return state
-    except SafetensorError as error:
-        raise BridgeError(f"{file}: is not a safetensors file, or it is damaged: {str(error)[:200]}") from None
+def folder_graph(folder: Path) -> Graph:
+    """The layered graph of a bridge folder with the weights of its model.safetensors, read when they are asked for."""
+    graph = read_graph(folder)
+    refuse_own_module(folder)
+    return with_state(*_opened(folder, graph))
+
+
+def _opened(folder: Path, graph: Graph) -> tuple[Plan, Tensors]:
+    """The plan of a bridge folder's module, and its model.safetensors, which has been held against it."""
+    plan = make_plan(graph)
+    state = Tensors(weights_of(folder))
+    state.check(wanted(plan))
+    return plan, state
+
+
+def wanted(plan: Plan) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The state_dict that a plan's module has: the shape and the type of each tensor."""
+    found = {move.key: (move.shape, move.weight.dtype) for move in plan.moves.values()}
+    constants = {".".join(name): plan.graph.constants[value] for value, name in plan.constants.items()}
+    return found | {key: (array.shape, array.dtype.name) for key, array in constants.items()}
 
 
 def plan_of(module: nn.Module) -> Plan:
@@ -96,7 +105,7 @@ def plan_of(module: nn.Module) -> Plan:
     return plan
 
 
-def state_from(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def state_from(plan: Plan, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """The state_dict for Keras's weights, by path."""
     state = {move.key: move.take.to_torch(arrays[path]) for path, move in plan.moves.items()}
     for value, name in plan.constants.items():
@@ -104,15 +113,23 @@ def state_from(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return state
 
 
-def arrays_from(plan: Plan, state: dict[str, Tensor]) -> dict[str, np.ndarray]:
+def arrays_from(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Keras's weights, by path, from a state_dict: the inverse of `state_from`, bit for bit."""
     return {path: move.take.to_keras(state[move.key], move.weight.shape) for path, move in plan.moves.items()}
 
 
 def graph_of(module: nn.Module) -> Graph:
-    """The layered graph with the weights that the module has now."""
-    plan = plan_of(module)
-    return replace(plan.graph, arrays=arrays_from(plan, module.state_dict()))
+    """The layered graph with the module's weights as they are when they are asked for."""
+    return with_state(plan_of(module), module.state_dict())
+
+
+def with_state(plan: Plan, state: Mapping[str, Tensor]) -> Graph:
+    """The layered graph of a plan with the weights of a state_dict, read when they are asked for."""
+
+    def reader(move: Move) -> Callable[[], np.ndarray]:
+        return lambda: move.take.seen(state[move.key], move.weight.shape)
+
+    return replace(plan.graph, arrays=Arrays({path: reader(move) for path, move in plan.moves.items()}))
 
 
 def taps(module: nn.Module, inputs: list[Tensor]) -> dict[str, Tensor]:

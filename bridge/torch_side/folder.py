@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import onnx
-from safetensors.torch import save
 from torch import Tensor, nn
 
 import bridge
@@ -17,7 +16,9 @@ from bridge.errors import BridgeError
 from bridge.files import whole_folder
 from bridge.folder import HASH_KEY, check_finite
 from bridge.graph import Graph, to_proto, write_proto
+from bridge.torch_side import tensors
 from bridge.torch_side.build import graph_of, plan_of
+from bridge.torch_side.build import wanted as state_of
 from bridge.torch_side.plan import Plan
 from bridge.torch_side.source import file_source
 
@@ -25,11 +26,17 @@ WROTE = f"bridge {bridge.__version__}"
 
 
 def write_folder(
-    module: nn.Module, folder: str | Path, *, force: bool = False, extra: dict[str, bytes] | None = None
+    module: nn.Module,
+    folder: str | Path,
+    *,
+    force: bool = False,
+    extra: dict[str, bytes | Path] | None = None,
+    written: Path | None = None,
 ) -> None:
     """Writes a bridge folder whole: the module's weights as they are now, and the graph that it was built from.
 
-    extra: further files, by name. Raises BridgeError if the folder exists and `force` is not given, or if the module
+    extra: further files by name, their content or a file to copy. written: the data file of a large model, if it is
+    there already. Raises BridgeError if the folder exists and `force` is not given, or if the module
     is no longer what bridge built, and CheckFailed if its weights hold NaN or infinity.
     """
     refuse_changed(module)
@@ -37,20 +44,20 @@ def write_folder(
     check_finite(graph.arrays, type(module).__name__)
     with whole_folder(folder, force) as part:
         digest = write_state(module.state_dict(), part / "model.safetensors")
-        write_proto(stamped(graph, digest), part / "model.onnx")
+        write_proto(stamped(graph, digest), part / "model.onnx", arrays=graph.arrays, written=written)
         (part / "model.py").write_text(file_source(plan, WROTE), encoding="utf-8")
         (part / "map.json").write_text(json.dumps(weight_map(plan), indent=1) + "\n", encoding="utf-8")
         for name, content in (extra or {}).items():
-            (part / name).write_bytes(content)
+            if isinstance(content, Path):
+                shutil.copyfile(content, part / name)
+            else:
+                (part / name).write_bytes(content)
 
 
 def refuse_changed(module: nn.Module) -> None:
     """Raises BridgeError if the module's tensors are not those it was built with: their names, shapes and types."""
     plan = plan_of(module)
-    wanted = {move.key: (move.shape, move.weight.dtype) for move in plan.moves.values()}
-    constants = {".".join(name): plan.graph.constants[value] for value, name in plan.constants.items()}
-    wanted |= {key: (array.shape, array.dtype.name) for key, array in constants.items()}
-    found = _described(module.state_dict())
+    found, wanted = _described(module.state_dict()), state_of(plan)
     if found == wanted:
         return
     name = type(module).__name__
@@ -74,11 +81,9 @@ def _described(state: Mapping[str, Tensor]) -> dict[str, tuple[tuple[int, ...], 
     return {key: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for key, value in state.items()}
 
 
-def write_state(state: dict[str, Tensor], file: Path) -> str:
+def write_state(state: Mapping[str, Tensor], file: Path) -> str:
     """Writes a state_dict as safetensors; returns the file's SHA-256."""
-    data = save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}, {"format": "pt"})
-    file.write_bytes(data)  # save_file would make a file that only its owner may read
-    return hashlib.sha256(data).hexdigest()
+    return tensors.write(state, file, {"format": "pt"})
 
 
 def stamped(graph: Graph, digest: str) -> onnx.ModelProto:

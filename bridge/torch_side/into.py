@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 from bridge.errors import BridgeError
 from bridge.files import refuse_existing, refuse_input_as_output, whole_folder
 from bridge.graph import Graph, write_proto
+from bridge.graph.stored import Arrays
 from bridge.torch_side.folder import WROTE, stamped, write_state
 from bridge.torch_side.map_file import candidates_by_hand
 from bridge.torch_side.matching import Assignment, Candidate, Matcher, slots_of
@@ -99,7 +100,7 @@ def convert_into(graph: Graph, spec: str, output: Path, map_file: Path | None = 
     mapping = map_into(graph, spec, map_file)
     with whole_folder(output, force) as part:
         digest = write_state(mapping.state_dict(), part / "model.safetensors")
-        write_proto(stamped(graph, digest), part / "model.onnx")
+        write_proto(stamped(graph, digest), part / "model.onnx", arrays=graph.arrays)
         (part / "map.json").write_text(json.dumps(mapping.weight_map(), indent=1) + "\n", encoding="utf-8")
     return mapping
 
@@ -140,7 +141,7 @@ class _Trial:
     user: UserModule
     reference: Reference
     matcher: Matcher
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays | dict[str, np.ndarray]
     map_file: Path | None
 
     def run(self, candidates: Iterator[Candidate]) -> tuple[list[Assignment], Outcome]:
@@ -203,7 +204,7 @@ class _Trial:
         return f": {json.dumps(dict(islice(two.items(), 2)))[:-1]}, ...}}"
 
 
-def _fill(assignments: list[Assignment], arrays: dict[str, np.ndarray]) -> None:
+def _fill(assignments: list[Assignment], arrays: Arrays | dict[str, np.ndarray]) -> None:
     with torch.no_grad():
         for assignment in assignments:
             assignment.slot.tensor.copy_(assignment.value(arrays))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from bridge.errors import BridgeError
 from bridge.folder import check_finite, map_rows, read_graph, read_map, weights_of
 from bridge.graph import Graph, Weight
-from bridge.torch_side.build import graph_of, load
+from bridge.graph.stored import Arrays
+from bridge.torch_side import build
 from bridge.torch_side.part import Take
+from bridge.torch_side.tensors import Tensors
 
 
 def folder_graph(folder: Path) -> Graph:
@@ -24,7 +26,7 @@ def folder_graph(folder: Path) -> Graph:
     Raises BridgeError if these or map.json don't fit the graph, and CheckFailed if a weight holds NaN or infinity.
     """
     mapping = read_map(folder)
-    graph = _mapped(folder, mapping) if "into" in mapping else graph_of(load(folder))
+    graph = _mapped(folder, mapping) if "into" in mapping else build.folder_graph(folder)
     check_finite(graph.arrays, str(folder / "model.safetensors"))
     return graph
 
@@ -33,8 +35,8 @@ def _mapped(folder: Path, mapping: dict[str, Any]) -> Graph:
     """The graph with the weights of the user's module, each by its row of map.json."""
     graph, file = read_graph(folder), folder / "map.json"
     weights = weights_of(folder)
-    state = _tensors(weights)
-    arrays = {}
+    state = Tensors(weights)
+    arrays: dict[str, Callable[[], np.ndarray]] = {}
     for row in map_rows(folder, mapping):
         path, key = row["keras"], row["torch"]
         if path not in graph.weights or path in arrays:
@@ -45,7 +47,7 @@ def _mapped(folder: Path, mapping: dict[str, Any]) -> Graph:
         if key not in state or tuple(state[key].shape) != take.shape(weight.shape):
             found = tuple(state[key].shape) if key in state else "missing"
             raise BridgeError(f"{weights}: {key} is {found}, {path} wants {take.shape(weight.shape)}.")
-        arrays[path] = take.to_keras(state[key], weight.shape).astype(weight.dtype)
+        arrays[path] = partial(_read, state, key, take, weight)
     if missing := [path for path in graph.weights if path not in arrays and path not in _idle(graph)]:
         more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
         raise BridgeError(
@@ -53,7 +55,11 @@ def _mapped(folder: Path, mapping: dict[str, Any]) -> Graph:
             "The file is damaged; convert again."
         )
     _check_filled(weights, mapping.get("filled"), state)
-    return replace(graph, arrays=graph.arrays | arrays)
+    return replace(graph, arrays=graph.arrays | Arrays(arrays))
+
+
+def _read(state: Tensors, key: str, take: Take, weight: Weight) -> np.ndarray:
+    return take.seen(state[key], weight.shape).astype(weight.dtype, copy=False)
 
 
 def _take(row: dict[str, Any], weight: Weight, file: Path) -> Take:
@@ -80,14 +86,7 @@ def _idle(graph: Graph) -> set[str]:
     }
 
 
-def _tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except SafetensorError as error:
-        raise BridgeError(f"{file}: is not a safetensors file, or it is damaged: {str(error)[:200]}") from None
-
-
-def _check_filled(weights: Path, filled: Any, state: dict[str, Tensor]) -> None:
+def _check_filled(weights: Path, filled: Any, state: Tensors) -> None:
     """A tensor that Keras has no weight for must still be what it was filled with, or training it was for nothing."""
     for key, value in (filled if isinstance(filled, dict) else {}).items():
         wanted = {"zeros": 0.0, "ones": 1.0}.get(str(value))

@@ -88,16 +88,30 @@ class Take:
     gates: tuple[int, ...] | None = None
 
     def to_torch(self, array: np.ndarray) -> torch.Tensor:
-        moved = _blocks(array, self.gates).transpose(self._order(array.ndim)).reshape(self.shape(array.shape))
-        return torch.from_numpy(np.array(moved, order="C", copy=True))
+        return torch.from_numpy(np.array(self._moved(array), order="C", copy=True))
+
+    def fill(self, tensor: torch.Tensor, array: np.ndarray) -> None:
+        """Copies the Keras weight into the torch tensor, without a copy between."""
+        moved = np.require(self._moved(array), requirements="W")  # torch warns of what it could not write to
+        if tuple(tensor.shape) != moved.shape:
+            raise ValueError(f"{self.weight}: the tensor is {tuple(tensor.shape)}, the weight {moved.shape}")
+        with torch.no_grad():
+            tensor.copy_(torch.from_numpy(moved))
+
+    def _moved(self, array: np.ndarray) -> np.ndarray:
+        return _blocks(array, self.gates).transpose(self._order(array.ndim)).reshape(self.shape(array.shape))
 
     def to_keras(self, tensor: torch.Tensor, keras_shape: tuple[int, ...]) -> np.ndarray:
+        return np.array(self.seen(tensor, keras_shape), order="C", copy=None)  # a scalar gets no axis by this
+
+    def seen(self, tensor: torch.Tensor, keras_shape: tuple[int, ...]) -> np.ndarray:
+        """The Keras weight in the torch tensor's own memory where that can be: not in Keras's order of bytes."""
         order = self._order(len(keras_shape))
         array = tensor.detach().cpu().numpy().reshape([keras_shape[a] for a in order])
         array = array.transpose(np.argsort(order))
         if self.gates is not None:
             array = _blocks(array, tuple(map(int, np.argsort(self.gates))))
-        return np.array(array, order="C", copy=None)  # a scalar gets no axis by this
+        return array
 
     def back(self, tensor: str, keras_shape: tuple[int, ...]) -> str:
         """The expression of the Keras weight, its axes in Keras's order, from that of the torch tensor."""
