@@ -52,8 +52,9 @@ def worker(side: str) -> Worker:
     return _workers[side]
 
 
-# Without oneDNN TensorFlow's convolutions know channels_last alone on a CPU; by itself it is on for some CPUs only
-ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+# Without oneDNN TensorFlow's convolutions know channels_last alone on a CPU; by itself it is on for some CPUs only. Its
+# own allocator never gives memory back.
+ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
 
 
 class Worker:

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-INTERVAL = 0.02  # seconds
+INTERVAL = 0.1  # seconds
 
 
 def family(root: int) -> list[int]:
@@ -56,8 +56,8 @@ def main() -> None:
     most, seconds, code = peak(sys.argv[1:], trail=trail)
     second = -1
     for moment, parts in trail if "MEASURE_TRAIL" in os.environ else []:
-        if int(moment * 4) != second:
-            second = int(moment * 4)
+        if int(moment * 2) != second:
+            second = int(moment * 2)
             print(f"{moment:6.1f} s  {' '.join(f'{part / 1e9:.2f}' for part in parts)}", file=sys.stderr)
     print(f"{most / 1e9:.2f} GB at the peak, {seconds:.1f} s", file=sys.stderr)
     sys.exit(code)

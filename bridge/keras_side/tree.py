@@ -17,7 +17,7 @@ from keras.src.utils.naming import to_snake_case
 
 from bridge.errors import BridgeError
 from bridge.keras_side.hdf5 import Weights
-from bridge.keras_side.weights import PASS_OTHER, exact, labelled
+from bridge.keras_side.weights import PASS_OTHER, exact, in_pieces, labelled
 
 Home = tuple[str, Any, str]
 _TRAINING = {"optimizer", "_optimizer", "metrics", "_metrics", "compiled_metrics", "compiled_loss"}
@@ -65,7 +65,8 @@ def fill(model: keras.Model, file: Weights) -> None:
             key: exact(file.read(held[key]), value.shape, _dtype(value), f"{label}: {_name(value, key)}", file.name)
             for key, value in wanted.items()
         }
-        item.load_own_variables(values)
+        with in_pieces():
+            item.load_own_variables(values)
     spare = [group for group in groups if not group.endswith("seed_generator")]
     if spare:
         shapes = ", ".join(str(file.shape(path)) for path in groups[spare[0]].values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bridge.keras_side import architecture, assets
 from bridge.keras_side.home import write
 from bridge.keras_side.names import names
 from bridge.keras_side.source import Source
+from bridge.keras_side.weights import put
 
 
 def go_home(graph: Graph, output: Path, source: Source | None, weights_only: bool) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def go_home(graph: Graph, output: Path, source: Source | None, weights_only: boo
             f"{lost[0]}: Keras leaves the vocabulary of adapted layers out of a full .h5. Write a .keras."
         )
     write(model, output, weights_only=weights_only)
-    numbers = sum(array.size for array in graph.arrays.values())
+    numbers = sum(math.prod(weight.shape) for weight in graph.weights.values())
     return {"weights": len(graph.weights), "parameters": numbers, "kept": kept}
 
 
@@ -59,7 +61,7 @@ def fill(model: keras.Model, graph: Graph) -> int:
                 f"{path}: is {array.shape} in the converted model, the architecture wants {tuple(variable.shape)}.\n"
                 "Pass an architecture with the new shape (a new head, say): --arch FILE.py:function"
             )
-        variable.assign(array)
+        put(variable, array)
     return kept
 
 
@@ -71,5 +73,5 @@ def _model(graph: Graph, source: Source | None) -> keras.Model:
             f"{graph.name}: its Keras model was a class of its own that has no config, so only code can rebuild it.\n"
             "Pass that code: --arch FILE.py:function"
         )
-    with architecture.bounded(sum(array.nbytes for array in graph.arrays.values()), graph.name):
+    with architecture.bounded(graph.weight_bytes, graph.name):
         return architecture.from_json(graph.keras_config, graph.name, unsafe=bool(source and source.unsafe))

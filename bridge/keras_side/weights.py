@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
-from bridge.graph.stored import not_finite
+from bridge.graph.stored import CHUNK, not_finite
 
 PASS_OTHER = "Pass the architecture that these weights were saved from: --arch FILE.py:function"
 
@@ -38,7 +41,32 @@ def exact(values: np.ndarray, shape: tuple[int, ...], dtype: str, what: str, fil
 
 
 def assign(variable: Any, values: np.ndarray, what: str, file: str) -> None:
-    variable.assign(exact(values, variable.shape, variable.dtype, what, file))
+    put(variable, exact(values, variable.shape, variable.dtype, what, file))
+
+
+def put(variable: Any, values: np.ndarray) -> None:
+    """Gives a variable its numbers; many piece by piece, because TensorFlow copies what it is given."""
+    if values.nbytes <= CHUNK or not values.ndim:
+        variable.assign(values)
+        return
+    step, handle = max(1, CHUNK * len(values) // values.nbytes), variable.value.handle
+    for start in range(0, len(values), step):
+        # variable[start:end].assign would read the variable first, and so have all of it copied
+        part = {"begin": [start], "end": [min(start + step, len(values))], "strides": [1]}
+        tf.raw_ops.ResourceStridedSliceAssign(ref=handle, **part, value=values[start : start + step])
+
+
+@contextmanager
+def in_pieces() -> Iterator[None]:
+    """While this lasts, whatever Keras assigns to a variable goes there by `put`."""
+    plain = KerasVariable.assign
+
+    def assigned(variable: Any, value: Any) -> Any:
+        large = isinstance(value, np.ndarray) and value.nbytes > CHUNK and value.shape == tuple(variable.shape)
+        return put(variable, value) if large and value.dtype.name == variable.dtype else plain(variable, value)
+
+    with mock.patch.object(KerasVariable, "assign", assigned):
+        yield
 
 
 def non_finite(model: keras.Model) -> list[str]:
