@@ -61,10 +61,10 @@ def replace_head(graph: Graph, classes: int, seed: int) -> Graph:
         assert node.layer is not None
         changed[id(node)] = replace(node, layer=_configured(node.layer, activation="softmax"))
     weights = graph.weights | {w.path: w for w in layer.weights.values()}
-    arrays = dict(graph.arrays)
+    begun = {}
     for name, weight in layer.weights.items():
         try:
-            arrays[weight.path] = begin(weight, layer, name, seed)
+            begun[weight.path] = begin(weight, layer, name, seed)
         except Refused as reason:
             raise BridgeError(f"{weight.path}: {reason}.\nSo a new head can't begin with it.") from None
     values = dict(graph.values)
@@ -77,7 +77,7 @@ def replace_head(graph: Graph, classes: int, seed: int) -> Graph:
         nodes=[changed.get(id(node), node) for node in graph.nodes],
         outputs=[_widened(graph.outputs[0], classes)],
         weights=weights,
-        arrays=arrays,
+        arrays=graph.arrays | begun,  # type: ignore[operator]
         values=values,
         keras_config=_new_config(graph.keras_config, layer, old, head.way, switched),
     )

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from bridge.graph.body import Refused
+from bridge.graph.stored import not_finite
 
 Config = dict[str, Any]
 Shape = tuple[int, ...]
-_Draw = Callable[[Config, Shape, np.random.Generator], np.ndarray]
+# count: so many of the values alone, one after the other; None: all of them, in their shape
+_Draw = Callable[[Config, Shape, np.random.Generator, int | None], np.ndarray]
+_WHOLE = ("Constant", "Orthogonal", "Identity", "UnitForgetBias")  # those whose values hang together
+MANY = 1 << 22  # values drawn at a time, in float64
 
 _TRUNCATED_STD = 0.8796256610342398  # the standard deviation of a unit normal that is cut off at +-2
 _SCALINGS = {  # class -> scale, mode and distribution of the VarianceScaling that it is
@@ -44,12 +48,18 @@ def initialize(config: Config | str, shape: Shape, dtype: str, rng: np.random.Ge
     Its own seed is not used: `rng` decides.
     Raises Refused, with the reason alone, for an initializer that is not one of Keras's or does not fit the shape.
     """
-    kind, options = _described(config)
+    kind, options = known(config)
     try:
-        array = _DRAWS[kind](options, shape, rng)
+        if math.prod(shape) > MANY and kind not in _WHOLE:
+            array = np.empty(shape, np.dtype(dtype))
+            flat = array.reshape(-1)
+            for start in range(0, flat.size, MANY):
+                flat[start : start + MANY] = _DRAWS[kind](options, shape, rng, min(MANY, flat.size - start))
+        else:
+            array = _DRAWS[kind](options, shape, rng, None)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise Refused(f"its initializer {kind} can't be used for the shape {shape}: {error!r}") from None
-    if not np.isfinite(array).all():
+    if any(not_finite(array)):
         raise Refused(f"its initializer {kind} gives values that are not finite")
     return np.ascontiguousarray(array, dtype=np.dtype(dtype)).reshape(shape)  # reshape: a scalar stays one
 
@@ -64,19 +74,19 @@ def fans(shape: Shape, input_axes: list[int] | None = None, output_axes: list[in
     return shape[-2] * space, shape[-1] * space
 
 
-def _described(config: Any) -> tuple[str, Config]:
-    """The class and the options of a serialized initializer."""
+def known(config: Any) -> tuple[str, Config]:
+    """The class and the options of a serialized initializer. Raises Refused for one that is not Keras's."""
     kind, package, module = config, None, "keras"
     options: Config = {}
     if isinstance(config, dict):
         kind, options = config.get("class_name"), config.get("config") or {}
         package, module = config.get("registered_name"), str(config.get("module") or module)
-    known = _ALIASES.get(kind, _camel(kind)) if isinstance(kind, str) else None
+    name = _ALIASES.get(kind, _camel(kind)) if isinstance(kind, str) else None
     # the user's own class may have a name of Keras's: its module or its registered name tells
     foreign = package not in (None, kind) or not module.startswith(("keras", "tf_keras"))
-    if known not in _DRAWS or foreign or not isinstance(options, dict):
+    if name not in _DRAWS or foreign or not isinstance(options, dict):
         raise Refused(f"its initializer {str(kind)[:60]!r} is not one of Keras's that can be repeated")
-    return known, options
+    return name, options
 
 
 def _camel(name: str) -> str:
@@ -84,47 +94,47 @@ def _camel(name: str) -> str:
     return re.sub(r"(?:^|_)([a-z])", lambda found: found[1].upper(), name)
 
 
-def _constant(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _constant(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     value = options.get("value", 0.0)
     if isinstance(value, dict):  # an array, as Keras 3 writes it
         value = value["config"]["value"]
     return np.broadcast_to(np.asarray(value, np.float64), shape)
 
 
-def _random_normal(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(options.get("mean", 0.0), options.get("stddev", 0.05), shape)
+def _random_normal(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
+    return rng.normal(options.get("mean", 0.0), options.get("stddev", 0.05), count or shape)
 
 
-def _random_uniform(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    return rng.uniform(options.get("minval", -0.05), options.get("maxval", 0.05), shape)
+def _random_uniform(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
+    return rng.uniform(options.get("minval", -0.05), options.get("maxval", 0.05), count or shape)
 
 
-def _truncated_normal(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _truncated_normal(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     """Normal values, drawn again while they are more than two standard deviations off the mean."""
-    unit = rng.standard_normal(shape)
+    unit = rng.standard_normal(count or shape)
     far = np.abs(unit) > 2
     while far.any():
-        unit = np.where(far, rng.standard_normal(shape), unit)
+        unit = np.where(far, rng.standard_normal(count or shape), unit)
         far = np.abs(unit) > 2
     return float(options.get("mean", 0.0)) + float(options.get("stddev", 0.05)) * unit
 
 
-def _variance_scaling(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _variance_scaling(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     fan_in, fan_out = fans(shape, options.get("input_axes"), options.get("output_axes"))
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[options.get("mode", "fan_in")]
     variance = options.get("scale", 1.0) / max(1.0, fan)
     distribution = str(options.get("distribution", "truncated_normal")).lower()
     if distribution == "uniform":
         limit = math.sqrt(3 * variance)
-        return rng.uniform(-limit, limit, shape)
+        return rng.uniform(-limit, limit, count or shape)
     if distribution == "untruncated_normal":
-        return rng.normal(0, math.sqrt(variance), shape)
+        return rng.normal(0, math.sqrt(variance), count or shape)
     if distribution not in ("normal", "truncated_normal"):
         raise ValueError(f"the distribution {distribution!r} is unknown")
-    return _truncated_normal({"stddev": math.sqrt(variance) / _TRUNCATED_STD}, shape, rng)
+    return _truncated_normal({"stddev": math.sqrt(variance) / _TRUNCATED_STD}, shape, rng, count)
 
 
-def _orthogonal(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _orthogonal(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     """Orthonormal rows or columns (whichever are fewer) of the weight seen as (all other axes, last axis)."""
     if len(shape) < 2:
         raise ValueError("it needs two axes or more")
@@ -134,13 +144,13 @@ def _orthogonal(options: Config, shape: Shape, rng: np.random.Generator) -> np.n
     return float(options.get("gain", 1.0)) * (q if rows >= columns else q.T).reshape(shape)
 
 
-def _identity(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _identity(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     if len(shape) != 2:
         raise ValueError("it needs two axes")
     return float(options.get("gain", 1.0)) * np.eye(*shape)
 
 
-def _unit_forget_bias(options: Config, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _unit_forget_bias(options: Config, shape: Shape, rng: np.random.Generator, count: int | None) -> np.ndarray:
     """A bias of LSTM: ones for the forget gate, the second of four; not a class of Keras but an option of its LSTM."""
     array = initialize(options["bias_initializer"], shape, "float64", rng)
     units = shape[-1] // 4
@@ -150,12 +160,12 @@ def _unit_forget_bias(options: Config, shape: Shape, rng: np.random.Generator) -
 
 def _scaling(scale: float, mode: str, distribution: str) -> _Draw:
     fixed = {"scale": scale, "mode": mode, "distribution": distribution}
-    return lambda options, shape, rng: _variance_scaling(options | fixed, shape, rng)
+    return lambda options, shape, rng, count: _variance_scaling(options | fixed, shape, rng, count)
 
 
 _DRAWS: dict[str, _Draw] = {
-    "Zeros": lambda options, shape, rng: np.zeros(shape),
-    "Ones": lambda options, shape, rng: np.ones(shape),
+    "Zeros": lambda options, shape, rng, count: np.zeros(count or shape),
+    "Ones": lambda options, shape, rng, count: np.ones(count or shape),
     "Constant": _constant,
     "RandomNormal": _random_normal,
     "RandomUniform": _random_uniform,

@@ -14,7 +14,7 @@ from onnx import helper
 
 from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
-from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
+from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Source
 from bridge.process import worker
@@ -48,6 +48,11 @@ class Subject(ABC):
     @abstractmethod
     def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
         """{"outputs", "layers"} in float64 with this file's weights; None where no framework offers it."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of its weights, about."""
+        return Path(self.path).stat().st_size
 
     def kinds(self) -> dict[str, str]:
         """The class of each layer by its path, as far as it is known without running anything."""
@@ -89,11 +94,16 @@ class OnnxFile(Subject):
         self.metadata = {entry.key: entry.value for entry in proto.metadata_props}
         self.form = "layered ONNX" if self.layered else "plain ONNX"
         constants = {tensor.name for tensor in proto.graph.initializer}
+        self._bytes = sum(map(stored.tensor_bytes, proto.graph.initializer))
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
         self._kinds = kinds_of(from_proto(proto, str(self.file))) if self.layered else {}
 
     def inputs(self) -> list[Value]:
         return self._inputs
+
+    @property
+    def weight_bytes(self) -> int:
+        return self._bytes
 
     def run(self, inputs: Arrays) -> Arrays:
         return dict(worker("runtime").call("run", model=str(self.file), inputs=inputs)["outputs"])
@@ -125,6 +135,10 @@ class TorchFolder(Subject):
 
     def inputs(self) -> list[Value]:
         return self.graph.inputs
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.graph.weight_bytes
 
     def run(self, inputs: Arrays) -> Arrays:
         return dict(worker("torch_side").call("run", model=self.path, inputs=inputs)["outputs"])

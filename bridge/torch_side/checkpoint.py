@@ -11,10 +11,10 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import save_file
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file, inside, whole_file
+from bridge.torch_side import tensors
 
 NAME = "checkpoint.safetensors"
 SECTIONS = ("module", "best", "optimizer", "random")
@@ -22,8 +22,9 @@ SECTIONS = ("module", "best", "optimizer", "random")
 
 @dataclass
 class Checkpoint:
-    """module, best: state_dicts. optimizer: "0.momentum" for the first parameter's slot. random: generator states.
+    """module, best: of the state_dict what training changes. random: generator states.
 
+    optimizer: "0.momentum" for the first parameter's slot.
     facts: JSON values: the epoch, the history, and the settings that a resumed run must share.
     """
 
@@ -35,14 +36,10 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Replaces the folder's checkpoint at once."""
-        tensors = {
-            f"{section}/{name}": value.detach().cpu().contiguous().clone()  # safetensors refuses shared memory
-            for section in SECTIONS
-            for name, value in getattr(self, section).items()
-        }
+        held = {f"{section}/{name}": value for section in SECTIONS for name, value in getattr(self, section).items()}
         folder.mkdir(exist_ok=True)
         with whole_file(folder / NAME, force=True) as part:
-            save_file(tensors, part, metadata={"bridge": json.dumps(self.facts)})
+            tensors.write(held, part, {"bridge": json.dumps(self.facts)})
 
 
 def remove(folder: Path) -> None:

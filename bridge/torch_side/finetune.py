@@ -18,7 +18,7 @@ from bridge.graph import Graph
 from bridge.graph.fresh import fresh
 from bridge.graph.head import head_layer, replace_head
 from bridge.torch_side import checkpoint as checkpoints
-from bridge.torch_side.build import build, graph_of, load, plan_of
+from bridge.torch_side.build import build, folder_graph, graph_of, plan_of
 from bridge.torch_side.folder import refuse_changed, write_folder
 from bridge.torch_side.freeze import freeze as freeze_parts
 from bridge.torch_side.history import History
@@ -131,12 +131,12 @@ class _Run:
     folder: Path
     begun: Path | None
 
-    def state(self) -> bytes:
-        """The checkpoint; that of the finished run where nothing was left to train."""
+    def state(self) -> Path:
+        """The checkpoint's file; that of the finished run where nothing was left to train."""
         file = self.folder / checkpoints.NAME
         if self.begun and not file.exists():
             file = self.begun / checkpoints.NAME
-        return file.read_bytes()
+        return file
 
 
 def _run_of(output: str | Path | None, model: object, resume: bool, force: bool) -> _Run | None:
@@ -172,7 +172,7 @@ def _graph(model: str | Path | nn.Module) -> Graph:
         return graph_of(model)
     path = Path(model)
     if path.is_dir():
-        return graph_of(load(path))
+        return folder_graph(path)
     if path.suffix.lower() != ".onnx":
         raise BridgeError(
             f"{path}: is neither a bridge folder nor a layered .onnx file.\n"

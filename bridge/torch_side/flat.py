@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 import torch
 
+MOST_BYTES = 1 << 30
+
 
 def can_flatten(params: Sequence[torch.nn.Parameter]) -> bool:
-    """Whether all of `params` have one dtype, one device and a dense layout, each in memory of its own."""
+    """Whether all of `params` have one dtype, one device and a dense layout, each in memory of its own.
+
+    And are no more than what gains by it: moving them takes their memory twice.
+    """
     return (
         len(params) > 1
+        and sum(p.numel() * p.element_size() for p in params) <= MOST_BYTES
         and len({(p.dtype, p.device, p.layout) for p in params}) == 1
         and all(p.layout == torch.strided and _dense(p) for p in params)
         and len({p.untyped_storage().data_ptr() for p in params}) == len(params)

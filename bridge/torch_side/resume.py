@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bridge.graph.stored import pieces
 from bridge.torch_side.checkpoint import Checkpoint, damaged
 from bridge.torch_side.feed import Rows
 from bridge.torch_side.history import History
@@ -19,7 +20,7 @@ from bridge.torch_side.optimizers import KerasOptimizer
 
 
 class Best:
-    """The weights of the epoch with the lowest `key` so far."""
+    """The weights of the epoch with the lowest `key` so far, as far as training changes them."""
 
     def __init__(self, key: str):
         self.key, self.value, self.epoch = key, float("inf"), 0
@@ -29,8 +30,24 @@ class Best:
         """Takes the weights if the epoch is better; returns the number of the best epoch."""
         if row[self.key] < self.value or not self.state:
             self.value, self.epoch = row[self.key], int(row["epoch"])
-            self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+            self.state = {name: value.detach().clone() for name, value in changing(module).items()}
         return self.epoch
+
+
+def changing(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Of the state_dict what training may change: all but the frozen parameters."""
+    frozen = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    return {name: value for name, value in module.state_dict().items() if name not in frozen}
+
+
+def frozen_checksum(module: nn.Module) -> int:
+    """Of the frozen parameters, which a resumed run takes from its model and not from the state."""
+    found = 0
+    for parameter in module.parameters():
+        if not parameter.requires_grad:
+            for piece in pieces(parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()):
+                found = zlib.crc32(piece, found)
+    return found
 
 
 def settings(stepper: KerasOptimizer, objective: Objective, module: nn.Module, keeper: Best) -> dict[str, Any]:
@@ -64,7 +81,7 @@ def saved(
         random["cuda"] = torch.cuda.get_rng_state(device)
     group = stepper.param_groups[0]
     return Checkpoint(
-        module=module.state_dict(),
+        module=changing(module),
         best=keeper.state,
         optimizer={f"{i}.{s}": t for i, p in enumerate(group["params"]) for s, t in stepper.state[p].items()},
         random=random,
@@ -82,7 +99,7 @@ def restore(
 ) -> None:
     """Puts a run where `saved` found it. Raises BridgeError if the state is not that of such a run."""
     group = stepper.param_groups[0]
-    own = module.state_dict()
+    own = changing(module)
     slots = {f"{i}.{slot}": p for i, p in enumerate(group["params"]) for slot in stepper.slots_for(group)}
     random, device = {"cpu": torch.get_rng_state()}, group["params"][0].device
     if "cuda" in state.random and device.type == "cuda":
@@ -94,7 +111,7 @@ def restore(
             raise damaged(folder, f"its {section} is not that of this network: {wrong}")
     if any(keeper.key not in row for row in state.facts["rows"]):
         raise damaged(folder, f"an epoch of it has no {keeper.key}")
-    module.load_state_dict(state.module)
+    module.load_state_dict(state.module, strict=False)  # the rest is frozen
     group["iterations"] = state.facts["iterations"]
     for key, value in state.optimizer.items():
         param, slot = slots[key], key.partition(".")[2]

@@ -22,7 +22,7 @@ from bridge.torch_side.metrics import Running
 from bridge.torch_side.objective import Loss, Objective, Targets
 from bridge.torch_side.optimizers import KerasOptimizer
 from bridge.torch_side.optimizers import optimizer as make_optimizer
-from bridge.torch_side.resume import Best, checksum, restore, saved, settings
+from bridge.torch_side.resume import Best, checksum, frozen_checksum, restore, saved, settings
 
 Inputs = np.ndarray | Mapping[str, np.ndarray]
 ONE_THREAD_BELOW = 1_000_000  # multiplications a row; smaller networks lose more to waking threads than they win
@@ -77,6 +77,7 @@ def fit(
     history.settings |= {"batch": batch, "seed": seed, "shuffle": shuffle, "rows": len(data)}
     history.settings |= {"validation rows": len(held_out) if held_out else 0, **(asked or {})}
     if checkpoint is not None:
+        history.settings["frozen weights (checksum)"] = frozen_checksum(module)
         history.settings["data (checksum)"] = checksum(data)
         history.settings["validation (checksum)"] = checksum(held_out) if held_out else 0
     with (
@@ -114,7 +115,7 @@ def fit(
         finally:
             stepper.unflatten()
     if keeper.state:
-        module.load_state_dict(keeper.state)
+        module.load_state_dict(keeper.state, strict=False)  # the rest is frozen
     module.to(home)
     module.eval()
     return history
