@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bridge.errors import BridgeError
-from bridge.graph import from_proto, read_proto, to_proto
+from bridge.graph import from_proto, read_proto, stored, to_proto
 from bridge.keras_side.client import traced
 from bridge.keras_side.source import Source
 from bridge.torch_side.build import build
@@ -116,35 +116,57 @@ def test_a_dropout_rate_that_is_code_never_reaches_the_source(model):
         build(from_proto(model, "m.onnx"))
 
 
-def outside(tmp_path, tensors, location="data.bin", size=4000):
-    """A model whose tensors lie in one data file of so many bytes."""
+def outside(tmp_path, places=((0, 4000),), location="data.bin", size=8000, **named):
+    """A model whose tensors lie in one data file of so many bytes, each at its place: (offset, length)."""
     (tmp_path / "data.bin").write_bytes(bytes(size))
     made = []
-    for i in range(tensors):
+    for i, (offset, length) in enumerate(places):
         tensor = TensorProto(name=f"t{i}", data_type=TensorProto.FLOAT, dims=[1000], data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", location), ("offset", "0"), ("length", "4000")):
-            tensor.external_data.add(key=key, value=value)
+        for key, value in (("location", location), ("offset", offset), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
         made.append(tensor)
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1000])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
-    graph = helper.make_graph([helper.make_node("Add", ["x", "t0"], ["y"])], "g", [x], [y], made)
+    node = helper.make_node("Add", ["x", "t0"], ["y"])
+    if named.get("of_a_node"):
+        constant = helper.make_node("Constant", [], ["t0"], value=made.pop(0))
+        graph = helper.make_graph([constant, node], "g", [x], [y])
+    else:
+        graph = helper.make_graph([node], "g", [x], [y], made)
     file = tmp_path / "m.onnx"
     file.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
     return file
 
 
 def test_external_data_is_read_from_beside_the_file(tmp_path):
-    assert len(read_proto(outside(tmp_path, 1)).graph.initializer[0].raw_data) == 4000
+    file = outside(tmp_path, [(4000, 4000), (0, 4000)])
+    (tmp_path / "data.bin").write_bytes(np.arange(2000, dtype=np.float32).tobytes())
+    arrays = stored.arrays_of(read_proto(file).graph.initializer, file)
+    np.testing.assert_array_equal(arrays["t0"], np.arange(1000, 2000))
+    np.testing.assert_array_equal(arrays["t1"], np.arange(1000))
+
+
+def test_external_data_of_a_node_is_read_at_once(tmp_path):
+    file = outside(tmp_path, of_a_node=True)
+    assert len(read_proto(file).graph.node[0].attribute[0].t.raw_data) == 4000
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"tensors": 100}, r"its tensors claim more than data\.bin holds"),
-        ({"tensors": 1, "location": "../data.bin"}, "lies outside its own folder"),
-        ({"tensors": 1, "location": "/etc/passwd"}, "lies outside its own folder"),
-        ({"tensors": 1, "location": "gone.bin"}, r"its data file gone\.bin is missing"),
-        ({"tensors": 1, "size": 100}, "reaches beyond the end of data.bin"),
+        ({"places": [(0, 4000)] * 100}, r"its tensors 't0' and 't1' overlap in data\.bin"),
+        ({"places": [(0, 4000), (3996, 4000)]}, r"its tensors 't0' and 't1' overlap in data\.bin"),
+        ({"location": "../data.bin"}, "lies outside its own folder"),
+        ({"location": "/etc/passwd"}, "lies outside its own folder"),
+        ({"location": "gone.bin"}, r"its data file gone\.bin is missing"),
+        ({"location": ""}, "its data file .* is missing"),
+        ({"size": 100}, "reaches beyond the end of data.bin"),
+        ({"places": [(4004, 4000)]}, "reaches beyond the end of data.bin"),
+        ({"places": [(-4, 4000)]}, "has a bad place in its data file: '-4'"),
+        ({"places": [(10**30, 4000)]}, "has a bad place in its data file"),
+        ({"places": [(0, 400)]}, r"claims 4000 bytes by its sizes, 400 in data\.bin"),
+        ({"places": [(0, 10**12)]}, r"claims 4000 bytes by its sizes, 1000000000000 in data\.bin"),
+        ({"of_a_node": True, "location": "/etc/passwd"}, "lies outside its own folder"),
     ],
 )
 def test_external_data_that_misleads_is_refused(tmp_path, options, text):
@@ -152,13 +174,14 @@ def test_external_data_that_misleads_is_refused(tmp_path, options, text):
         read_proto(outside(tmp_path, **options))
 
 
-def test_external_data_behind_a_link_is_refused(tmp_path):
-    (tmp_path / "secret").write_bytes(bytes(4000))
+@pytest.mark.parametrize("where", ["outside", "beside"])
+def test_external_data_behind_a_link_is_refused(tmp_path, where):
     (tmp_path / "in").mkdir()
-    file = outside(tmp_path / "in", 1)
-    (tmp_path / "in" / "data.bin").unlink()
-    (tmp_path / "in" / "data.bin").symlink_to(tmp_path / "secret")
-    with pytest.raises(BridgeError, match="lies outside its own folder"):
+    file = outside(tmp_path / "in")
+    secret = tmp_path / "secret" if where == "outside" else tmp_path / "in" / "secret"
+    (tmp_path / "in" / "data.bin").rename(secret)
+    (tmp_path / "in" / "data.bin").symlink_to(secret)
+    with pytest.raises(BridgeError, match="lies outside its own folder" if where == "outside" else "is a link"):
         read_proto(file)
 
 

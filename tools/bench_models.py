@@ -92,14 +92,22 @@ def main() -> None:
     name, file = sys.argv[1:]
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
-    if name == "big":
-        randomize(model)
-    model.save(file)
+    if name != "big":
+        model.save(file)
+        return
+    from pathlib import Path
+
+    from bridge.keras_side.home import write
+
+    randomize(model)
+    write(model, Path(file))  # Keras's own way may hold the weights three times
 
 
 def randomize(model: Any) -> None:
     """Small random numbers for all weights, drawn piece by piece."""
     import numpy as np
+
+    from bridge.keras_side.weights import put
 
     draw = np.random.default_rng(0)
     for variable in model.variables:
@@ -109,7 +117,7 @@ def randomize(model: Any) -> None:
             flat[start : start + (1 << 22)] = draw.standard_normal(len(flat[start : start + (1 << 22)]), "float32")
         array *= 0.02
         array += variable.path.endswith("gamma")
-        variable.assign(array)
+        put(variable, array)
 
 
 if __name__ == "__main__":
