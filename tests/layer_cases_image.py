@@ -73,6 +73,27 @@ RESIZINGS = [
         ("first", {"value_range": (0, 1), **FIRST}, (2, 4, 3)),
     ),
     *rows("AutoContrast", ("flat", {"value_range": (1, 2)}, (3, 2, 2)), values="tiny"),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("tiles", {"tile_grid_size": (2, 3)}, (8, 12, 3)),
+        ("default", {}, (16, 4, 1)),
+        ("mirrored", {"tile_grid_size": (3, 4)}, (10, 13, 1)),
+        ("no_limit_first", {"clip_limit": 0, "tile_grid_size": (2, 2), **FIRST}, (3, 7, 8)),
+        ("one_tile_first", {"clip_limit": 40.5, "tile_grid_size": (1, 1), **FIRST}, (1, 6, 5)),
+        ("open_axes", {"tile_grid_size": (2, 1)}, (None, None, 2)),
+        values="pixels",
+    ),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("range", {"value_range": (-1, 1), "tile_grid_size": (2, 2)}, (6, 9, 3)),
+        ("turned_range", {"value_range": (2, -1.5), "tile_grid_size": (3, 2), "clip_limit": 60}, (7, 5, 2)),
+    ),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("bytes", {"tile_grid_size": (2, 2), "clip_limit": 300}, (6, 6, 1)),
+        dtype="uint8",
+        values="bytes",
+    ),
 ]
 
 MOVES = ("RandomTranslation", "RandomRotation", "RandomZoom")

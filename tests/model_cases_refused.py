@@ -50,15 +50,14 @@ def double_precision():
     return _of_precision("float64")
 
 
-@model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")
+@model(refused=r"encoder/hash \(Hashing\): .*; second \(Hashing\): .*; renorm \(BatchNormalization\)")
 def several_refusals():
     import keras
     from keras import layers
 
-    equalization = layers.ContrastLimitedAdaptiveHistogramEqualization
-    encoder = keras.Sequential([keras.Input((8, 8, 1)), equalization(name="clahe")], name="encoder")
-    stack = [encoder, equalization(name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
-    return keras.Sequential([keras.Input((8, 8, 1)), *stack])
+    encoder = keras.Sequential([keras.Input((4,)), layers.Hashing(5, name="hash")], name="encoder")
+    stack = [encoder, layers.Hashing(3, name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
+    return keras.Sequential([keras.Input((4,)), *stack])
 
 
 @model(refused=r"text \(TextVectorization\)")

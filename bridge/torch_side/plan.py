@@ -18,6 +18,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     applications,
     attention,
     augmentation,
+    clahe,
     conv_lstm,
     convolution,
     einsum,
