@@ -85,13 +85,13 @@ def pipeline_of_layers():
     return keras.Model(x, layers.Dense(2, name="out")(ready(x)))
 
 
-@model(refused=r"norm \(SpectralNormalization\): around an Embedding Keras makes whole numbers")
+@model(refused=r"norm \(SpectralNormalization\): its input is int32, and Keras makes such numbers of its output")
 def spectral_normalization_of_an_embedding():
     import keras
     from keras import layers
 
     embedding = layers.Embedding(5, 3)
-    return keras.Sequential([keras.Input((4,)), layers.SpectralNormalization(embedding, name="norm")])
+    return keras.Sequential([keras.Input((4,), dtype="int32"), layers.SpectralNormalization(embedding, name="norm")])
 
 
 @model(refused=r"ids \(IntegerLookup\): with num_oov_indices=0 Keras stops at a number")

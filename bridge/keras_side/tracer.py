@@ -134,16 +134,16 @@ class Tracer:
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
         kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask, and whether it hands it on depends on the layer that it wraps"
         takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
         wrong = (
             {t.dtype.name for t in layer_facts.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
         )
+        if wrong and kind == "SpectralNormalization":
+            return (
+                f"its input is {', '.join(sorted(wrong))}, and Keras makes such numbers of its output; give it float32"
+            )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
         return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
@@ -208,10 +208,11 @@ class Tracer:
                 results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
             return keras.tree.pack_sequence_as(out, results)
         result = results[0]
-        layer_facts.pass_mask_on(layer, tensors[0], result, special)
         if splits:
             result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
-        return self._penalized(acting, path, result, name) if penalized else result
+        result = self._penalized(acting, path, result, name) if penalized else result
+        layer_facts.pass_mask_on(layer, tensors[0], result, special)
+        return result
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
