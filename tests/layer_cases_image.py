@@ -42,6 +42,18 @@ RESIZINGS = [
             (2, 6, 3),
         ),
         ("same_size", {"height": 4, "width": 3}, (4, 3, 2)),
+        ("crop_open", {"height": 2, "width": 5, "crop_to_aspect_ratio": True}, (None, 4, 2)),
+        (
+            "crop_open_bicubic_first",
+            {"height": 5, "width": 2, "crop_to_aspect_ratio": True, "interpolation": "bicubic", **FIRST},
+            (2, 8, None),
+        ),
+        ("pad_open", {"height": 4, "width": 3, "pad_to_aspect_ratio": True, "fill_value": 1.5}, (None, None, 2)),
+        (
+            "pad_open_nearest_first",
+            {"height": 4, "width": 4, "pad_to_aspect_ratio": True, "interpolation": "nearest", **FIRST},
+            (2, 8, None),
+        ),
     ),
     *rows(
         "Resizing",
@@ -64,6 +76,8 @@ RESIZINGS = [
         ("smaller", {"height": 6, "width": 5}, (4, 3, 2)),
         ("lower", {"height": 6, "width": 3}, (4, 8, 2)),
         ("narrower_first", {"height": 3, "width": 6, **FIRST}, (2, 7, 4)),
+        ("open", {"height": 2, "width": 2}, (None, 7, 2)),
+        ("open_smaller_first", {"height": 5, "width": 4, **FIRST}, (2, None, 9)),
     ),
     *rows("CenterCrop", ("bytes", {"height": 3, "width": 2}, (6, 5, 2)), dtype="uint8", values="bytes"),
     *rows(

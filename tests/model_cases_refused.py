@@ -113,16 +113,6 @@ def a_bias_that_keras_adds_along_the_width():
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
 
 
-@model(refused=r"resize \(Resizing\): the size of its input is not known, which crop_to_aspect_ratio needs")
-def a_crop_of_images_of_unknown_size():
-    import keras
-    from keras import layers
-
-    return keras.Sequential(
-        [keras.Input((None, None, 3)), layers.Resizing(4, 5, crop_to_aspect_ratio=True, name="resize")]
-    )
-
-
 @model(refused=r"flip \(RandomFlip\): it is given a dict")
 def images_with_their_labels():
     import keras
