@@ -94,19 +94,16 @@ def _tables(inner: str, found: Clahe) -> str:
     lines += "tiled = Transpose <perm = [0, 1, 3, 2, 4]> (apart)\npixels = Mul(tall, wide)\n"
     lines += "lists = Concat <axis = 0> (free, pixels)\nlisted = Reshape(tiled, lists)\n"
     lines += "inside = Clip(listed, zero, most)\nlevel = Cast <to = 7> (inside)\n"
-    # what is the same level is counted
     lines += "each = Shape(level)\nones = Expand(one, each)\ntotal = Shape <start = 0, end = 1> (level)\n"
     lines += "counted = Concat <axis = 0> (total, levels)\nnone = Expand(zero, counted)\n"
-    lines += (
-        'counts = ScatterElements <axis = 1, reduction = "add"> (none, level, ones)\narea = CastLike(pixels, zero)\n'
-    )
+    lines += 'counts = ScatterElements <axis = 1, reduction = "add"> (none, level, ones)\n'
+    lines += "area = CastLike(pixels, zero)\n"
     histogram = "counts"
     if found.clip_limit > 0:
         lines += number("times", found.clip_limit) + "allowed = Mul(area, times)\nlimit = Div(allowed, many)\n"
         lines += "kept = Min(counts, limit)\ncut = Sub(counts, kept)\n"
-        lines += (
-            "excess = ReduceSum <keepdims = 1> (cut, free)\nspread = Div(excess, many)\nclipped = Add(kept, spread)\n"
-        )
+        lines += "excess = ReduceSum <keepdims = 1> (cut, free)\nspread = Div(excess, many)\n"
+        lines += "clipped = Add(kept, spread)\n"
         histogram = "clipped"
     lines += f"sums = CumSum({histogram}, unit)\nleast = ReduceMin <keepdims = 1> (sums, free)\n"
     lines += "over = Sub(sums, least)\nraised = Mul(over, most)\nrest = Sub(area, least)\n"
@@ -116,12 +113,11 @@ def _tables(inner: str, found: Clahe) -> str:
 
 
 def _levels(inner: str) -> str:
-    """Lines that define `base`: where in `tables` the first tile of a pixel's own image has the pixel's level."""
+    """Lines that define `base`: where in `tables` the first tile of a pixel's own plane has the pixel's level."""
     lines = f"own = Clip({inner}, zero, most)\npixel = Cast <to = 7> (own)\n"
     lines += "amount = Shape <start = 0, end = 1> (pixel)\nnumber = Squeeze(amount, start)\n"
-    lines += (
-        "numbers = Range(nought, number, unit)\n" + integers("behind", [1, 2]) + "plane = Unsqueeze(numbers, behind)\n"
-    )
+    lines += "numbers = Range(nought, number, unit)\n" + integers("inner", [1, 2])
+    lines += "plane = Unsqueeze(numbers, inner)\n"
     lines += f"level_count = Constant <value_int = {LEVELS}> ()\ntile_count = Mul(rows_tiles, columns_tiles)\n"
     return lines + "stride = Mul(tile_count, level_count)\nskipped = Mul(plane, stride)\nbase = Add(skipped, pixel)\n"
 

@@ -61,9 +61,8 @@ def _calls(graph: Any, name: str) -> list[Any]:
     names = list(dict.fromkeys(node.operation.name for node in _in_order(graph)))
     near = difflib.get_close_matches(name, names, 3, 0.4)
     found = f"Names near it: {', '.join(near)}" if near else f"Its first layers: {', '.join(names[:6])}"
-    raise BridgeError(
-        f"--from-layer {name}: {graph.name} has no layer of that name.{where}\n{found}; bridge inspect lists all of them."
-    )
+    wrong = f"--from-layer {name}: {graph.name} has no layer of that name.{where}"
+    raise BridgeError(f"{wrong}\n{found}; bridge inspect lists all of them.")
 
 
 def _in_order(graph: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The rule of ContrastLimitedAdaptiveHistogramEqualization (CLAHE), and its function."""
+"""The rule of ContrastLimitedAdaptiveHistogramEqualization (CLAHE), and its functions."""
 
 from __future__ import annotations
 
@@ -12,44 +12,56 @@ from bridge.torch_side.part import Part, rule
 from bridge.torch_side.space import channels_first_call
 
 
-def clahe(x: Tensor, tiles: tuple[int, int], clip_limit: float, low: float, high: float) -> Tensor:
-    """Images, channels in front, whose contrast is evened out in each tile of a grid (CLAHE), as Keras does it.
+def tables_of(levels: Tensor, clip_limit: float) -> Tensor:
+    """(tiles, 256): the new level of each level, for levels (tiles, pixels).
 
-    Pixels lie between low and high, in 256 levels. A tile's histogram, cut off at `clip_limit` times the mean of its
-    counts and summed up, is a table of new levels; a pixel takes its own from the four tiles around it.
+    A histogram is cut off at `clip_limit` times its mean, what was cut off spread over all levels, and summed up.
     """
-    width = torch.full(
-        (), high - low, dtype=x.dtype, device=x.device
-    )  # divided by a plain number a GPU rounds otherwise
-    v = (x if (low, high) == (0, 255) else (x - low) / width * 255).flatten(0, 1)
-    sizes, mirrored, places = [], [], []
-    for length, count in zip(v.shape[1:], tiles, strict=True):
-        sizes.append(-(-length // count))
-        line = torch.arange(sizes[-1] * count, device=x.device)
-        mirrored.append(torch.minimum(line, 2 * length - 1 - line))
-        places.append((line[:length].to(x.dtype) - sizes[-1] / 2) / sizes[-1] + 1)
-    levels = v[:, mirrored[0]][:, :, mirrored[1]].clamp(0, 255).long()
-    levels = levels.unflatten(2, (tiles[1], sizes[1])).unflatten(1, (tiles[0], sizes[0]))
-    levels = levels.transpose(2, 3).reshape(-1, sizes[0] * sizes[1])  # one tile after the other
-    ones = torch.ones((), dtype=x.dtype, device=x.device).expand_as(levels)
-    counts = torch.zeros(levels.shape[0], 256, dtype=x.dtype, device=x.device).scatter_add(1, levels, ones)
+    area = levels.shape[1]
+    ones = torch.ones((), device=levels.device).expand_as(levels)
+    counts = torch.zeros(levels.shape[0], 256, device=levels.device).scatter_add(1, levels, ones)
     if clip_limit > 0:
-        kept = counts.clamp(max=clip_limit * sizes[0] * sizes[1] / 256)
+        kept = counts.clamp(max=clip_limit * area / 256)
         counts = kept + (counts - kept).sum(1, keepdim=True) / 256
     sums = counts.cumsum(1)
     least = sums.amin(1, keepdim=True)
-    rest = sizes[0] * sizes[1] - least
-    tables = ((sums - least) * 255 / rest.masked_fill(rest == 0, 1)).clamp(0, 255).flatten()
-    first = torch.arange(v.shape[0], device=x.device)[:, None, None] * (tiles[0] * tiles[1] * 256)
-    base = first + v.clamp(0, 255).long()
-    lines = []
-    for step in (-1, 0):
-        row = (places[0].floor().long() + step).clamp(0, tiles[0] - 1)[:, None] * tiles[1]
-        left, right = ((places[1].floor().long() + s).clamp(0, tiles[1] - 1) for s in (-1, 0))
-        part = places[1] - places[1].floor()
-        lines.append(tables[base + (row + left) * 256] * (1 - part) + tables[base + (row + right) * 256] * part)
-    part = (places[0] - places[0].floor())[:, None]
-    y = (lines[0] * (1 - part) + lines[1] * part).view(x.shape)
+    rest = area - least
+    return ((sums - least) * 255 / rest.masked_fill(rest == 0, 1)).clamp(0, 255)
+
+
+def nearest_tiles(length: int, size: int, count: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each pixel of a line: the tile whose middle is before it, the one behind, and how much of that counts."""
+    places = (torch.arange(length, dtype=torch.float32, device=like.device) - size / 2) / size + 1
+    behind = places.floor().long()
+    return (behind - 1).clamp(min=0), behind.clamp(max=count - 1), places - places.floor()
+
+
+def clahe(x: Tensor, tiles: tuple[int, int], clip_limit: float, low: float, high: float) -> Tensor:
+    """Images, channels in front, whose contrast is evened out in each tile of a grid (CLAHE), as Keras does it.
+
+    Pixels lie between low and high, in 256 levels; each takes its new one from the tables of the four tiles around it.
+    """
+    rows, columns = tiles
+    width = torch.full((), high - low, device=x.device)  # a tensor: by a plain number a GPU divides less exactly
+    v = (x if (low, high) == (0, 255) else (x - low) / width * 255).flatten(0, 1).float()
+    tall, wide = -(-v.shape[1] // rows), -(-v.shape[2] // columns)
+    levels = v.clamp(0, 255).long()
+    down, across = torch.arange(tall * rows, device=x.device), torch.arange(wide * columns, device=x.device)
+    down, across = torch.minimum(down, 2 * v.shape[1] - 1 - down), torch.minimum(across, 2 * v.shape[2] - 1 - across)
+    padded = levels[:, down][:, :, across].unflatten(2, (columns, wide)).unflatten(1, (rows, tall))
+    tables = tables_of(padded.transpose(2, 3).reshape(-1, tall * wide), clip_limit).flatten()
+    above, below, lower = nearest_tiles(v.shape[1], tall, rows, x)
+    left, right, farther = nearest_tiles(v.shape[2], wide, columns, x)
+    own = torch.arange(v.shape[0], device=x.device)[:, None, None] * (rows * columns * 256) + levels
+    upper, under = (
+        torch.lerp(
+            tables[own + (row[:, None] * columns + left) * 256],
+            tables[own + (row[:, None] * columns + right) * 256],
+            farther,
+        )
+        for row in (above, below)
+    )
+    y = torch.lerp(upper, under, lower[:, None]).view(x.shape).to(x.dtype)
     return y if (low, high) == (0, 255) else y / 255 * (high - low) + low
 
 
