@@ -123,15 +123,6 @@ def text_lookup():
     return keras.Model(x, layers.Dense(2, name="out")(layers.Add()(both)))
 
 
-@model(refused=r"sound \(STFTSpectrogram\): its option data_format='channels_first' is not supported")
-def spectrogram_with_channels_in_front():
-    import keras
-    from keras import layers
-
-    layer = layers.STFTSpectrogram(frame_length=4, data_format="channels_first", name="sound")
-    return keras.Sequential([keras.Input((2, 20)), layer])
-
-
 @model()
 def lambda_layers():
     """Traced operator by operator: by a file they get here with --unsafe alone."""

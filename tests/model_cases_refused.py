@@ -113,6 +113,15 @@ def a_bias_that_keras_adds_along_the_width():
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
 
 
+@model(refused=r"even \(Contrast\w+\): Keras can't divide an image 3 pixels long into 8 tiles")
+def tiles_of_a_small_image():
+    import keras
+    from keras import layers
+
+    even = layers.ContrastLimitedAdaptiveHistogramEqualization(name="even")
+    return keras.Sequential([keras.Input((16, 3, 1)), even])
+
+
 @model(refused=r"flip \(RandomFlip\): it is given a dict")
 def images_with_their_labels():
     import keras

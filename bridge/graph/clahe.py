@@ -31,12 +31,14 @@ class Clahe:
 
 
 def clahe_of(layer: Layer, shape: Shape) -> Clahe:
-    """Raises Refused for images that Keras can't divide into as many tiles."""
+    """Raises Refused for options that have no meaning, and for images that Keras can't divide into as many tiles."""
     rows, columns = map(int, layer.config["tile_grid_size"])
+    low, high = map(float, layer.config["value_range"])
+    if min(rows, columns) < 1 or low == high:
+        raise Refused(f"{rows} times {columns} tiles of values from {low} to {high} are none, in Keras too")
     for length, tiles in zip(space(layer, shape), (rows, columns), strict=True):
         if length is not None and -(-length // tiles) * tiles > 2 * length:
             raise Refused(f"Keras can't divide an image {length} pixels long into {tiles} tiles: it mirrors them once")
-    low, high = map(float, layer.config["value_range"])
     return Clahe((rows, columns), float(layer.config["clip_limit"]), low, high)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from bridge.graph import Layer
 from bridge.graph.clahe import clahe_of
 from bridge.graph.layer import Shape
-from bridge.torch_side.part import Part, rule
+from bridge.torch_side.part import Part, literal, rule
 from bridge.torch_side.space import channels_first_call
 
 
@@ -68,5 +68,6 @@ def clahe(x: Tensor, tiles: tuple[int, int], clip_limit: float, low: float, high
 @rule("ContrastLimitedAdaptiveHistogramEqualization", note="256 levels, so no gradient reaches what is before it")
 def clahe_part(layer: Layer, shapes: list[Shape]) -> Part:
     found = clahe_of(layer, shapes[0])
-    call = f"clahe({{x}}, {found.tiles}, {found.clip_limit}, {found.low}, {found.high})"
+    options = ", ".join(map(literal, (found.tiles, found.clip_limit, found.low, found.high)))
+    call = f"clahe({{x}}, {options})"
     return Part(call=channels_first_call(layer, call), functions=(clahe,))
