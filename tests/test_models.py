@@ -212,6 +212,8 @@ COMPILED += [
     "masked_images_into_a_convolutional_lstm",
     "masks_into_multiply",
     "discriminator_called_twice",
+    "statistics_of_ones_own",
+    "subclassed_model_with_a_head_for_training",
 ]
 
 
@@ -231,8 +233,9 @@ def test_torch_compiles_and_exports_the_module(name, recorded):
             assert torch.equal(y, expected[output])
 
 
-def test_augmentation_compiles_whole_and_draws_anew_in_each_call(recorded):
-    case = recorded(MODELS["images_changed_in_training"])
+@pytest.mark.parametrize("name", ["images_changed_in_training", "stochastic_depth_of_ones_own"])
+def test_what_training_draws_compiles_whole_and_is_drawn_anew_in_each_call(name, recorded):
+    case = recorded(MODELS[name])
     module, inputs = case.module().train(), tensors(case.under("x"))
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     assert not torch.equal(compiled(*inputs), compiled(*inputs))

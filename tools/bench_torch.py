@@ -1,9 +1,9 @@
 """Inference and training steps of converted networks beside the same network written by hand in plain torch.
 
 The hand-written ResNet50 is NCHW as torch's users write it, in torch's default and in its channels_last memory format.
-Each peer is a process of its own, started several times, for where its memory lies changes its speed by a tenth and more;
-the rounds go from peer to peer, so that a machine whose speed drifts is the same for all. Each round of a peer is a ratio
-to bridge's beside it, and the median ratio counts.
+Each peer is a process of its own, started several times, for where its memory lies changes its speed by a tenth and
+more; the rounds go from peer to peer, so that a machine whose speed drifts is the same for all. Each round of a peer is
+a ratio to bridge's beside it, and the median ratio counts.
 Usage: python tools/bench_torch.py [--models resnet50 lstm] [--starts N] [--rounds N] [--batch N]
 """
 
