@@ -52,6 +52,7 @@ class Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.own_gradients: list[str] = []
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.unforked: dict[str, str] = {}  # the forks whose two ways can't be brought together, and why
