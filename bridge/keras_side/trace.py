@@ -146,8 +146,8 @@ def _as_onnx(model: keras.Model, found: Names, forks: Iterable[keras.Layer] = ()
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values(), tracer.needed)])
-        tracer.own_gradients = with_gradients_of_their_own(named.values())
+        refuse(model, [f"{name}: {DRAWS}" for name in map(tracer.called, drawing(named.values(), tracer.needed))])
+        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own

@@ -63,6 +63,11 @@ class Tracer:
         """ "encoder/sampling (Sampling)"."""
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
 
+    def called(self, scope: str) -> str:
+        """The path of the layer that a name scope was made for; TensorFlow numbers the scopes of repeated calls."""
+        paths = {_scope(layer): self._path(layer) for layer in self.model._flatten_layers()}
+        return next((paths[name] for name in (scope, re.sub(r"_\d+$", "", scope)) if name in paths), scope)
+
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
         """Puts placeholders in the place of what the known layers compute; Keras does all the rest of a call."""
@@ -94,7 +99,7 @@ class Tracer:
             return result
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
+            return keras.src.backend.name_scope(f"layer_{_scope(layer)}")
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -354,6 +359,11 @@ class Tracer:
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _scope(layer: keras.Layer) -> str:
+    """A layer's name as TensorFlow takes it for a scope."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", layer.name)
 
 
 def _signbit(x: tf.Tensor) -> tf.Tensor:
