@@ -24,7 +24,7 @@ from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.in_training import Inference
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill, refuse_unknown
-from bridge.keras_side.own_code import drawing
+from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
@@ -75,6 +75,8 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    if tracer.own_gradients:
+        graph.source["own_gradients"] = tracer.own_gradients
     if notes:
         graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     return folded(graph)
@@ -144,7 +146,8 @@ def _as_onnx(model: keras.Model, found: Names, forks: Iterable[keras.Layer] = ()
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values(), tracer.needed)])
+        refuse(model, [f"{name}: {DRAWS}" for name in map(tracer.called, drawing(named.values(), tracer.needed))])
+        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own

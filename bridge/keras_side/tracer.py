@@ -52,6 +52,7 @@ class Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.own_gradients: list[str] = []
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.unforked: dict[str, str] = {}  # the forks whose two ways can't be brought together, and why
@@ -61,6 +62,11 @@ class Tracer:
     def described(self, layer: keras.Layer) -> str:
         """ "encoder/sampling (Sampling)"."""
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
+
+    def called(self, scope: str) -> str:
+        """The path of the layer that a name scope was made for; TensorFlow numbers the scopes of repeated calls."""
+        paths = {_scope(layer): self._path(layer) for layer in self.model._flatten_layers()}
+        return next((paths[name] for name in (scope, re.sub(r"_\d+$", "", scope)) if name in paths), scope)
 
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
@@ -93,7 +99,7 @@ class Tracer:
             return result
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
+            return keras.src.backend.name_scope(f"layer_{_scope(layer)}")
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -354,6 +360,11 @@ class Tracer:
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _scope(layer: keras.Layer) -> str:
+    """A layer's name as TensorFlow takes it for a scope."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", layer.name)
 
 
 def _signbit(x: tf.Tensor) -> tf.Tensor:
