@@ -19,7 +19,7 @@ from bridge.graph import Graph, inlined, notes_of, stored, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Source, listed
-from bridge.process import claim
+from bridge.process import claim, import_ahead
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +59,7 @@ def keras2onnx(
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    import_ahead("bridge.runtime.session")
     with scratch(output) as room:
         found = traced(source, room)
         graph = found.graph
@@ -109,6 +110,7 @@ def keras2torch(
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     with scratch(output) as room:
         found = traced(source, room)
         graph = found.graph
