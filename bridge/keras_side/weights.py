@@ -54,6 +54,7 @@ def put(variable: Any, values: np.ndarray) -> None:
         # variable[start:end].assign would read the variable first, and so have all of it copied
         part = {"begin": [start], "end": [min(start + step, len(values))], "strides": [1]}
         tf.raw_ops.ResourceStridedSliceAssign(ref=handle, **part, value=values[start : start + step])
+    tf.raw_ops.DisableCopyOnRead(resource=handle)  # or every later reading would copy it, in case of more pieces
 
 
 @contextmanager
