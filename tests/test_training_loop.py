@@ -150,6 +150,23 @@ def test_resume_with_another_frozen_layer_is_refused(tmp_path, data):
         run(nets[1], data, checkpoint=tmp_path / "run", resume=True)
 
 
+def test_a_runs_state_holds_what_it_changes_and_is_bound_to_the_rest(data, tmp_path):
+    nets = [Net(), Net(), Net(seed=9)]
+    for net in nets:
+        freeze(net, [next(name for name, _ in net.named_children())])
+    frozen = {name for name, p in nets[0].named_parameters() if not p.requires_grad}
+    whole = run(nets[0], data, epochs=2)
+    run(nets[1], data, epochs=1, checkpoint=tmp_path / "run")
+    with safe_open(tmp_path / "run" / NAME, framework="pt") as file:
+        held = {key.removeprefix("module/") for key in file.keys() if key.startswith("module/")}  # noqa: SIM118
+    assert frozen
+    assert held == set(nets[0].state_dict()) - frozen
+    with pytest.raises(BridgeError, match=r"frozen weights \(checksum\) was \d+ in that run"):
+        run(nets[2], data, epochs=2, checkpoint=tmp_path / "run", resume=True)
+    assert run(nets[1], data, epochs=2, checkpoint=tmp_path / "run", resume=True).rows == whole.rows
+    assert same(nets[0], nets[1])
+
+
 def test_a_run_that_is_refused_leaves_the_old_state_alone(data, tmp_path):
     run(Net(), data, epochs=1, checkpoint=tmp_path / "run")
     before = (tmp_path / "run" / NAME).read_bytes()

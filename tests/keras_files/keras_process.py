@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
@@ -15,7 +16,7 @@ from keras import layers  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
 from bridge.errors import BridgeError  # noqa: E402
-from bridge.keras_side import home  # noqa: E402
+from bridge.keras_side import home, weights  # noqa: E402
 from bridge.keras_side.describe import describe  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
@@ -163,9 +164,10 @@ def outputs(model):
     return [np.asarray(y).tolist() for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
 
 
-def read(path, **how):
-    """Loads with bridge; what it got."""
-    model = load(Source(path, **how))
+def read(path, chunk=None, **how):
+    """Loads with bridge; what it got. chunk: bytes that are assigned at a time."""
+    with mock.patch.object(weights, "CHUNK", chunk or weights.CHUNK):
+        model = load(Source(path, **how))
     built = getattr(model, "inputs", None) is not None
     return {
         "digests": digests(model),

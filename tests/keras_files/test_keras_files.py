@@ -1,5 +1,7 @@
 """Keras files of every format: the same bits in, the same bits out, and what a description tells of them."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,26 @@ def test_every_format_gives_the_bits_and_outputs_that_keras_had(keras, made, cas
         np.testing.assert_array_equal(mine, theirs)
     assert not got["compiled"]
     assert got["non_finite"] == []
+
+
+@pytest.mark.parametrize("file", ["model.keras", "model.h5"])
+def test_variables_are_filled_piece_by_piece(keras, made, file):
+    folder, truth = made("normalised")
+    got = keras("read", path=folder / file, chunk=16)
+    assert got["digests"] == truth["digests"]
+    for mine, theirs in zip(got["outputs"], truth["outputs"], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_archive_that_was_compressed_later_is_read_too(keras, made, tmp_path):
+    folder, truth = made("mlp")
+    with (
+        zipfile.ZipFile(folder / "model.keras") as plain,
+        zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    assert keras("read", path=tmp_path / "a.keras")["digests"] == truth["digests"]
 
 
 @pytest.mark.parametrize("case", ["mlp", "functional", "nested", "frozen", "normalised"])
