@@ -171,10 +171,9 @@ def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.nda
             "so nothing can be proved of it."
         )
     worst = max(relative_difference(got[output], wanted[output]) for output in wanted)
-    unasked = " Whether that is rounding was not asked of Keras in float64: over 2 GB of weights." * exact.too_large
     if not (worst <= TOLERANCE or (worst <= ROUNDED and exact.shows_rounding(got, wanted))):
         raise CheckFailed(
-            f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.{unasked}\n"
+            f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.\n"
             "Nothing was written. This is a fault of bridge, please report it with the output of bridge inspect."
         )
     return worst
@@ -188,18 +187,12 @@ class _Exact:
 
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
-        """None for a model that Keras can't build anew, and for a large one, of which it would hold three copies."""
-        if self.too_large:
-            return None
+        """None for a model that Keras can't build anew. Takes three times the memory of its weights."""
         inputs = probe_inputs(self.graph.inputs)
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])
         except BridgeError:
             return None
-
-    @property
-    def too_large(self) -> bool:
-        return self.graph.weight_bytes > stored.MOST_INSIDE
 
     def shows_rounding(self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
         """Whether `got` is about as near to these as Keras's own float32 outputs are: many layers, much rounding."""

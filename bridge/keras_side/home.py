@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import h5py
 import keras
+from keras.src import backend
+from keras.src.backend.common import KerasVariable
 from keras.src.legacy.saving import legacy_h5_format
 from keras.src.saving import saving_lib
 
 from bridge.errors import BridgeError
+from bridge.keras_side.weights import numbers
 
 
 def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None:
@@ -21,7 +25,23 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
     .keras, .weights.h5 (Keras 3's weights layout), .h5 or .hdf5 (legacy: model and weights, or with `weights_only` the
     weights alone). Raises BridgeError for another suffix and for a model that the format can't hold.
     """
-    path = Path(path)
+    with _without_copies():
+        _write(model, Path(path), weights_only)
+
+
+@contextmanager
+def _without_copies() -> Iterator[None]:
+    """While this lasts, Keras writes variables out of their own memory, not out of copies of it."""
+    plain = backend.convert_to_numpy
+
+    def seen(value: Any) -> Any:
+        return numbers(value) if isinstance(value, KerasVariable) else plain(value)
+
+    with mock.patch.object(backend, "convert_to_numpy", seen):
+        yield
+
+
+def _write(model: keras.Model, path: Path, weights_only: bool) -> None:
     name = path.name.lower()
     if name.endswith(".weights.h5"):
         model.save_weights(path, overwrite=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 from unittest import mock
@@ -12,9 +13,11 @@ import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
+from bridge.keras_side import architecture
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import named_outputs, signature
+from bridge.keras_side.weights import numbers, put
 
 BATCH = 1024
 
@@ -107,7 +110,8 @@ def _in_double(model: keras.Model) -> keras.Model:
     own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
     try:
-        with keras.saving.custom_object_scope(own):
+        held = sum(4 * math.prod(v.shape) for v in model.variables)
+        with keras.saving.custom_object_scope(own), architecture.bounded(held, model.name):
             twin = type(model).from_config(_with_dtype(config))
             if not twin.built:
                 raise TypeError("it is not built by its config")
@@ -115,7 +119,7 @@ def _in_double(model: keras.Model) -> keras.Model:
         said = str(error).strip().splitlines()[0][:200]
         raise BridgeError(f"{model.name}: Keras can't build it anew in float64: {said}") from None
     for mine, other in zip(twin.variables, model.variables, strict=True):
-        mine.assign(other.numpy())
+        put(mine, numbers(other))
     return twin
 
 

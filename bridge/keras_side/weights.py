@@ -53,7 +53,8 @@ def put(variable: Any, values: np.ndarray) -> None:
     for start in range(0, len(values), step):
         # variable[start:end].assign would read the variable first, and so have all of it copied
         part = {"begin": [start], "end": [min(start + step, len(values))], "strides": [1]}
-        tf.raw_ops.ResourceStridedSliceAssign(ref=handle, **part, value=values[start : start + step])
+        piece = values[start : start + step].astype(variable.dtype, copy=False)
+        tf.raw_ops.ResourceStridedSliceAssign(ref=handle, **part, value=piece)
     tf.raw_ops.DisableCopyOnRead(resource=handle)  # or every later reading would copy it, in case of more pieces
 
 

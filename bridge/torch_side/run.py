@@ -25,17 +25,19 @@ def precision(double: bool) -> contextlib.AbstractContextManager[Any]:
     return _InDouble() if double else contextlib.nullcontext()
 
 
-def run(module: nn.Module, inputs: dict[str, np.ndarray], *, double: bool = False) -> dict[str, np.ndarray]:
+def run(
+    module: nn.Module, inputs: dict[str, np.ndarray], *, double: bool = False, given_up: bool = False
+) -> dict[str, np.ndarray]:
     """The module's outputs in evaluation mode, by output name. inputs: by name, (rows, ...).
 
-    double: in float64, on a copy of the module.
+    double: in float64, on a copy of the module, or on itself if the caller has given it up.
     """
     from bridge.torch_side.build import plan_of
 
     if double:
         from copy import deepcopy
 
-        module = deepcopy(module).double()
+        module = (module if given_up else deepcopy(module)).double()
     plan, training = plan_of(module), module.training
     device = next(module.parameters(), torch.empty(0)).device
     tensors = [torch.from_numpy(np.ascontiguousarray(inputs[value.name])).to(device) for value in plan.graph.inputs]
