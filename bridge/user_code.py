@@ -1,4 +1,7 @@
-"""Python files that the user names (`--arch`, `--into`): loaded and called, their faults told by file and line."""
+"""Python files that the user names (`--arch`, `--custom`, `--rules`, `--into`), loaded and called.
+
+Their faults are told by file and line.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,7 @@ def make(file: Path, name: str, label: str, listed: Callable[[Any], bool], what:
     label: how errors name the option, "--arch FILE.py:build". listed: which of the file's own things an error lists
     where `name` is missing. Raises BridgeError for a file, a name or a call that fails.
     """
-    existing_file(file, what)
-    with faults(file, str(file)):
-        module = _load(file)
+    module = load(file, MODULE, what)
     made = getattr(module, name, None)
     if not callable(made):
         own = [n for n, item in vars(module).items() if getattr(item, "__module__", None) == MODULE and listed(item)]
@@ -44,6 +45,13 @@ def make(file: Path, name: str, label: str, listed: Callable[[Any], bool], what:
         )
     with faults(file, label):
         return made()
+
+
+def load(file: Path, name: str, what: str) -> ModuleType:
+    """The file as a module of this name, executed. what: how an error calls the file, if it is missing."""
+    existing_file(file, what)
+    with faults(file, str(file)):
+        return _load(file, name)
 
 
 @contextmanager
@@ -68,12 +76,12 @@ def described(value: Any) -> str:
     return "nothing (is a return missing?)" if value is None else f"an object of type {type(value).__name__}"
 
 
-def _load(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE, file)
+def _load(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise BridgeError(f"{file}: is not a Python file (its name must end in .py).")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 

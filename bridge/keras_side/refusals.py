@@ -10,8 +10,9 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.graph.recurrent import RECURRENT
 from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
-from bridge.keras_side import recurrent
+from bridge.keras_side import own_layers, recurrent
 from bridge.keras_side.names import Names
+from bridge.own_rules import Rules
 
 BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
 _REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
@@ -20,8 +21,9 @@ _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L
 SHOWN = 6
 
 
-def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str]:
+def refusals(model: keras.Model, found: Names, rules: Rules | None = None) -> list[str]:
     """One line for each layer, or option of a layer, that the conversion can't do."""
+    rules = rules or Rules()
     lines, refused = [], ()
     for layer in model._flatten_layers():
         path = found.layers.get(id(layer))
@@ -30,6 +32,7 @@ def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str
         reason = _layer_reason(layer)
         if reason:
             lines.append(f"{path} ({type(layer).__name__}): {reason}")
+        if reason or own_layers.is_ruled(layer, rules):  # whose parts the user's rule knows
             refused = (*refused, f"{path}/")
     for weight in found.weights.values():
         for what, known in (("regularizer", _REGULARIZERS), ("constraint", _CONSTRAINTS)):
@@ -39,9 +42,9 @@ def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str
     return lines
 
 
-def refuse_all_at_once(model: keras.Model, found: Names) -> None:
+def refuse_all_at_once(model: keras.Model, found: Names, rules: Rules | None = None) -> None:
     """Raises BridgeError with every reason that can be told before tracing."""
-    refuse(model, refusals(model, found))
+    refuse(model, refusals(model, found, rules))
 
 
 def refuse(model: keras.Model, lines: list[str]) -> None:

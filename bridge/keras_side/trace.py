@@ -17,35 +17,40 @@ import tensorflow as tf
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.fold import folded
+from bridge.graph.own_layers import own_functions
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import Inference, drawing
+from bridge.keras_side.own_layers import refuse_idle
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
+from bridge.own_rules import Rules
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
-def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
+def trace(model: keras.Model, source: dict[str, Any] | None = None, rules: Rules | None = None) -> Graph:
     """The layered graph of a built Keras model, with its weights; one of mixed precision as it is in float32.
 
+    rules: the user's own, for layers of theirs.
     Raises BridgeError, listing every layer that can't be converted and why.
     """
     with in_float32(model) as policies:
-        graph = _traced(model, source)
+        graph = _traced(model, source, rules or Rules())
     graph.keras_config = _config(model)
     if policies:
         graph.source["notes"] = [note(policies), *graph.source.get("notes", [])]
     return graph
 
 
-def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
+def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> Graph:
     found = names(model)
-    refuse_all_at_once(model, found)
+    refuse_idle(model, found, rules)
+    refuse_all_at_once(model, found, rules)
     inputs, arguments = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
@@ -53,7 +58,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     for layer in model._flatten_layers():
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
-    tracer = Tracer(model, found, [value.name for value in inputs])
+    tracer = Tracer(model, found, [value.name for value in inputs], rules)
     variables = list(found.variables.values())
     weights = list(found.weights.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
@@ -101,7 +106,9 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
     if asking := tracer.owners(inference.asked):
         graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
-    return folded(graph)
+    graph = folded(graph)
+    graph.functions = own_functions(graph, rules)
+    return graph
 
 
 def _build(model: keras.Model) -> None:

@@ -15,17 +15,19 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import numpy as tf_numpy
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
 from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
+from bridge.keras_side import attention, calls, layer_facts, own_layers, recurrent, time_distributed
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call
 from bridge.keras_side.own_code import Inference, Losses
 from bridge.keras_side.refusals import BUILT_IN
+from bridge.own_rules import Rules
 
 # layers whose `activation` option becomes a node of its own
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
@@ -38,8 +40,8 @@ _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of 
 class Tracer:
     """Takes the calls of a model's layers, in their order."""
 
-    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str]):
-        self.model, self.found = model, found
+    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str], rules: Rules | None = None):
+        self.model, self.found, self.rules = model, found, rules or Rules()
         self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
         self.calls: list[Call] = []
         self.values: dict[int, tf.Tensor] = {}
@@ -49,6 +51,7 @@ class Tracer:
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self._count: dict[str, int] = {}
+        self._apart = False  # while a layer's own code is asked what it gives, no call is a node
 
     def owners(self, asked: list[Any]) -> list[str]:
         """The layers and functions whose code asked for the training flag, each once."""
@@ -65,7 +68,11 @@ class Tracer:
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
             result = None
-            if isinstance(operation, keras.Layer) and is_known(operation):
+            if self._apart:
+                return plain(operation, *args, **kwargs)
+            if own_layers.is_ruled(operation, self.rules) and self._path(operation):
+                result = self._own(operation, args, kwargs)
+            elif isinstance(operation, keras.Layer) and is_known(operation):
                 reason = self._reason(operation, args, kwargs)
                 if not reason and time_distributed.is_time_distributed(operation):
                     result = self._distributed(operation, args, kwargs)
@@ -98,6 +105,31 @@ class Tracer:
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
         ):
             yield
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[list[int]]:
+        """While this lasts, layers compute what they compute; the list then has the layers that added losses."""
+        before, self._apart, added = self.losses, True, []
+        self.losses = Losses()
+        try:
+            yield added
+            added += self.losses.owners
+        finally:
+            self.losses, self._apart = before, False
+
+    def placeholders(
+        self, layer: Layer, path: str, tensors: list[tf.Tensor], own: list[Any], outputs: list[tuple[Any, str]]
+    ) -> list[tf.Tensor]:
+        """The outputs of a node for one call of a layer."""
+        return self._placeholders(layer, self._name(path), tensors, own, outputs)
+
+    def _own(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a layer with a rule of the user's; None, and a problem, if it can't be a node."""
+        try:
+            return own_layers.call(self, layer, args, kwargs)
+        except BridgeError as reason:
+            self.problems.append(f"{self._path(layer)} ({type(layer).__name__}): {reason}")
+            return None
 
     def _add_loss(self) -> Any:
         def add_loss(layer: keras.Layer, loss: Any) -> None:
