@@ -16,11 +16,12 @@ from bridge.errors import BridgeError, CheckFailed, require
 from bridge.files import refuse_existing, refuse_input_as_output, whole_file
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
-from bridge.graph.own_layers import with_rules
+from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.process import claim
+from bridge.runs import in_onnx_runtime, in_torch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,11 +116,11 @@ def keras2torch(
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
     found = traced(source)
-    graph = from_proto(found.proto)
+    graph = with_rules(from_proto(found.proto), listed(rules))
     from bridge.torch_side.build import build, plan_of
     from bridge.torch_side.folder import weight_rows, write_folder
 
-    module = build(with_rules(graph, listed(rules)))
+    module = build(graph)
     proof = _proved(source, found, graph, module)
     if into is not None:
         return _into(graph, proof, into, output, map_file, force)
@@ -145,21 +146,16 @@ def _into(
 
 def _proved(source: Source, found: Traced, graph: Graph, module: nn.Module | None = None) -> Proof:
     """Runs the conversion beside Keras's own outputs. Raises CheckFailed if they differ."""
-    from bridge.runtime import open_session
-
     if found.non_finite:
         shown = ", ".join(found.non_finite[:5])
         raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
     inputs = probe_inputs(graph.inputs)
-    session = open_session(found.proto.SerializeToString())
-    outputs = dict(zip([value.name for value in session.outputs], session.run(inputs), strict=True))
+    outputs = in_onnx_runtime(found.proto, graph, inputs)
     exact = _Exact(source, graph)
     by_runtime = _largest(exact, outputs, found.outputs, "ONNX Runtime")
     if module is None:
         return Proof(by_runtime)
-    from bridge.torch_side.run import run
-
-    return Proof(by_runtime, _largest(exact, run(module, inputs), found.outputs, "torch"))
+    return Proof(by_runtime, _largest(exact, in_torch(module, graph, inputs), found.outputs, "torch"))
 
 
 def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
@@ -171,9 +167,15 @@ def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.nda
         )
     worst = max(relative_difference(got[output], wanted[output]) for output in wanted)
     if not (worst <= TOLERANCE or (worst <= ROUNDED and exact.shows_rounding(got, wanted))):
+        own = [str(node) for node in exact.graph.nodes if is_own(node.layer) and not node.is_split]
+        fault = (
+            f"Does your rule compute what your layer does? It is asked for {', '.join(own[:4])}."
+            if own
+            else "This is a fault of bridge, please report it with the output of bridge inspect."
+        )
         raise CheckFailed(
             f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.\n"
-            "Nothing was written. This is a fault of bridge, please report it with the output of bridge inspect."
+            f"Nothing was written. {fault}"
         )
     return worst
 

@@ -8,7 +8,6 @@ import math
 import symtable
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,18 +97,14 @@ def needs(thing: Any) -> list[Any]:
     known = _values(thing)
     found = []
     for name in _free_names(thing):
-        if (
-            hasattr(builtins, name)
-            or name == thing.__name__
-            or (name in ALONE and known.get(name) in (None, ALONE[name]))
-        ):
-            continue
         value = known.get(name)
+        if hasattr(builtins, name) or name == thing.__name__ or (name in ALONE and value in (None, ALONE[name])):
+            continue
         copied = (inspect.isclass(value) or inspect.isfunction(value)) and is_users(value) and value.__name__ == name
         if not copied:
             raise Refused(
                 f"{thing.__name__} uses {name}, and is copied into model.py, which stands alone: there are torch, nn, "
-                "F, Tensor, math, and your own classes and functions. What the rule knows goes to __init__ as an argument"
+                "F, Tensor, math, and your own classes and functions. Hand what the rule knows to __init__"
             )
         found.append(value)
     return found
@@ -206,11 +201,18 @@ def check_own(module: nn.Module, plan: Plan) -> None:
                 raise BridgeError(f"{where}: {word} must be {what} ({take.weight}).")
 
 
-def check_alone(text: str, folder: Path | None = None) -> None:
-    """Raises BridgeError if the text of a model.py with the user's classes in it does not run by itself."""
-    scope: dict[str, Any] = {"__name__": "model", "__file__": str((folder or Path()) / "model.py")}
+def check_alone(module: nn.Module) -> None:
+    """Raises BridgeError if model.py, which has copies of the user's classes in it, does not run by itself."""
+    from bridge.torch_side.build import plan_of
+    from bridge.torch_side.source import class_name, file_source
+
+    plan = plan_of(module)
+    scope: dict[str, Any] = {"__name__": "model", "__file__": "model.py"}
     try:
-        exec(compile(text, "model.py", "exec"), scope)
+        exec(compile(file_source(plan, "bridge"), "model.py", "exec"), scope)
+        scope[class_name(plan)]().load_state_dict(module.state_dict())
+    except BridgeError:
+        raise
     except Exception as error:  # whatever the user's copied code raises
         raise BridgeError(
             f"model.py, with copies of your classes in it, does not run by itself: {type(error).__name__}: {error}"
