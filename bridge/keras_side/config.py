@@ -170,7 +170,8 @@ class _Reader:
                 if isinstance(config, dict):
                     config = keras2.without_shapes(config) if self.keras2_dialect else config
                     config = self.value(config, "config", inner, depth + 1)
-                return _custom(name, own, config if config is not None else {}) | _besides(self, node, inner, depth)
+                config = _with_name(config if config is not None else {}, node, own)
+                return _custom(name, own, config) | _besides(self, node, inner, depth)
         if module is None:
             self.unknown(name, node, layer)
             return node
@@ -226,6 +227,16 @@ class _Reader:
 def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:
     """What makes Keras take the user's class or function of this name (see custom.objects), whatever the file says."""
     return {"module": None, "class_name": kind, "config": config, "registered_name": name}
+
+
+def _with_name(config: Any, node: dict[str, Any], own: str) -> Any:
+    """The config with the layer's name, which Keras leaves out where `__init__` has no `name` and no `kwargs`."""
+    made = custom.objects()[own]
+    if not isinstance(config, dict) or "name" in config or not isinstance(node.get("name"), str):
+        return config
+    taken = inspect.signature(made.__init__).parameters.values() if inspect.isclass(made) else ()
+    takes = any(p.name == "name" or p.kind is p.VAR_KEYWORD for p in taken)
+    return {**config, "name": node["name"]} if takes else config
 
 
 def _besides(reader: _Reader, node: dict[str, Any], layer: str, depth: int) -> dict[str, Any]:
