@@ -19,6 +19,7 @@ from bridge.errors import BridgeError
 from bridge.files import existing_file
 
 MODULE = "_bridge_user_code"  # private, so that it can't take the place of anything installed
+_neighbours: set[str] = set()  # modules that the user's files imported from beside them
 
 
 def split(spec: str) -> tuple[Path, str] | None:
@@ -57,7 +58,7 @@ def load(file: Path, name: str, what: str) -> ModuleType:
 @contextmanager
 def faults(file: Path, label: str) -> Iterator[None]:
     """Turns whatever the user's code raises into a BridgeError that begins with `label` and names its line."""
-    folder, bytecode = str(file.resolve().parent), sys.dont_write_bytecode
+    folder, bytecode, before = str(file.resolve().parent), sys.dont_write_bytecode, set(sys.modules)
     sys.path.append(folder)  # last: the file may import its neighbours, but none of them shadows a package
     sys.dont_write_bytecode = True  # nothing is written beside the user's files
     try:
@@ -69,6 +70,26 @@ def faults(file: Path, label: str) -> Iterator[None]:
     finally:
         sys.dont_write_bytecode = bytecode
         sys.path.remove(folder)
+        _neighbours.update(name for name in set(sys.modules) - before if is_beside(sys.modules[name], file))
+
+
+def forget() -> None:
+    """Lets files beside the user's be read anew: they may have changed, or be another project's of the same name."""
+    for name in _neighbours:
+        sys.modules.pop(name, None)
+    _neighbours.clear()
+
+
+def is_beside(module: Any, file: Path) -> bool:
+    """Whether a module is the user's own: its file is in the folder of theirs, or below it."""
+    origin = getattr(module, "__file__", None)
+    if not isinstance(origin, str) or getattr(module, "__name__", "").startswith(MODULE):
+        return False
+    folder, place = file.resolve().parent, Path(origin).resolve()
+    if not place.is_relative_to(folder):
+        return False
+    # a virtual environment in that folder is not the user's code
+    return not any(word == "site-packages" or word.startswith(".") for word in place.relative_to(folder).parts)
 
 
 def described(value: Any) -> str:

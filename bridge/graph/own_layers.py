@@ -95,6 +95,7 @@ def with_rules(graph: Graph, files: str | Path | Iterable[str | Path]) -> Graph:
     Raises BridgeError if they don't.
     """
     files = [files] if isinstance(files, str | Path) else list(files)
+    user_code.forget()
     rules = read(files)
     for node in _nodes(graph):
         if not rules.knows(node.kind):

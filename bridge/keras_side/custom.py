@@ -81,11 +81,4 @@ def _is_theirs(thing: Any, module: ModuleType, file: Path) -> bool:
         return False
     if thing.__module__ == module.__name__:
         return True
-    origin = getattr(sys.modules.get(thing.__module__), "__file__", None)
-    if origin is None or thing.__module__.startswith(user_code.MODULE):
-        return False
-    folder, place = file.resolve().parent, Path(origin).resolve()
-    if not place.is_relative_to(folder):
-        return False
-    # a virtual environment in that folder is not the user's code
-    return not any(word == "site-packages" or word.startswith(".") for word in place.relative_to(folder).parts)
+    return user_code.is_beside(sys.modules.get(thing.__module__), file)

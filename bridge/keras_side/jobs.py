@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from bridge import user_code
 from bridge.graph import from_proto, to_proto
 from bridge.graph.probe import probe_inputs, refuse_huge
 from bridge.keras_side.custom import scope as own_classes
@@ -84,6 +85,7 @@ def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
     """The job with the user's own classes at hand, which the source names, from its first line to its last."""
 
     def run(**arguments: Any) -> Any:
+        user_code.forget()
         with own_classes((arguments.get("source") or {}).get("custom", ())):
             return job(**arguments)
 

