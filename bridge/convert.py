@@ -20,7 +20,7 @@ from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Paths, Source, listed
-from bridge.process import claim
+from bridge.process import claim, import_ahead
 from bridge.runs import in_onnx_runtime, in_torch
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def keras2onnx(
     """
     output = _output(output, ".onnx", force, model, _file_of(arch), *listed(custom), *listed(rules))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    import_ahead("bridge.runtime.session")
     found = traced(source)
     graph = from_proto(found.proto)
     proof = _proved(source, found, graph)
@@ -115,6 +116,7 @@ def keras2torch(
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     found = traced(source)
     graph = with_rules(from_proto(found.proto), listed(rules))
     from bridge.torch_side.build import build, plan_of

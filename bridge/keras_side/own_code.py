@@ -1,36 +1,13 @@
-"""What a model's own code does beside arithmetic: it adds losses, draws random numbers, asks for the training flag."""
+"""What a model's own code does beside arithmetic: it adds losses and draws random numbers."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
-
-
-class Inference(int):
-    """A training flag that is false, can be told from a False of the model's own, and knows which code looks at it."""
-
-    def __new__(cls) -> Inference:
-        made = super().__new__(cls, 0)
-        made.asked = []
-        return made
-
-    asked: list[Any]
-
-    def __bool__(self) -> bool:
-        frame = sys._getframe(1)
-        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
-            self.asked.append(frame.f_locals.get("self", frame.f_code.co_name))
-        return False
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self) == other
-
-    __hash__ = int.__hash__
 
 
 class Losses:
@@ -61,8 +38,11 @@ class Losses:
         return keras.tree.pack_sequence_as(result, leaves)
 
 
-def drawing(outputs: Iterable[tf.Tensor]) -> list[str]:
-    """The layers whose code draws random numbers that these tensors of a graph depend on."""
+def drawing(outputs: Iterable[tf.Tensor], needed: Callable[[tf.Operation], Iterable[tf.Tensor]]) -> list[str]:
+    """The layers whose code draws random numbers that these tensors of a graph depend on.
+
+    needed: the inputs of an operation that count.
+    """
     found, seen, waiting = {}, set(), [tensor.op for tensor in outputs]
     while waiting:
         operator = waiting.pop()
@@ -71,5 +51,5 @@ def drawing(outputs: Iterable[tf.Tensor]) -> list[str]:
         seen.add(operator.name)
         if "Random" in operator.type or operator.type in ("Multinomial", "TruncatedNormal", "StatelessMultinomial"):
             found[(re.findall(r"layer_([^/]+)", operator.name) or [operator.name])[-1]] = None
-        waiting += [tensor.op for tensor in operator.inputs]
+        waiting += [tensor.op for tensor in needed(operator)]
     return list(found)
