@@ -104,8 +104,15 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     return free
 
 
+def is_own(thing: Any) -> bool:
+    """Whether a regularizer or constraint is the user's own code (see own_penalties)."""
+    return thing is not None and not type(thing).__module__.startswith(
+        ("keras.src.regularizers", "keras.src.constraints")
+    )
+
+
 def _config(module: Any, thing: Any) -> dict[str, Any] | None:
-    return None if thing is None else module.serialize(thing)
+    return None if thing is None or is_own(thing) else module.serialize(thing)
 
 
 def _initializer(layer: keras.Layer, variable: Any) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill, refuse_unknown
 from bridge.keras_side.own_code import drawing
 from bridge.keras_side.own_layers import refuse_idle
+from bridge.keras_side.own_penalties import lacking
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
@@ -80,6 +81,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    notes += lacking(found)
     if notes:
         graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     graph = folded(graph)
@@ -144,7 +146,7 @@ def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[ker
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
         tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            args, kwargs = arguments(list(given))
+            args, kwargs = arguments([tracer.with_penalties(given[0]), *given[1:]])
             try:
                 outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:

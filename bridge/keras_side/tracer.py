@@ -22,7 +22,7 @@ from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, layer_facts, own_layers, recurrent, time_distributed
+from bridge.keras_side import attention, calls, layer_facts, own_layers, own_penalties, recurrent, time_distributed
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
@@ -35,6 +35,7 @@ SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -82,7 +83,7 @@ class Tracer:
                     result = self._distributed(operation, args, kwargs)
                     reason = None if result is not None else "its layer has several outputs"
                 elif not reason:
-                    return self._layer(operation, args, kwargs)
+                    return self._own_penalty(layer_facts.acting(operation), self._layer(operation, args, kwargs))
                 if reason:
                     self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
             if result is None and id(operation) in self.forks and not self._forking:
@@ -96,8 +97,9 @@ class Tracer:
                 result = Losses.put(result, lambda t: self._with_loss(operation, path, t, loss))
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
                 path = self._path(operation)
-                return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
-            return result
+                if penalized_by_node(operation):
+                    return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
+            return self._own_penalty(operation, result)
 
         def scope(layer: keras.Layer) -> Any:
             return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
@@ -139,6 +141,7 @@ class Tracer:
         except BridgeError as reason:
             self.problems.append(f"{self._path(layer)} ({type(layer).__name__}): {reason}")
             return None
+
     def _in_both(
         self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any], call: Callable[..., Any]
     ) -> Any:
@@ -202,6 +205,26 @@ class Tracer:
         x = tf.convert_to_tensor(x)
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
+
+    def _own_penalty(self, operation: Any, result: Any) -> Any:
+        """What a layer gives, with the penalty on it of an activity regularizer of the user's own."""
+        if not isinstance(operation, keras.Layer) or operation.activity_regularizer is None:
+            return result
+        if penalized_by_node(operation):
+            return result
+        if self.steps.told()[0]:
+            self.problems.append(f"{self.described(operation)}: its activity regularizer takes all steps at once")
+        path = self._path(operation) or operation.name
+        return keras.tree.map_structure(
+            lambda t: self._with_loss(operation, path, t, own_penalties.of_activity(operation, t)), result
+        )
+
+    def with_penalties(self, x: tf.Tensor) -> tf.Tensor:
+        """An input of the model, with the penalties on weights that are the user's own code: they depend on no input."""
+        for name, loss in own_penalties.penalties(self.found, self.values):
+            described = Layer("AddedLoss", name, {"name": name})
+            x = self._placeholders(described, self._name(name), [x, loss], [], _like(x), split=True)[0]
+        return x
 
     def _with_loss(self, layer: keras.Layer, path: str, x: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
         described = Layer("AddedLoss", path, {"name": layer.name})
@@ -272,7 +295,7 @@ class Tracer:
         acting = layer_facts.acting(layer)
         activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
-        penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
+        penalized = penalized_by_node(acting) and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
@@ -402,6 +425,11 @@ def _as_constant(plain: Any) -> Any:
             return tf.constant(tensor.numpy())
 
     return capture
+
+
+def penalized_by_node(layer: keras.Layer) -> bool:
+    """Whether the layer has an activity regularizer of Keras's own, which is a node."""
+    return type(layer.activity_regularizer) in _PENALTIES
 
 
 def is_known(layer: keras.Layer) -> bool:
