@@ -12,7 +12,7 @@ from bridge.graph.recurrent import CELLS
 
 
 def is_own(layer: keras.Layer) -> bool:
-    """Whether a node can say it all: cells and activations are Keras's own, and no layer in it has a penalty of its own.
+    """Whether a node can say it all: cells and activations are Keras's own, and no layer in it has a penalty.
 
     Others are traced as what they compute.
     """

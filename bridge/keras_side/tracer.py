@@ -220,7 +220,7 @@ class Tracer:
         )
 
     def with_penalties(self, x: tf.Tensor) -> tf.Tensor:
-        """An input of the model, with the penalties on weights that are the user's own code: they depend on no input."""
+        """An input of the model, with the penalties on weights that are the user's own code: they depend on none."""
         for name, loss in own_penalties.penalties(self.found, self.values):
             described = Layer("AddedLoss", name, {"name": name})
             x = self._placeholders(described, self._name(name), [x, loss], [], _like(x), split=True)[0]

@@ -14,9 +14,11 @@ import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
+from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
 from bridge.keras_side import home  # noqa: E402
-from bridge.keras_side.describe import describe  # noqa: E402
+from bridge.keras_side.custom import scope as own_classes  # noqa: E402
+from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
 from bridge.keras_side.trace import trace  # noqa: E402
@@ -112,11 +114,23 @@ def part_outputs(path, from_layer, inputs):
     return {"outputs": np.asarray(model(given)).tolist(), "inputs": [[t.name, t.dtype] for t in model.inputs]}
 
 
-def home_again(path, to):
+def home_again(path, to, custom=None):
     """Traces the part that converts, takes it home by its config, and tells what that file computes."""
-    graph = trace(load(Source(path, from_layer=("topics", "embedding_1"))))
-    go_home(graph, Path(to), None, False)
+    with own_classes(custom or ()):
+        how = {"custom": tuple(custom)} if custom else {"from_layer": ("topics", "embedding_1")}
+        graph = trace(load(Source(path, **how)))
+        go_home(graph, Path(to), None, False)
     return len(graph.weights)
+
+
+def make_custom(case, folder, code):
+    """Saves a model of the user's own classes, compiled with a loss of theirs; its weights and outputs."""
+    keras.utils.clear_session()
+    model = randomised(user_code.make(Path(code), case, case, callable))
+    model.compile("adam", keras.saving.get_custom_objects()["lib>my_loss"])
+    for file in ("model.keras", "model.h5"):
+        model.save(Path(folder) / file)
+    return {"digests": digests(model), "outputs": outputs(model) if case != "subclassed" else None}
 
 
 CASES = {
@@ -159,7 +173,8 @@ def make(case, folder, compiled=False):
 
 
 def outputs(model):
-    x = [np.linspace(-1, 1, 3 * int(np.prod(t.shape[1:])), dtype="float32").reshape(3, -1) for t in model.inputs]
+    x = [np.linspace(-1, 1, 3 * int(np.prod(t.shape[1:])), dtype="float32") for t in model.inputs]
+    x = [values.reshape(3, *t.shape[1:]) for values, t in zip(x, model.inputs, strict=True)]
     return [np.asarray(y).tolist() for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
 
 
@@ -187,7 +202,12 @@ def keras_reads(path):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "keras_reads": keras_reads}
-JOBS |= {"make_vocabularies": make_vocabularies, "part_outputs": part_outputs, "home_again": home_again}
+JOBS |= {
+    "make_custom": make_custom,
+    "make_vocabularies": make_vocabularies,
+    "part_outputs": part_outputs,
+    "home_again": home_again,
+}
 
 if __name__ == "__main__":
     for line in sys.stdin:
