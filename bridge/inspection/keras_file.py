@@ -30,7 +30,8 @@ def inspect_keras(source: Source) -> Inspection:
     if told["needs_architecture"] and not arch and not mlp:
         way = f"--mlp {told['mlp']} with an activation for each ?, or " if told["mlp"] else ""
         convert = [f"Weights alone: convert needs {way}--arch FILE.py:function or --arch config.json."]
-        return Inspection(path, told["format"], facts, _described(told["layers"]), convert, refusals)
+        layers = _described(told["layers"])
+        return Inspection(path, told["format"], facts, layers, convert, refusals, skeleton=told["skeleton"] or "")
     if refusals and not (arch or source.unsafe):
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
     try:
