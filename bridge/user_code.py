@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -110,7 +111,8 @@ def _load(file: Path, name: str) -> ModuleType:
 def _one_line(error: BaseException, file: Path) -> str:
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} (line {error.lineno})"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    names = (str(file), os.path.abspath(file))
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename in names]
     place = f" (line {lines[-1]})" if lines else ""
     said = next(iter(str(error).strip().splitlines()), "")[:300]
     return f"{type(error).__name__}: {said}{place}"

@@ -22,7 +22,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
-    skeleton: for weights alone of a plain stack, the source of an --arch function with its blanks in capitals; else None.
+    skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
     Raises BridgeError if the file is damaged or breaks a rule that holds for every file.
     """
     path = Path(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.pieces import ANY, FLAT, FLATTENS, STEPS, UNKNOWN, Piece, by_class, pieces
 
-_TRIES = 20_000  # steps of the search for an order
+_TRIES = 5_000  # steps of the search for an order
+_MOST = 200  # layers with weights; who has more than that in a stack has the code of it
+_MOST_GUESSES = 10  # the sum of what `_joined` says of the lines between layers
 _FIRST = ("Normalization", "Embedding")  # they begin a model
 
 
@@ -21,11 +24,12 @@ def skeleton(file: Weights) -> str | None:
         return None
     listed, ordered = found
     weighted = [piece for piece in listed if piece.weights]
-    if not weighted or any(not piece.kind for piece in listed):
+    if not weighted or len(weighted) > _MOST or any(not piece.kind for piece in listed):
         return None
-    placed = listed if ordered else _ordered(weighted)
     spare = [] if ordered else [piece for piece in listed if not piece.weights]
-    steps = None if placed is None else _connected(placed, None if ordered else spare)
+    between = {piece.kind for piece in spare} if spare or ordered else None
+    placed = listed if ordered else _ordered(weighted, between)
+    steps = None if placed is None else _connected(placed, None if ordered else spare, between)
     return None if steps is None else _source(file.name, steps, spare, ordered)
 
 
@@ -46,10 +50,13 @@ class _Step:
     options: tuple[str, ...] = ()
 
 
-def _joined(state: _State | None, piece: Piece) -> tuple[_State, str, tuple[str, ...], int] | None:
+def _joined(
+    state: _State | None, piece: Piece, between: set[str] | None
+) -> tuple[_State, str, tuple[str, ...], int] | None:
     """What comes out of a piece behind this state, the line between them, options, and how sure it is (0: exact).
 
-    None if it can't follow.
+    between: the classes without weights that may be put in; None where the file tells nothing of them.
+    None if the piece can't follow.
     """
     if state is None:
         form = piece.form if piece.form != ANY else ANY
@@ -57,18 +64,21 @@ def _joined(state: _State | None, piece: Piece) -> tuple[_State, str, tuple[str,
     channels, form = state.channels, state.form
     if piece.kind == "Embedding" or (piece.kind in _FIRST and piece.weights):
         return None if piece.kind == "Embedding" else (_after(state, piece), "", (), 1)
-    if piece.form not in (ANY, form) and form not in (ANY,):
-        if form == FLAT and piece.takes and channels and channels % piece.takes == 0 and piece.form != STEPS:
-            sizes = ", ".join(("HEIGHT", "WIDTH", "DEPTH")[: int(piece.form)])
-            positions = channels // piece.takes
-            line = f"layers.Reshape(({sizes}, {piece.takes})),  # {positions} positions of {piece.takes} channels"
-            return _after(_State(piece.takes, piece.form), piece), line, (), 3
-        return None
-    if channels is None or piece.takes is None or channels == piece.takes:
+    alike = channels is None or piece.takes is None or channels == piece.takes
+    if piece.form not in (ANY, form) and not (form == ANY and alike):
+        reshapes = (between is None or "Reshape" in between) and form in (FLAT, ANY) and piece.form != STEPS
+        if not reshapes or not piece.takes or not channels or channels % piece.takes:
+            return None
+        sizes = ", ".join(("HEIGHT", "WIDTH", "DEPTH")[: int(piece.form)])
+        count = channels // piece.takes
+        line = f"layers.Reshape(({sizes}, {piece.takes})),  # {count} positions of {piece.takes} channels"
+        return _after(_State(piece.takes, piece.form), piece), line, (), 3
+    if alike:
         return _after(state, piece), "", (), 0
     if piece.kind.startswith("Conv") and not piece.kind.endswith("Transpose") and channels % piece.takes == 0:
         return _after(state, piece), "", (f"groups={channels // piece.takes}",), 2
-    if piece.kind == "Dense" and form not in (FLAT,) and piece.takes % channels == 0 and form != ANY:
+    flattens = between is None or "Flatten" in between
+    if flattens and piece.kind == "Dense" and form not in (FLAT,) and piece.takes % channels == 0 and form != ANY:
         line = f"layers.Flatten(),  # {_positions(piece.takes, channels, form)}"
         return _after(_State(piece.takes, FLAT), piece), line, (), 2
     return None
@@ -92,32 +102,38 @@ def _positions(size: int, channels: int, form: str) -> str:
     return f"{size} = {channels} channels x {count} positions{such}"
 
 
-def _ordered(weighted: list[Piece]) -> list[Piece] | None:
-    """An order in which each layer gets what the one before it gives, each class in its own order."""
+def _ordered(weighted: list[Piece], between: set[str] | None) -> list[Piece] | None:
+    """An order in which each layer gets what the one before it gives, each class in its own order.
+
+    Of several that with the fewest guesses between layers: a Flatten, groups, a Reshape.
+    """
     queues, tries = by_class(weighted), 0
 
-    def search(state: _State | None, places: tuple[int, ...], last: str) -> list[Piece] | None:
+    def search(state: _State | None, places: tuple[int, ...], last: str, guesses: int) -> list[Piece] | None:
         nonlocal tries
         tries += 1
         if tries > _TRIES:
             return None
-        left = [
-            (i, queue[place]) for i, (queue, place) in enumerate(zip(queues, places, strict=True)) if place < len(queue)
-        ]
+        left = [(i, queue[at]) for i, (queue, at) in enumerate(zip(queues, places, strict=True)) if at < len(queue)]
         if not left:
             return []
         options = []
         for i, piece in left:
-            joined = _joined(state, piece)
-            if joined is not None:
-                options.append((_rank(piece, last, state, joined[3]), i, piece, joined[0]))
-        for _, i, piece, after in sorted(options, key=lambda option: option[0]):
-            rest = search(after, (*places[:i], places[i] + 1, *places[i + 1 :]), piece.kind)
+            joined = _joined(state, piece, between)
+            if joined is not None and joined[3] <= guesses:
+                options.append((_rank(piece, last, state, joined[3]), i, piece, joined))
+        for _, i, piece, (after, _, _, cost) in sorted(options, key=lambda option: option[0]):
+            rest = search(after, (*places[:i], places[i] + 1, *places[i + 1 :]), piece.kind, guesses - cost)
             if rest is not None:
                 return [piece, *rest]
         return None
 
-    return search(None, (0,) * len(queues), "")
+    for guesses in range(_MOST_GUESSES):
+        tries = 0
+        found = search(None, (0,) * len(queues), "", guesses)
+        if found is not None:
+            return found
+    return None
 
 
 def _rank(piece: Piece, last: str, state: _State | None, doubt: int) -> tuple[int, ...]:
@@ -129,7 +145,7 @@ def _rank(piece: Piece, last: str, state: _State | None, doubt: int) -> tuple[in
     return doubt, 0 if normalizes and piece.kind != last else 1, begins, int(piece.kind != last)
 
 
-def _connected(placed: list[Piece], spare: list[Piece] | None) -> list[_Step] | None:
+def _connected(placed: list[Piece], spare: list[Piece] | None, between: set[str] | None) -> list[_Step] | None:
     """The layers with what stands between them; None where one does not take what the one before it gives.
 
     spare: the layers without weights where their places are not told; those that get one here are taken out of it.
@@ -138,7 +154,7 @@ def _connected(placed: list[Piece], spare: list[Piece] | None) -> list[_Step] | 
     steps: list[_Step] = []
     state: _State | None = None
     for number, piece in enumerate(placed):
-        joined = _joined(state, piece)
+        joined = _joined(state, piece, between)
         if joined is None:
             return None
         after, before, more, _ = joined
@@ -190,7 +206,8 @@ def _source(name: str, steps: list[_Step], spare: list[Piece], ordered: bool) ->
     for step in steps:
         if step.before:
             lines.append(step.before)
-        named = [*step.options, f'name="{step.piece.name}"'] if '"' not in step.piece.name else step.options
+        # a name from a file is a literal, and nothing else of a file but numbers stands in the source
+        named = [*step.options, f"name={json.dumps(step.piece.name)}"] if "/" not in step.piece.name else step.options
         note = ""
         if step.piece.kind == "Flatten":
             note = _flattened(steps, step)
@@ -211,17 +228,22 @@ def _source(name: str, steps: list[_Step], spare: list[Piece], ordered: bool) ->
         notes.append("Layers without weights (pooling, dropout) are to be put in.")
     doc = "\n".join(textwrap.fill(note, 116) for note in notes)
     return (
-        f'"""The architecture of {name}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
+        f'"""The architecture of {_plain(name)}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
         "import keras\nfrom keras import layers\n\n\n"
         "def build():\n    return keras.Sequential(\n        [\n"
         f"{textwrap.indent(text, ' ' * 12)}\n        ]\n    )\n"
     )
 
 
+def _plain(name: str) -> str:
+    """A file's name as it can stand in a docstring."""
+    return re.sub(r"[^\w .()+-]", "_", name)
+
+
 def _words(text: str) -> Iterator[str]:
     """The blanks in the text, each once."""
     code = "\n".join(line.partition("  # ")[0] for line in text.splitlines())
-    code = re.sub(r'"[^"]*"', "", code)
+    code = re.sub(r'"(\\\\.|[^"\\\\])*"', "", code)
     yield from dict.fromkeys(word for word in re.findall(r"(?<![.\w])[A-Z][A-Z_]+\b(?!\()", code))
 
 

@@ -133,8 +133,71 @@ def make_custom(case, folder, code):
     return {"digests": digests(model), "outputs": outputs(model) if case != "subclassed" else None}
 
 
+def pictures():
+    return keras.Sequential(
+        [
+            keras.Input((14, 10, 3)),
+            layers.Conv2D(8, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(2),
+            layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="dw"),
+            layers.SeparableConv2D(12, (3, 1), padding="same", activation="relu"),
+            layers.PReLU(shared_axes=[1, 2]),
+            layers.Flatten(),
+            layers.Dense(6, activation="relu"),
+            layers.Dropout(0.2),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+def pooled():
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 4)),
+            layers.Conv2D(8, 3, strides=2),
+            layers.Conv2D(6, 3, groups=2, activation="relu"),
+            layers.BatchNormalization(scale=False),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(8, activation="relu"),
+            layers.Dense(2),
+        ]
+    )
+
+
+def words():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(50, 8),
+            layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
+            layers.Conv1D(7, 2, activation="relu"),
+            layers.GRU(5, reset_after=False),
+            layers.LayerNormalization(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def pictures_from_codes():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(3 * 2 * 6, activation="relu"),
+            layers.Reshape((3, 2, 6)),
+            layers.Conv2DTranspose(4, 3, strides=2, padding="same"),
+            layers.Conv2D(1, 3, activation="sigmoid"),
+        ]
+    )
+
+
 CASES = {
-    f.__name__: f for f in (mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda)
+    f.__name__: f
+    for f in (
+        *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
+        *(pictures, pooled, words, pictures_from_codes),
+    )
 }
 
 
@@ -173,8 +236,12 @@ def make(case, folder, compiled=False):
 
 
 def outputs(model):
-    x = [np.linspace(-1, 1, 3 * int(np.prod(t.shape[1:])), dtype="float32") for t in model.inputs]
-    x = [values.reshape(3, *t.shape[1:]) for values, t in zip(x, model.inputs, strict=True)]
+    shapes = [[3, *(4 if size is None else size for size in t.shape[1:])] for t in model.inputs]
+    x = [np.linspace(-1, 1, int(np.prod(shape)), dtype="float32").reshape(shape) for shape in shapes]
+    x = [
+        values if t.dtype == "float32" else np.abs(40 * values).astype(t.dtype)
+        for values, t in zip(x, model.inputs, strict=True)
+    ]
     return [np.asarray(y).tolist() for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
 
 
