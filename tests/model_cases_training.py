@@ -147,3 +147,33 @@ def another_form_in_training():
 
     x = keras.Input((4,), name="x")
     return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(x)))
+
+
+@model(refused=r"reversed: its own code says what its gradient is \(custom_gradient\), which torch would not follow")
+def a_gradient_of_ones_own():
+    """Torch would find another gradient than the code says; Keras's own `silu` says what is right."""
+    import keras
+    from keras import layers, ops
+
+    @ops.custom_gradient
+    def reversing(x):
+        def gradient(*arguments, upstream=None):
+            return -(arguments[0] if upstream is None else upstream)
+
+        return x, gradient
+
+    class Reversed(layers.Layer):
+        def call(self, x):
+            return reversing(ops.silu(x))
+
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2)(Reversed(name="reversed")(x)))
+
+
+@model()
+def a_gradient_that_keras_says():
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2)(ops.silu(ops.relu6(x))))

@@ -25,7 +25,7 @@ from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.in_training import Inference
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill, refuse_unknown
-from bridge.keras_side.own_code import drawing
+from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.own_layers import refuse_idle
 from bridge.keras_side.own_penalties import lacking
 from bridge.keras_side.precision import in_float32, note
@@ -82,6 +82,8 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
     notes += lacking(found)
+    if tracer.own_gradients:
+        graph.source["own_gradients"] = tracer.own_gradients
     if notes:
         graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     graph = folded(graph)
@@ -153,7 +155,8 @@ def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[ker
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values(), tracer.needed)])
+        refuse(model, [f"{name}: {DRAWS}" for name in map(tracer.called, drawing(named.values(), tracer.needed))])
+        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own

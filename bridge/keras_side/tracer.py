@@ -55,6 +55,7 @@ class Tracer:
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.own_gradients: list[str] = []
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.unforked: dict[str, str] = {}  # the forks whose two ways can't be brought together, and why
@@ -65,6 +66,11 @@ class Tracer:
     def described(self, layer: keras.Layer) -> str:
         """ "encoder/sampling (Sampling)"."""
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
+
+    def called(self, scope: str) -> str:
+        """The path of the layer that a name scope was made for; TensorFlow numbers the scopes of repeated calls."""
+        paths = {_scope(layer): self._path(layer) for layer in self.model._flatten_layers()}
+        return next((paths[name] for name in (scope, re.sub(r"_\d+$", "", scope)) if name in paths), scope)
 
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
@@ -102,7 +108,7 @@ class Tracer:
             return self._own_penalty(operation, result)
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
+            return keras.src.backend.name_scope(f"layer_{_scope(layer)}")
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -252,16 +258,16 @@ class Tracer:
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
         kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask, and whether it hands it on depends on the layer that it wraps"
         takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
         wrong = (
             {t.dtype.name for t in layer_facts.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
         )
+        if wrong and kind == "SpectralNormalization":
+            return (
+                f"its input is {', '.join(sorted(wrong))}, and Keras makes such numbers of its output; give it float32"
+            )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
         return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
@@ -326,10 +332,11 @@ class Tracer:
                 results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
             return keras.tree.pack_sequence_as(out, results)
         result = results[0]
-        layer_facts.pass_mask_on(layer, tensors[0], result, special)
         if splits:
             result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
-        return self._penalized(acting, path, result, name) if penalized else result
+        result = self._penalized(acting, path, result, name) if penalized else result
+        layer_facts.pass_mask_on(layer, tensors[0], result, special)
+        return result
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
@@ -407,6 +414,11 @@ class Tracer:
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _scope(layer: keras.Layer) -> str:
+    """A layer's name as TensorFlow takes it for a scope."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", layer.name)
 
 
 def _signbit(x: tf.Tensor) -> tf.Tensor:
