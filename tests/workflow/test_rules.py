@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -341,6 +342,21 @@ def test_rules_for_no_layer_of_the_model_are_a_mistake(bridge, files, tmp_path):
     result = bridge("convert", "keras2onnx", files / "mine.keras", *how, "-o", tmp_path / "m.onnx")
     assert result.code == 2
     assert "Classes of its own that it has: Custom>Gate, demo>ScaledDense" in result.err
+
+
+def test_readmes_example_runs(bridge, tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    for name in ("layers.py", "rules.py"):
+        Path(name).write_text(re.search(rf"```python\n(# {name}\n.*?)```", readme, re.DOTALL)[1])
+    write_h5("w.h5", {"scaled": {"kernel": (8, 16), "scale": (16,)}, "head": {"kernel": (16, 3), "bias": (3,)}})
+    np.savez("mine.npz", x=np.random.default_rng(0).random((99, 8)), y=np.random.default_rng(1).random((99, 3)))
+    # what the line with python -c does in README
+    assert bridge("convert", "keras2torch", "w.h5", "--arch", "layers.py:build", "-o", "first").code == 0
+    assert bridge("convert", "torch2keras", "first", "--custom", "layers.py", "-o", "mine.keras").code == 0
+    for line in re.search(r"```sh\n(bridge convert keras2torch mine.*?)```", readme, re.DOTALL)[1].splitlines():
+        result = bridge(*line.split()[1:])
+        assert result.code == 0, (line, result.err)
 
 
 def test_the_decorators_leave_a_function_as_it_is_where_no_rules_are_read():
