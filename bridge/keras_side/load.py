@@ -134,7 +134,8 @@ def _build(model: keras.Model, source: Source, file: Weights) -> None:
     where = f"--arch {source.arch}" if source.arch else source.path
     raise BridgeError(
         f"{where}: the model {model.name!r} ({type(model).__name__}) has no input shape yet, so it has no weights.\n"
-        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved."
+        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved"
+        + ("." if source.arch else ", or pass code that does so: --arch FILE.py:function.")
     )
 
 

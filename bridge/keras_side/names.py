@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from bridge.graph import Weight
 
@@ -112,7 +113,12 @@ def is_own(thing: Any) -> bool:
 
 
 def _config(module: Any, thing: Any) -> dict[str, Any] | None:
-    return None if thing is None or is_own(thing) else module.serialize(thing)
+    if thing is None or is_own(thing):
+        return None
+    for name, value in vars(thing).items():
+        if isinstance(value, tf.Tensor) and not hasattr(value, "numpy"):  # made while Keras traced the layer around it
+            setattr(thing, name, float(tf.get_static_value(value)))
+    return dict(module.serialize(thing))
 
 
 def _initializer(layer: keras.Layer, variable: Any) -> dict[str, Any] | None:

@@ -51,7 +51,11 @@ def call(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict
     if training is not None and not isinstance(training, Flag):
         raise BridgeError("the model's own code fixes whether this call is training, which a rule can't know")
     bound |= bound.pop("kwargs", {})
-    leaves = {"_".join(map(str, path)): leaf for path, leaf in keras.tree.flatten_with_path(bound)}
+    leaves = {
+        "_".join(map(str, (name, *path))): leaf
+        for name, value in bound.items()  # in the order of the signature
+        for path, leaf in keras.tree.flatten_with_path(value)
+    }
     tensors = {name: leaf for name, leaf in leaves.items() if tf.is_tensor(leaf)}
     others = {name: leaf for name, leaf in leaves.items() if leaf is not None and name not in tensors}
     if not tensors:
