@@ -219,7 +219,7 @@ def test_what_training_lacks_is_told_of_calls_that_train(recorded):
 def test_a_training_step_compiles_whole(recorded):
     case = recorded(MODELS["every_training_rule_at_once"])
     module, inputs = case.module().train(), tensors(case.under("x"))
-    expected = case.under("train/y")
+    expected = case.under("double/train/y")
 
     def loss(*given):
         y = module(*given)
@@ -227,4 +227,4 @@ def test_a_training_step_compiles_whole(recorded):
 
     y, penalty = torch.compile(loss, backend="eager", fullgraph=True)(*inputs)
     np.testing.assert_allclose(y.detach().numpy(), next(iter(expected.values())), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(penalty.item(), case.entries["train/losses"], rtol=1e-6)
+    np.testing.assert_allclose(penalty.item(), case.entries["double/train/losses"], rtol=1e-6)
