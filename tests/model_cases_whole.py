@@ -96,7 +96,7 @@ def variational_decoder():
 
 @model(random=True)
 def variational_autoencoder():
-    """Its sampling draws in training only, which torch will lack: convert says so."""
+    """Its sampling draws in training only."""
     import keras
     from keras import layers, ops
 
