@@ -26,7 +26,9 @@ def in_double(model: keras.Model) -> keras.Model:
         raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
     own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
+    policy = keras.config.dtype_policy()
     try:
+        keras.config.set_dtype_policy("float64")  # for layers that a custom layer makes, which no config tells
         with keras.saving.custom_object_scope(own):
             twin = type(model).from_config(_with_dtype(config))
             if not twin.built:
@@ -34,6 +36,8 @@ def in_double(model: keras.Model) -> keras.Model:
     except (TypeError, ValueError) as error:
         said = str(error).strip().splitlines()[0][:200]
         raise BridgeError(f"{model.name}: Keras can't build it anew in float64: {said}") from None
+    finally:
+        keras.config.set_dtype_policy(policy)
     take_values(twin, model)
     return twin
 
