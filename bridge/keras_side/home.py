@@ -46,7 +46,7 @@ def _write(model: keras.Model, path: Path, weights_only: bool) -> None:
     if name.endswith(".weights.h5"):
         model.save_weights(path, overwrite=True)
     elif name.endswith((".h5", ".hdf5")) and weights_only:
-        with h5py.File(path, "w") as file:
+        with h5py.File(path, "w") as file, _twins(path):
             legacy_h5_format.save_weights_to_hdf5_group(file, model)
     elif name.endswith((".h5", ".hdf5")):
         operation = next((item for item in _operations(model) if not isinstance(item, keras.Layer)), None)
@@ -56,7 +56,8 @@ def _write(model: keras.Model, path: Path, weights_only: bool) -> None:
                 "itself can't read back from a full .h5 file.\nWrite a .keras file, or the weights alone."
             )
         try:
-            model.save(path, overwrite=True, include_optimizer=False)
+            with _twins(path):
+                model.save(path, overwrite=True, include_optimizer=False)
         except NotImplementedError as error:
             raise BridgeError(
                 f"{path}: {type(model).__name__} has no get_config(), so a full .h5 file can't describe it.\n"
@@ -69,6 +70,20 @@ def _write(model: keras.Model, path: Path, weights_only: bool) -> None:
     else:
         wanted = ".h5, .hdf5 or .weights.h5" if weights_only else ".keras, .h5, .hdf5 or .weights.h5"
         raise BridgeError(f"{path}: a Keras file is written to a name that ends in {wanted}.")
+
+
+@contextmanager
+def _twins(path: Path) -> Iterator[None]:
+    """Tells of weights of one name within a layer, for which the legacy layout has one place."""
+    try:
+        yield
+    except ValueError as error:
+        if "name already exists" not in str(error):
+            raise
+        raise BridgeError(
+            f"{path}: Keras itself can't write this model so: a layer of it has two weights of one name.\n"
+            "Write a .keras or a .weights.h5 file."
+        ) from error
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import onnx
 
+from bridge import user_code
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import probe_inputs, refuse_huge
+from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
@@ -23,6 +25,7 @@ from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
 from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
+from bridge.own_rules import read as read_rules
 
 TIDY = 64 << 20  # bytes of a model's file; below, the collection takes longer than it is worth
 
@@ -40,7 +43,7 @@ def job_trace(
     told = {"file": Path(source["path"]).name, "model": model.name}
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
-    graph = trace(model, told)
+    graph = trace(model, told, read_rules(source.get("rules", ())))
     proto = to_proto(graph, most_inside)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
@@ -72,8 +75,9 @@ def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     return repr(sorted(source.items())), told.st_mtime_ns, told.st_size, told.st_ino
 
 
-def job_describe(path: str) -> dict[str, Any]:
-    return describe(path)
+def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
+    with own_classes(custom):
+        return describe(path)
 
 
 def job_survey(source: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +138,18 @@ def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None,
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
+    """The job with the user's own classes at hand, which the source names, from its first line to its last."""
+
+    def run(**arguments: Any) -> Any:
+        user_code.forget()
+        with own_classes((arguments.get("source") or {}).get("custom", ())):
+            return job(**arguments)
+
+    return run
+
+
 JOBS: dict[str, Callable[..., Any]] = {
     name.removeprefix("job_"): _tidy(job) for name, job in list(globals().items()) if name.startswith("job_")
 }
+JOBS = {name: _with_own_classes(job) for name, job in JOBS.items()}
