@@ -13,17 +13,20 @@ import onnx
 
 from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
-from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.files import refuse_existing, refuse_input_as_output, whole_file, whole_folder
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import Source, listed
 from bridge.process import claim
 
 if TYPE_CHECKING:
     from torch import nn
 
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
 ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how much more than of Keras's own outputs
 
@@ -234,8 +237,11 @@ def torch2keras(
 
     folder, output = Path(folder), Path(output)
     model_of(folder)
-    if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
-        raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
+    if output.suffix and not output.name.lower().endswith(KERAS_FILES) and not is_saved_model(output):
+        raise BridgeError(
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5, a SavedModel to one "
+            "without an ending."
+        )
     refuse_existing(output, force)
     refuse_input_as_output(output, folder, _file_of(arch))
     return home(folder_graph(folder), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
@@ -244,12 +250,16 @@ def torch2keras(
 def home(
     graph: Graph, output: Path, *, arch: str | None, weights_only: bool, unsafe: bool, force: bool
 ) -> dict[str, Any]:
-    """Writes a layered graph as a Keras file."""
+    """Writes a layered graph as a Keras file or, to a name without an ending, as the SavedModel that it came from."""
     from bridge.graph import to_proto
 
     data = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
     source = asdict(Source("", arch, None, unsafe))
-    with whole_file(output, force) as part:
+    to_file = output.name.lower().endswith(KERAS_FILES)
+    if weights_only and not to_file:
+        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
+    whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
+    with whole as part:
         result = ask("home", proto=data, output=str(part), source=source, weights_only=weights_only)
     return dict(result)
 

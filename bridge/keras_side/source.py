@@ -21,6 +21,7 @@ class Source:
     mlp: str | None = None  # "784-64:relu-64:relu-10:softmax"
     unsafe: bool = False  # run code that the file carries (Lambda layers)
     from_layer: tuple[str, ...] = ()  # the part of the model that begins with these layers
+    signature: str | None = None  # what to call of a SavedModel's program
 
     @property
     def name(self) -> str:

@@ -23,6 +23,7 @@ from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import Inference, drawing
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
+from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
 
@@ -93,7 +94,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         nodes=[],
         weights={w.path: w for w in weights},
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
+        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked, **origin.told(model)},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
     kept = {id(node) for node in graph.nodes}
