@@ -56,8 +56,9 @@ class Checkpoint:
         return sum(stored.nbytes for stored in self.stored.values())
 
     def read(self, key: str) -> np.ndarray:
+        """The numbers of a tensor; of text, an array of bytes objects."""
         with _guarded(self.folder):
-            return np.asarray(self._reader.get_tensor(key))
+            return np.asarray(self._reader.get_tensor(key), object if self.stored[key].dtype == "string" else None)
 
     @functools.cached_property
     def objects(self) -> TrackableObjectGraph:

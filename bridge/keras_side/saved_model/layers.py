@@ -73,7 +73,8 @@ class LayerWeights:
         if layer in self.layers:
             raise BridgeError(f"{self.name}: names the layer {layer!r} twice.")
         words: list[str] = []
-        for inner in self._objects.listed(self._objects.child(number, "variables")):
+        listed = self._objects.child(number, "variables")
+        for inner in self._objects.listed(listed) if listed is not None else self._objects.variables_below(number):
             if inner not in self._objects.variables:
                 raise BridgeError(f"{self.name}: lists a variable of the layer {layer!r} that it does not hold.")
             variable = self._objects.variables[inner]

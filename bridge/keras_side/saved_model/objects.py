@@ -61,6 +61,18 @@ class Objects:
         numbered = {int(c.local_name): c.node_id for c in self.nodes[node].children if c.local_name.isdecimal()}
         return [numbered[number] for number in sorted(numbered)]
 
+    def variables_below(self, node: int) -> list[int]:
+        """The variables of an object and of those within it, each once: of a layer saved without its functions."""
+        seen, found, waiting = {node}, [], [node]
+        while waiting:
+            here = waiting.pop()
+            if here in self.variables:
+                found.append(here)
+            inner = [c.node_id for c in self.nodes[here].children if c.local_name not in _LISTS and c.node_id not in seen]
+            waiting += reversed(list(dict.fromkeys(inner)))
+            seen |= {*inner}
+        return found
+
     def of_handle(self, handle: NodeDef) -> Variable:
         """The variable that a VarHandleOp of the main graph stands for. Raises BridgeError if it is not known."""
         number = self._bound.get(handle.name)
