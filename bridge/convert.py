@@ -51,6 +51,7 @@ def keras2onnx(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    signature: str | None = None,
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
@@ -58,10 +59,11 @@ def keras2onnx(
 
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
-    these. Raises BridgeError if the model can't be converted.
+    these. signature: what to call of a SavedModel's program, operator by operator. Raises BridgeError if the model can't
+    be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), signature=signature)
     import_ahead("bridge.runtime.session")
     found = traced(source)
     graph = from_proto(found.proto)
@@ -93,13 +95,14 @@ def keras2torch(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    signature: str | None = None,
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets
+    arch, mlp, unsafe, from_layer, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets
     the weights; map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be
     converted.
     """
@@ -110,7 +113,7 @@ def keras2torch(
         output = Path(output)
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), signature=signature)
     import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     found = traced(source)
     graph = from_proto(found.proto)

@@ -11,6 +11,7 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import listed
 
 
@@ -21,21 +22,22 @@ def inspect(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    signature: str | None = None,
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
-    arch, mlp, unsafe, from_layer: as for convert; Keras files alone take them.
+    arch, mlp, unsafe, from_layer, signature: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    is_keras = suffix in (".keras", ".h5", ".hdf5") or (file / "saved_model.pb").is_file()
+    is_keras = suffix in (".keras", ".h5", ".hdf5") or is_saved_model(file)
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
-        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer))
-    if arch or mlp or unsafe or from_layer:
-        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer and --unsafe are for those.")
+        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer), signature)
+    if arch or mlp or unsafe or from_layer or signature:
+        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer, --signature and --unsafe are for those.")
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":
@@ -43,6 +45,6 @@ def inspect(
     if suffix == ".safetensors":
         return inspect_safetensors(file)
     raise BridgeError(
-        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), .onnx, .safetensors and bridge folders,\n"
+        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, .onnx, .safetensors and bridge folders,\n"
         f"not {suffix or 'files without a suffix'}."
     )

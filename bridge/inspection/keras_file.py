@@ -13,7 +13,9 @@ from bridge.keras_side.source import Source
 from bridge.process import worker
 
 
-def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...]) -> Inspection:
+def inspect_keras(
+    path: str, arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...], signature: str | None = None
+) -> Inspection:
     """What is in a Keras file, and what convert would refuse of it, all at once.
 
     Raises BridgeError if the file is damaged, or if `arch` or `mlp` don't fit it.
@@ -23,6 +25,9 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, pa
         "Keras": str(told["keras_version"] or "not told"),
         "model": str(told["model_class"] or "not told: weights alone"),
     }
+    facts |= told.get("facts", {})
+    if "signatures" in facts and not told["model_class"]:
+        del facts["Keras"], facts["model"]
     if told["training_config"]:
         facts["besides"] = "optimizer and loss, which convert leaves out"
     refusals = [_without(path, line) for line in told["refusals"]]
@@ -33,16 +38,16 @@ def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, pa
     if refusals and not (arch or unsafe):
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
     try:
-        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe, part)))
+        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe, part, signature=signature)))
     except BridgeError as error:
-        if arch or mlp or part:
+        if arch or mlp or part or signature:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
     refusals = found["refusals"] or _by_torch(found["proto"])
-    convert = [] if refusals else _can(layers)
+    convert = [] if refusals else _can(layers, found["by_operators"])
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
     return Inspection(path, told["format"], named, layers, convert, refusals, warnings, found["notes"])
@@ -56,7 +61,10 @@ def _by_torch(proto: Any) -> list[str]:
     return [f"{line} (keras2torch; keras2onnx takes it)" for line in lines]
 
 
-def _can(layers: list[Layer]) -> list[str]:
+def _can(layers: list[Layer], by_operators: bool = False) -> list[str]:
+    if by_operators:
+        count = sum(len(layer.weights) for layer in layers)
+        return [f"bridge convert keras2torch and keras2onnx take it, operator by operator, with its {count} variables."]
     if not layers:
         return []
     return [f"bridge convert keras2torch and keras2onnx take it: {len(layers)} layers, each one node and one module."]

@@ -39,6 +39,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
     with in_float32(model) as policies:
         graph = _traced(model, source)
     graph.keras_config = _config(model)
+    origin.note(model, graph)
     if policies:
         graph.source["notes"] = [note(policies), *graph.source.get("notes", [])]
     return graph
@@ -94,7 +95,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         nodes=[],
         weights={w.path: w for w in weights},
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked, **origin.told(model)},
+        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
     fill(graph, proto, tracer.calls, rename, output_names)
     kept = {id(node) for node in graph.nodes}

@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
 from bridge.keras_side.client import ask
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import Source
 from bridge.process import worker
 
@@ -146,12 +147,18 @@ def _torch_in_double(model: str, inputs: Arrays) -> dict[str, Arrays]:
 
 
 def subjects(
-    paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...] = ()
+    paths: Iterable[str | Path],
+    arch: str | None,
+    mlp: str | None,
+    unsafe: bool,
+    part: tuple[str, ...] = (),
+    signature: str | None = None,
 ) -> list[Subject]:
     """Every path as what runs it; a bridge folder is two: its torch module and its model.onnx.
 
     arch, mlp: for the Keras files that hold weights alone; for all Keras files where none does.
     part: the layers from which on every Keras file is meant; a file of that part alone is meant whole by it.
+    signature: what to call of the SavedModels among them.
     """
     given = [str(path) for path in paths]
     apart = [path for path in given if is_keras(path)]
@@ -164,7 +171,8 @@ def subjects(
             found += [model] if _is_alone(model, path) else [TorchFolder(path), model]
         elif is_keras(path):
             how = (arch, mlp) if path in apart else (None, None)
-            found.append(KerasFile(Source(path, *how, unsafe, part)))
+            called = signature if is_saved_model(path) else None
+            found.append(KerasFile(Source(path, *how, unsafe, part, signature=called)))
         else:
             found.append(OnnxFile(path))
     return found
@@ -190,12 +198,13 @@ def is_keras(path: str) -> bool:
     """Whether a path is meant for Keras: by its suffix, or as a folder, a SavedModel."""
     file = Path(path)
     if file.is_dir():
-        return (file / "saved_model.pb").is_file()
+        return is_saved_model(path)
     if file.suffix.lower() in (".keras", ".h5", ".hdf5"):
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), .onnx files and bridge folders, not this."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModel folders, .onnx files and bridge folders, "
+            "not this."
         )
     return False
 

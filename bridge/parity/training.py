@@ -107,6 +107,7 @@ def compare_training(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    signature: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -138,7 +139,7 @@ def compare_training(
     tell(f"{steps:,} steps in PyTorch: {folder}")
     mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer))), **options)
+    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature)), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -149,6 +150,7 @@ def compare_gradients(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    signature: str | None = None,
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
@@ -161,7 +163,7 @@ def compare_gradients(
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
-    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer)))), inputs=inputs)[
+    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature))), inputs=inputs)[
         "outputs"
     ]
     random = np.random.default_rng(seed)

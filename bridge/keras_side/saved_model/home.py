@@ -24,12 +24,12 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
     origin: the folder that it was converted from, where the graph does not keep all of it. Returns what go_home does.
     Raises BridgeError if the graph is of no SavedModel, or no longer of the same weights.
     """
-    if pack.KEY not in graph.source:
+    if graph.saved_model is None:
         raise BridgeError(
             f"{graph.name}: a SavedModel is written only of what came from one, whole, its weights as they were.\n"
             "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
         )
-    kept = pack.unpacked(graph.source[pack.KEY], graph.name)
+    kept = pack.unpacked(graph.saved_model, graph.name)
     if origin is not None:
         kept = pack.of_folder(Path(origin), kept.places, graph.name)
     if kept.rest is None:

@@ -24,7 +24,7 @@ class LayerWeights:
         self.groups: set[str] = {""}
         self.datasets: dict[str, Variable] = {}
         self.layers: dict[str, list[str]] = {}
-        self._checkpoint, self._objects = checkpoint, objects
+        self._checkpoint, self.objects = checkpoint, objects
         self._version = metadata.version if metadata else None
         for number in self._numbers():
             said = metadata.objects.get(number, {}) if metadata else {}
@@ -60,24 +60,24 @@ class LayerWeights:
 
     def _numbers(self) -> list[int]:
         """The objects of the model's layers, in its order."""
-        if not len(self._objects.nodes):
+        if not len(self.objects.nodes):
             return []
-        named = {c.local_name: c.node_id for c in self._objects.nodes[0].children}
+        named = {c.local_name: c.node_id for c in self.objects.nodes[0].children}
         counted = {int(n[6:]): node for n, node in named.items() if n.startswith("layer-") and n[6:].isdecimal()}
         if counted:
             return [counted[number] for number in sorted(counted)]
-        listed = self._objects.child(0, "layers") or self._objects.child(0, "keras_api", "layers")
-        return self._objects.listed(listed)
+        listed = self.objects.child(0, "layers") or self.objects.child(0, "keras_api", "layers")
+        return self.objects.listed(listed)
 
     def _add(self, layer: str, number: int) -> None:
         if layer in self.layers:
             raise BridgeError(f"{self.name}: names the layer {layer!r} twice.")
         words: list[str] = []
-        listed = self._objects.child(number, "variables")
-        for inner in self._objects.listed(listed) if listed is not None else self._objects.variables_below(number):
-            if inner not in self._objects.variables:
+        listed = self.objects.child(number, "variables")
+        for inner in self.objects.listed(listed) if listed is not None else self.objects.variables_below(number):
+            if inner not in self.objects.variables:
                 raise BridgeError(f"{self.name}: lists a variable of the layer {layer!r} that it does not hold.")
-            variable = self._objects.variables[inner]
+            variable = self.objects.variables[inner]
             word = f"{variable.name}:0"
             word = word if word not in words else f"{variable.path}:0"  # two of a name within a nested model
             words.append(word)

@@ -61,7 +61,7 @@ def load(source: Source, filled: Filled) -> keras.Model:
         raise BridgeError(f"{source.path}: {why}\nIts program: {_short(error, source)}") from error
 
 
-def layer_weights(path: str | Path) -> tuple[LayerWeights, Metadata | None, program.Program]:
+def read_all(path: str | Path) -> tuple[LayerWeights, Metadata | None, program.Program]:
     """What a SavedModel holds, without building anything of it."""
     folder = folders.look(path)
     read = program.read(folder)

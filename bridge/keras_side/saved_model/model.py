@@ -60,6 +60,11 @@ class Variables(keras.Layer):
         self.places: list[keras.Layer] = []
         self.built = True
 
+    @property
+    def own(self) -> list[keras.Variable]:
+        """The variables at this place, not those further in."""
+        return [*self._trainable_variables, *self._non_trainable_variables]
+
 
 @dataclass
 class Traced:

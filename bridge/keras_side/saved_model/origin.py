@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 
+from bridge.graph import Graph
 from bridge.keras_side.saved_model import pack
 from bridge.keras_side.saved_model.folder import Folder
 
@@ -36,12 +36,12 @@ def of(model: keras.Model) -> Origin | None:
     return _known.get(model)
 
 
-def told(model: keras.Model) -> dict[str, Any]:
-    """For the source of the layered graph: the notes, and all that is needed to write the SavedModel anew."""
+def note(model: keras.Model, graph: Graph) -> None:
+    """Puts into the graph of a model what users should know, and all that is needed to write the SavedModel anew."""
     origin = of(model)
     if origin is None:
-        return {}
-    found: dict[str, Any] = {"notes": list(origin.notes)} if origin.notes else {}
+        return
+    if origin.notes:
+        graph.source["notes"] = [*origin.notes, *graph.source.get("notes", [])]
     if origin.places is not None:
-        found[pack.KEY] = pack.packed(origin.folder, origin.places)
-    return found
+        graph.saved_model = pack.packed(origin.folder, origin.places)

@@ -24,7 +24,6 @@ from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.folder import Folder
 
-KEY = "saved_model"
 LIST, REST = "bridge.json", "bridge/rest/"
 PACKED_LIMIT, FILES_LIMIT = 64 << 20, 1 << 30  # as zipped text, and unzipped
 
