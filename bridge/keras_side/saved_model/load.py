@@ -109,8 +109,8 @@ def _places(
 
 def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
     keras.utils.clear_session()
-    model, found = programs.operators(read, checkpoint, source.signature, unsafe=source.unsafe)
     objects = Objects(read, checkpoint)
+    model, found = programs.operators(read, checkpoint, objects, source.signature, unsafe=source.unsafe)
     notes = [*([why] if why else []), FROZEN]
     if not found:
         notes.append("It holds no variables: what was trained is constants in it, which torch can't train.")

@@ -54,7 +54,9 @@ def read(folder: Folder, program: Program) -> Metadata | None:
         try:
             saved.ParseFromString(folder.read(METADATA, METADATA_LIMIT))
         except DecodeError:
-            raise BridgeError(f"{folder.path}: {METADATA} is damaged or cut short.") from None
+            saved.Clear()
+        if not saved.nodes:
+            raise BridgeError(f"{folder.path}: {METADATA} is damaged or cut short.")
         texts = {node.node_id: (node.identifier, node.metadata) for node in saved.nodes}
     else:
         nodes = enumerate(program.graph.object_graph_def.nodes)

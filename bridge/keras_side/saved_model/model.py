@@ -86,7 +86,7 @@ class Traced:
 
 
 def operators(
-    program: Program, checkpoint: Checkpoint, name: str | None = None, *, unsafe: bool = False
+    program: Program, checkpoint: Checkpoint, objects: Objects, name: str | None = None, *, unsafe: bool = False
 ) -> tuple[Operators, dict[str, Variable]]:
     """The model of a signature, and the variable that each of its weights is, by the weight's path.
 
@@ -100,15 +100,14 @@ def operators(
     if not unsafe:
         rewrite.refuse_operators(program, nodes, called, word)
     graph = rewrite.values(program, nodes, [n.split(":")[0] for n in feeds.values()], results.values())
-    objects = Objects(program, checkpoint)
     variables = {handle.name: objects.of_handle(handle) for handle in _handles(program, graph, nodes, feeds)}
     handles = sorted(variables, key=lambda name: variables[name].number)
     for variable in variables.values():
         if variable.stored.dtype == "string":
             raise BridgeError(f"{program.name}: its variable {variable.name} holds text, which no layer of torch takes.")
-    inputs = {word: _spec(program, word, info) for word, info in signature.inputs.items()}
+    inputs = {word: _spec(program, word, signature.inputs[word]) for word in feeds}
     function = _function(program, graph, inputs, feeds, handles, variables, results)
-    traced = Traced(function, inputs, {w: _free(info) for w, info in signature.outputs.items()})
+    traced = Traced(function, inputs, {word: _free(signature.outputs[word]) for word in results})
     model = Operators(program.name.rstrip("/").rpartition("/")[2], traced)
     called_by = objects.names(list(variables.values()))
     found: dict[str, Variable] = {}
