@@ -14,6 +14,7 @@ from keras.src.utils.backend_utils import TFGraphScope
 from bridge.errors import BridgeError
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
@@ -100,6 +101,8 @@ def _double(array: np.ndarray) -> np.ndarray:
 
 def _in_double(model: keras.Model) -> keras.Model:
     """The same model with float64 weights and arithmetic. Raises BridgeError for one that can't be built anew."""
+    if isinstance(model, Operators):
+        return model.in_double()
     try:
         config = model.get_config()
     except NotImplementedError:

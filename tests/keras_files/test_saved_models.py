@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bridge.errors import BridgeError
+
 SAVED = Path(__file__).with_name("saved_models")
-OUTSIDE = r"No files, network|no files, network"
 
 
 def stored(name):
@@ -18,21 +19,6 @@ def stored(name):
 
 def close(found, expected):
     np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
-
-
-@pytest.fixture(scope="session")
-def saved(keras, tmp_path_factory):
-    """kind -> (folder of a SavedModel that the tests' process made, its outputs); each is made once."""
-    cache = {}
-
-    def one(job, **options):
-        key = (job, *options.values())
-        if key not in cache:
-            folder = tmp_path_factory.mktemp(job) / "saved"
-            cache[key] = folder, keras(job, folder=folder, **options)
-        return cache[key]
-
-    return one
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_2_4", "two_inputs"])
@@ -158,8 +144,6 @@ def test_links_and_missing_files_are_refused(refusal, tmp_path, name):
 def test_damaged_files_are_told_so(keras, tmp_path, name):
     folder = copy(tmp_path)
     whole = (folder / name).read_bytes()
-    from bridge.errors import BridgeError
-
     random = np.random.default_rng(0)
     for length in [0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1]:
         (folder / name).write_bytes(whole[:length])

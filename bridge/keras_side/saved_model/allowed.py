@@ -58,7 +58,7 @@ RefEnter RefExit RefMerge RefNextIteration RefSelect RefSwitch StatefulPartition
 StatelessWhile Switch TensorArrayCloseV3 TensorArrayConcatV3 TensorArrayGatherV3 TensorArrayReadV3 TensorArrayScatterV3
 TensorArraySizeV3 TensorArraySplitV3 TensorArrayV3 TensorArrayWriteV3 TensorListConcatV2 TensorListElementShape
 TensorListFromTensor TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack
-TensorListReserve TensorListResize TensorListScatterV2 TensorListSetItem TensorListSplit TensorListStack While
+TensorListReserve TensorListResize TensorListScatterV2 TensorListSetItem TensorListSplit TensorListStack While _EagerConst
 """
 _SAVING = """
 MergeV2Checkpoints Restore RestoreSlice RestoreV2 Save SaveSlices SaveV2 ShardedFilename ShardedFilespec
@@ -110,6 +110,10 @@ SerializeManySparse SerializeSparse SparseAdd SparseBincount SparseConcat Sparse
 SparseCrossHashed SparseCrossV2 SparseDenseCwiseAdd SparseDenseCwiseMul SparseFillEmptyRows SparseReduceMax
 SparseReduceSum SparseReorder SparseReshape SparseSlice SparseSoftmax SparseSplit
 """
+_CUDNN = """
+CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3 CudnnRNNCanonicalToParams CudnnRNNCanonicalToParamsV2
+CudnnRNNParamsSize CudnnRNNParamsToCanonical CudnnRNNParamsToCanonicalV2 CudnnRNNV2 CudnnRNNV3
+"""
 
 RUNS = frozenset(
     " ".join([_ARITHMETIC, _REDUCTIONS, _MATRICES, _SHAPES, _NETWORKS, _VARIABLES, _CONTROL]).split()
@@ -122,6 +126,7 @@ REASONS = {
     "text and tables have no ONNX form here; export the part behind them": _TEXT,
     "it reads encoded records; export the part behind it, which takes tensors": _RECORDS,
     "sparse and ragged tensors have no ONNX form": _SPARSE,
+    "it is for GPUs with cuDNN alone": _CUDNN,
 }
 RESTS = frozenset(name for names in REASONS.values() for name in names.split())
 REACHES_OUT = "it is none of those that only compute (it may reach files, the network or Python, or be a custom one)"

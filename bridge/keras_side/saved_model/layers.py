@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.keras_side import legacy
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.metadata import Metadata
 from bridge.keras_side.saved_model.objects import Objects, Variable
@@ -29,6 +30,7 @@ class LayerWeights:
         for number in self._numbers():
             said = metadata.objects.get(number, {}) if metadata else {}
             self._add(str(said.get("name") or objects.paths.get(number) or number), number)
+        self._add_own()
 
     @property
     def declared_bytes(self) -> int:
@@ -69,12 +71,25 @@ class LayerWeights:
         listed = self.objects.child(0, "layers") or self.objects.child(0, "keras_api", "layers")
         return self.objects.listed(listed)
 
+    def _add_own(self) -> None:
+        """The variables that are the model's own, of none of its layers."""
+        if not self.layers:
+            return
+        held = {variable.number for variable in self.variables}
+        listed = self.objects.listed(self.objects.child(0, "variables"))
+        own = [number for number in listed if number not in held and number in self.objects.variables]
+        if own:
+            self._hold(legacy.TOP, own)
+
     def _add(self, layer: str, number: int) -> None:
         if layer in self.layers:
             raise BridgeError(f"{self.name}: names the layer {layer!r} twice.")
-        words: list[str] = []
         listed = self.objects.child(number, "variables")
-        for inner in self.objects.listed(listed) if listed is not None else self.objects.variables_below(number):
+        self._hold(layer, self.objects.listed(listed) if listed is not None else self.objects.variables_below(number))
+
+    def _hold(self, layer: str, numbers: list[int]) -> None:
+        words: list[str] = []
+        for inner in numbers:
             if inner not in self.objects.variables:
                 raise BridgeError(f"{self.name}: lists a variable of the layer {layer!r} that it does not hold.")
             variable = self.objects.variables[inner]

@@ -18,7 +18,7 @@ from bridge.errors import BridgeError
 from bridge.graph import Value
 from bridge.graph.probe import ANY, probe_inputs, relative_difference
 from bridge.keras_side import examples
-from bridge.keras_side.saved_model import rewrite
+from bridge.keras_side.saved_model import double, rewrite
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.program import Program
@@ -47,6 +47,21 @@ class Operators(keras.Model):
                 owner.places.append(inner)
             owner = inner
         owner._track_variable(variable)
+
+    def in_double(self) -> Operators:
+        """The same with float64 weights and arithmetic. Raises BridgeError where TensorFlow has no such operators."""
+        inputs = {word: tf.TensorSpec(s.shape, _wide(s.dtype), name=word) for word, s in self.program.inputs.items()}
+        try:
+            twin = Operators(self.name, Traced(double.in_double(self.program.function), inputs, self.program.outputs))
+        except _FAILURES as error:
+            raise BridgeError(f"{self.name}: TensorFlow can't compute it in float64: {str(error)[:200]}") from None
+        for number, variable in enumerate(self.program.variables):
+            values = np.asarray(variable)
+            values = values.astype(np.float64) if values.dtype == np.float32 else values
+            twin.add(str(number), keras.Variable(values, dtype=values.dtype.name))
+        specs = {w: keras.KerasTensor((None, *s.shape[1:]), dtype=s.dtype.name) for w, s in inputs.items()}
+        examples.remember(twin, {"inputs": specs})
+        return twin
 
     def call(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.program(inputs)
@@ -222,6 +237,10 @@ def _refuse_fixed_batch(program: Program, traced: Traced, signature: SignatureDe
 
 def _shaped(tensor: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
     return tf.ensure_shape(tensor, shape) if not tf.executing_eagerly() and shape.rank is not None else tensor
+
+
+def _wide(dtype: tf.DType) -> tf.DType:
+    return tf.float64 if dtype == tf.float32 else dtype
 
 
 def _whole(name: str) -> str:

@@ -7,6 +7,7 @@ so control edges go, and with them what hangs on them alone: assertions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -112,7 +113,7 @@ class _Rewriter:
         old = self.functions[name]
         new = FunctionDef()
         new.signature.CopyFrom(old.signature)
-        new.signature.name = f"{name}_{len(self.made)}_of_values"
+        new.signature.name = name
         del new.signature.control_output[:]
         new.signature.is_stateful = False
         handles = {}
@@ -134,6 +135,8 @@ class _Rewriter:
                     raise BridgeError(f"{self.program.name}: {name} gives a resource that is no variable.")
                 argument.type = handles[_tensor(result)]
         new.node_def.extend(_reachable(nodes, new.ret.values()))
+        # TensorFlow knows functions by name for as long as it runs: no other may have this one
+        new.signature.name = f"{name}_{hashlib.sha256(new.SerializeToString(deterministic=True)).hexdigest()[:12]}"
         self.depth -= 1
         self.made[key] = new
         return new
@@ -194,7 +197,7 @@ class _Rewriter:
                 function.CopyFrom(self._reference(function, given))
         elif given:
             return self._of_variable(node, given, inside)
-        elif node.op == "RefIdentity":
+        elif node.op in ("RefIdentity", "_EagerConst"):
             node.op = "Identity"
         elif attribute_functions(node):
             raise BridgeError(f"{self.program.name}: {node.name} ({node.op}) calls functions in a way that is not known.")
