@@ -19,7 +19,9 @@ def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which Keras model a file means."""
     for option in (
         click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
-        click.option("--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."),
+        click.option(
+            "--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."
+        ),
         click.option(
             "--from-layer",
             multiple=True,

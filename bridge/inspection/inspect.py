@@ -37,7 +37,9 @@ def inspect(
     if is_keras:
         return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer), signature)
     if arch or mlp or unsafe or from_layer or signature:
-        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer, --signature and --unsafe are for those.")
+        raise BridgeError(
+            f"{path}: is no Keras file; --arch, --mlp, --from-layer, --signature and --unsafe are for those."
+        )
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":

@@ -139,7 +139,9 @@ def compare_training(
     tell(f"{steps:,} steps in PyTorch: {folder}")
     mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature)), **options)
+    theirs = ask(
+        "train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature)), **options
+    )
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -163,9 +165,11 @@ def compare_gradients(
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
-    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature))), inputs=inputs)[
-        "outputs"
-    ]
+    found = ask(
+        "run",
+        source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), signature=signature))),
+        inputs=inputs,
+    )["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
     theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]

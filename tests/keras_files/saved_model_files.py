@@ -30,12 +30,17 @@ def _variables(module):
 
 def _plain(m, x, i):
     hidden = tf.nn.relu(x @ m.first)
-    return {"y": hidden @ m.second * m.scale + m.steps[0], "rows": tf.gather(m.table, i) + tf.nn.softmax(hidden @ m.second)}
+    return {
+        "y": hidden @ m.second * m.scale + m.steps[0],
+        "rows": tf.gather(m.table, i) + tf.nn.softmax(hidden @ m.second),
+    }
 
 
 def _control(m, x, i):
     given = _plain(m, x, i)
-    _, y = tf.while_loop(lambda n, _: n < 3, lambda n, y: (n + 1, y * m.scale + m.steps[0]), [tf.constant(0), given["y"]])
+    _, y = tf.while_loop(
+        lambda n, _: n < 3, lambda n, y: (n + 1, y * m.scale + m.steps[0]), [tf.constant(0), given["y"]]
+    )
     return {"y": y, "rows": tf.cond(tf.reduce_sum(x) > 0, lambda: given["rows"] * m.scale, lambda: given["rows"] - 1.0)}
 
 
@@ -185,7 +190,10 @@ def tensors(path):
     """Every tensor of a folder's checkpoint, and what its default signature gives, by TensorFlow itself."""
     reader = tf.train.load_checkpoint(f"{path}/variables/variables")
     values = {key: np.asarray(reader.get_tensor(key)) for key in reader.get_variable_to_shape_map()}
-    return {key: [value.dtype.str, value.tobytes().hex() if value.dtype != object else repr(value)] for key, value in values.items()}
+    return {
+        key: [value.dtype.str, value.tobytes().hex() if value.dtype != object else repr(value)]
+        for key, value in values.items()
+    }
 
 
 def served(path, arrays, dtypes):

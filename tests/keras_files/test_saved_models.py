@@ -46,7 +46,9 @@ def test_a_class_of_its_own_is_read_operator_by_operator(keras):
 
 def test_the_program_of_a_keras_model_can_be_asked_for(keras):
     given, (output,) = stored("mlp")
-    found = keras("saved_run", path=SAVED / "mlp", arrays={"dense_input": given["dense_input"]}, signature="serving_default")
+    found = keras(
+        "saved_run", path=SAVED / "mlp", arrays={"dense_input": given["dense_input"]}, signature="serving_default"
+    )
     assert found["class"] == "Operators"
     close(found["outputs"]["out"], output)
 

@@ -115,9 +115,7 @@ CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3 CudnnRNNCanonica
 CudnnRNNParamsSize CudnnRNNParamsToCanonical CudnnRNNParamsToCanonicalV2 CudnnRNNV2 CudnnRNNV3
 """
 
-RUNS = frozenset(
-    " ".join([_ARITHMETIC, _REDUCTIONS, _MATRICES, _SHAPES, _NETWORKS, _VARIABLES, _CONTROL]).split()
-)
+RUNS = frozenset(" ".join([_ARITHMETIC, _REDUCTIONS, _MATRICES, _SHAPES, _NETWORKS, _VARIABLES, _CONTROL]).split())
 # What rests, and why it can't be in the part that runs
 REASONS = {
     "it reads and writes files": _SAVING,

@@ -100,7 +100,16 @@ class _guarded:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        expected = (table.Damaged, tf.errors.OpError, RuntimeError, ValueError, KeyError, TypeError, DecodeError, OSError)
+        expected = (
+            table.Damaged,
+            tf.errors.OpError,
+            RuntimeError,
+            ValueError,
+            KeyError,
+            TypeError,
+            DecodeError,
+            OSError,
+        )
         if isinstance(error, expected):
             said = " ".join(str(error).split())[:200] or type(error).__name__
             raise BridgeError(
@@ -116,4 +125,3 @@ def _name(dtype: int) -> str:
         return str(tf.as_dtype(dtype).name)
     except TypeError:
         raise table.Damaged(f"it holds a tensor of the unknown type {dtype}") from None
-

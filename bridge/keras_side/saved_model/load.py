@@ -131,5 +131,3 @@ def _keys(variable: Variable, objects: Objects) -> list[str]:
 
 def _short(error: BridgeError, source: Source) -> str:
     return " ".join(str(error).removeprefix(f"{source.path}: ").split())[:600]
-
-

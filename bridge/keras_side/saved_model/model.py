@@ -119,7 +119,9 @@ def operators(
     handles = sorted(variables, key=lambda name: variables[name].number)
     for variable in variables.values():
         if variable.stored.dtype == "string":
-            raise BridgeError(f"{program.name}: its variable {variable.name} holds text, which no layer of torch takes.")
+            raise BridgeError(
+                f"{program.name}: its variable {variable.name} holds text, which no layer of torch takes."
+            )
     inputs = {word: _spec(program, word, signature.inputs[word]) for word in feeds}
     function = _function(program, graph, inputs, feeds, handles, variables, results)
     traced = Traced(function, inputs, {word: _free(signature.outputs[word]) for word in results})

@@ -68,7 +68,9 @@ class Objects:
             here = waiting.pop()
             if here in self.variables:
                 found.append(here)
-            inner = [c.node_id for c in self.nodes[here].children if c.local_name not in _LISTS and c.node_id not in seen]
+            inner = [
+                c.node_id for c in self.nodes[here].children if c.local_name not in _LISTS and c.node_id not in seen
+            ]
             waiting += reversed(list(dict.fromkeys(inner)))
             seen |= {*inner}
         return found
@@ -83,7 +85,9 @@ class Objects:
             return Variable(name, name, self.checkpoint.stored[name], name not in self._fixed)
         found = [variable for variable in self.variables.values() if variable.name == name]
         if len(found) != 1:
-            raise BridgeError(f"{self.program.name}: the variable {name} of its program is not among those that it holds.")
+            raise BridgeError(
+                f"{self.program.name}: the variable {name} of its program is not among those that it holds."
+            )
         return found[0]
 
     def names(self, variables: list[Variable]) -> dict[str, str]:
@@ -117,7 +121,9 @@ class Objects:
                         seen.add(pair)
                         waiting.append((*pair, f"{path}/{name}" if path else name))
         except IndexError:
-            raise BridgeError(f"{self.program.name}: its objects refer to others that are not there: damaged.") from None
+            raise BridgeError(
+                f"{self.program.name}: its objects refer to others that are not there: damaged."
+            ) from None
 
     def _note(self, number: int, saved: Any, path: str) -> None:
         if number in self.paths:
@@ -164,4 +170,3 @@ class Objects:
                 except DecodeError:
                     raise BridgeError(f"{self.program.name}: its list of {name} is damaged.") from None
         return found
-

@@ -68,7 +68,9 @@ class Program:
         """Raises BridgeError that lists all operators of the file that are not allowed in one."""
         found = Counter(node.op for node in self.nodes())
         functions = {function.signature.name for function in self.graph.graph_def.library.function}
-        called = {name for name in functions if op_def_registry.get(name) is None}  # no function under an operator's name
+        called = {
+            name for name in functions if op_def_registry.get(name) is None
+        }  # no function under an operator's name
         others = sorted(set(found) - allowed.RUNS - allowed.RESTS - called)
         if others:
             raise BridgeError(

@@ -43,7 +43,9 @@ def used(program: Program, outputs: Iterable[str], inputs: Iterable[str]) -> tup
         if name in needed:
             continue
         if name not in nodes:
-            raise BridgeError(f"{program.name}: its graph has no node {name!r}, which its signature speaks of: damaged.")
+            raise BridgeError(
+                f"{program.name}: its graph has no node {name!r}, which its signature speaks of: damaged."
+            )
         needed[name] = nodes[name]
         if name not in stop:
             waiting += [given.lstrip("^").split(":")[0] for given in nodes[name].input]
@@ -123,7 +125,9 @@ class _Rewriter:
                 argument.type = given[number]
                 handles[argument.name] = given[number]
             elif argument.type == DT_RESOURCE:
-                raise BridgeError(f"{self.program.name}: {name} takes a resource that is no variable ({argument.name}).")
+                raise BridgeError(
+                    f"{self.program.name}: {name} takes a resource that is no variable ({argument.name})."
+                )
         renamed = {f"{n.name}:value:0": f"{n.name}:output:0" for n in old.node_def if n.op == "ReadVariableOp"}
         nodes = self.rewrite(list(old.node_def), handles, renamed)
         for argument in new.signature.output_arg:
@@ -177,7 +181,9 @@ class _Rewriter:
     def _node(self, node: NodeDef, given: dict[int, int], *, inside: bool) -> list[NodeDef]:
         """A node that takes values in the place of handles: at these places, of these types."""
         if node.op in self.functions and node.op not in allowed.RUNS:
-            raise BridgeError(f"{self.program.name}: {node.name} calls {node.op} in a way of TensorFlow 1 that is not read.")
+            raise BridgeError(
+                f"{self.program.name}: {node.name} calls {node.op} in a way of TensorFlow 1 that is not read."
+            )
         if node.op in HANDLES:
             raise BridgeError(f"{self.program.name}: {node.name} is a variable that a function makes for itself.")
         if node.op in _CALLS:
@@ -200,7 +206,9 @@ class _Rewriter:
         elif node.op in ("RefIdentity", "_EagerConst"):
             node.op = "Identity"
         elif attribute_functions(node):
-            raise BridgeError(f"{self.program.name}: {node.name} ({node.op}) calls functions in a way that is not known.")
+            raise BridgeError(
+                f"{self.program.name}: {node.name} ({node.op}) calls functions in a way that is not known."
+            )
         return [node]
 
     def _reference(self, function: Any, given: dict[int, int]) -> Any:
