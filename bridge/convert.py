@@ -59,8 +59,8 @@ def keras2onnx(
 
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
-    these. signature: what to call of a SavedModel's program, operator by operator. Raises BridgeError if the model can't
-    be converted.
+    these. signature: what to call of a SavedModel's program, operator by operator.
+    Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer), signature=signature)
@@ -102,9 +102,9 @@ def keras2torch(
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets
-    the weights; map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be
-    converted.
+    arch, mlp, unsafe, from_layer, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own
+    that gets the weights; map_file: JSON that decides by hand which tensor gets which.
+    Raises BridgeError if the model can't be converted.
     """
     claim_torch("Converting to torch")
     if map_file is not None and into is None:

@@ -100,7 +100,7 @@ def whole_folder(
     """A new folder beside `path` to fill; it becomes `path` when the block ends well, else it vanishes.
 
     With `force` an older result is replaced, but only a folder that has `marker` (one that bridge wrote). What bridge
-    wrote there (`own`) goes, all of it: an old history.csv beside new weights would tell of another run. Other files stay.
+    wrote there (`own`) goes, all of it: an old history.csv beside new weights would tell of another run. Others stay.
     """
     path = Path(path)
     refuse_existing(path, force)

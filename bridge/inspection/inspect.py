@@ -47,6 +47,6 @@ def inspect(
     if suffix == ".safetensors":
         return inspect_safetensors(file)
     raise BridgeError(
-        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, .onnx, .safetensors and bridge folders,\n"
-        f"not {suffix or 'files without a suffix'}."
+        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, .onnx, "
+        f".safetensors and bridge folders,\nnot {suffix or 'files without a suffix'}."
     )

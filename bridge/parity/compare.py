@@ -39,8 +39,8 @@ def compare(
     """Runs every file, each framework in its own process, and compares each with the first.
 
     files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
-    arch, mlp, unsafe, from_layer: for the Keras files; signature: for the SavedModels. data, part, label: as bridge.data.read takes them; run on its
-    first `rows` rows (256), without it on `rows` (64) random ones.
+    arch, mlp, unsafe, from_layer: for the Keras files; signature: for the SavedModels. data, part, label: as
+    bridge.data.read takes them; run on its first `rows` rows (256), without it on `rows` (64) random ones.
     rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first file's
     own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
     Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.

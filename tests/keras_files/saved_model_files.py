@@ -106,7 +106,7 @@ def _wrong():
     m.table_of_text = table
     bodies = {
         "reads": lambda x: x + tf.io.decode_raw(tf.io.read_file("/etc/hostname"), tf.float32)[0],
-        "writes": lambda x: tf.py_function(lambda t: open("/tmp/written", "w") and t, [x], tf.float32) + _written(x),
+        "writes": lambda x: tf.py_function(lambda t: t, [x], tf.float32) + _written(x),
         "draws": lambda x: x + tf.random.normal(tf.shape(x)),
         "changes": lambda x: x @ m.first + m.scale.assign_add(1.0),
         "text": lambda x: tf.strings.length(table.lookup(tf.cast(x, tf.int32))),

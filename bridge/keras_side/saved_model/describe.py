@@ -8,7 +8,6 @@ from typing import Any
 from bridge.keras_side.saved_model.layers import LayerWeights
 from bridge.keras_side.saved_model.load import read_all
 from bridge.keras_side.saved_model.metadata import Metadata
-from bridge.keras_side.saved_model.program import Program
 
 
 def facts(path: Path) -> tuple[LayerWeights, Metadata | None, dict[str, Any]]:

@@ -19,7 +19,7 @@ _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")  # 
 
 
 def in_double(function: Any) -> Callable[..., list[tf.Tensor]]:
-    """The function of tensors with every float32 in it a float64. Raises what TensorFlow does where it has no such form."""
+    """The function of tensors with every float32 in it a float64. Raises TensorFlow's own errors."""
     graph = GraphDef()
     graph.CopyFrom(function.graph.as_graph_def())
     kept = [part for node in graph.node for part in _without_fused(node)]

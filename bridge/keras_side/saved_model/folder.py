@@ -47,7 +47,7 @@ def is_saved_model(path: str | Path) -> bool:
 
 
 def look(path: str | Path) -> Folder:
-    """The files of a SavedModel folder. Others in it are left alone. Raises BridgeError for links and what is missing."""
+    """The files of a SavedModel folder; others in it are left alone. Raises BridgeError for links and missing ones."""
     path = Path(path)
     if not os.path.lexists(path / PROGRAM):
         raise BridgeError(

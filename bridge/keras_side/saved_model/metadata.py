@@ -1,4 +1,4 @@
-"""What Keras 2 wrote of its layers beside or into a SavedModel: their classes and configs, by the numbers of objects."""
+"""What Keras 2 wrote of its layers beside or into a SavedModel: classes and configs, by the numbers of objects."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Program:
         if others:
             raise BridgeError(
                 f"{self.name}: its program holds operators that it may not hold: {listed(others)}.\n"
-                "A SavedModel may only compute: no files, network, Python, queues or custom operators. Nothing was run.\n"
+                "It may only compute: no files, network, Python, queues or custom operators. Nothing was run.\n"
                 "Save the model without them, or trust the file with --unsafe."
             )
 
