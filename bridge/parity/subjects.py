@@ -203,7 +203,7 @@ def is_keras(path: str) -> bool:
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, .onnx files and bridge folders, not this."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, .onnx files and bridge folders."
         )
     return False
 
