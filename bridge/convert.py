@@ -18,7 +18,6 @@ from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
-from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import Source, listed
 from bridge.process import claim, import_ahead
 
@@ -232,7 +231,9 @@ def torch2keras(
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    arch: the code that builds the Keras model, where the model's config can't; for a folder of a part of a model
+    To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
+    kept; for a folder of a part of a model
     (from_layer) it may build the whole one, whose other weights stay as the code made them.
     weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count,
     "kept": count of weights that are not of the part}.
@@ -242,14 +243,15 @@ def torch2keras(
 
     folder, output = Path(folder), Path(output)
     model_of(folder)
-    if output.suffix and not output.name.lower().endswith(KERAS_FILES) and not is_saved_model(output):
-        raise BridgeError(
-            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5, a SavedModel to one "
-            "without an ending."
-        )
     refuse_existing(output, force)
     refuse_input_as_output(output, folder, _file_of(arch))
-    return home(folder_graph(folder), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
+    graph = folder_graph(folder)
+    if graph.saved_model is None and not output.name.lower().endswith(KERAS_FILES):
+        raise BridgeError(
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
+            "SavedModel,\nwhich is written only of what came from one, whole."
+        )
+    return home(graph, output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
 
 
 def home(

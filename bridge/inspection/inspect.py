@@ -26,6 +26,7 @@ def inspect(
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
+    A SavedModel folder counts as Keras file.
     arch, mlp, unsafe, from_layer, signature: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """

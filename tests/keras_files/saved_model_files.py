@@ -1,6 +1,5 @@
 """SavedModels that TensorFlow and Keras 3 make in the tests' Keras process, honest ones and others."""
 
-import shutil
 from pathlib import Path
 
 import keras
@@ -169,9 +168,9 @@ def hidden(folder, what):
     file.write_bytes(saved.SerializeToString())
 
 
-def saved_run(path, signature=None, arrays=None):
+def saved_run(path, arrays=None, **how):
     """What bridge's own load of a folder gives, and what it says of it."""
-    model = load(Source(path, signature=signature))
+    model = load(Source(path, **how))
     given = inputs() if arrays is None else {k: np.array(v, "float32") for k, v in arrays.items()}
     from bridge.keras_side.signature import signature as takes
 
@@ -201,10 +200,6 @@ def served(path, arrays, dtypes):
     call = tf.saved_model.load(path).signatures["serving_default"]
     given = {key: tf.constant(np.array(value, dtypes[key])) for key, value in arrays.items()}
     return {key: value.numpy().tolist() for key, value in call(**given).items()}
-
-
-def copied(folder, to):
-    shutil.copytree(folder, to)
 
 
 JOBS = {

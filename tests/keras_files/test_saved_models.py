@@ -53,6 +53,41 @@ def test_the_program_of_a_keras_model_can_be_asked_for(keras):
     close(found["outputs"]["out"], output)
 
 
+def test_a_config_that_cannot_be_used_is_told_and_the_program_taken(keras, tmp_path):
+    folder, given = copy(tmp_path, "mlp"), stored("mlp")[0]
+    file = folder / "keras_metadata.pb"
+    file.write_bytes(file.read_bytes().replace(b'"class_name": "Dropout"', b'"class_name": "Dropper"'))
+    found = keras("saved_run", path=folder, arrays=given)
+    assert found["class"] == "Operators"
+    assert "can't be used: layer 'dropout' has the custom class 'Dropper'" in found["notes"][0]
+    close(found["outputs"]["out"], stored("mlp")[1][0])
+
+
+def test_code_of_the_users_own_keeps_the_layers(keras, tmp_path):
+    (tmp_path / "arch.py").write_text(
+        "import keras\n"
+        "class Scaled(keras.Model):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.inner, self.out = keras.layers.Dense(4, 'relu'), keras.layers.Dense(2)\n"
+        "        self.scale = self.add_weight(shape=(4,), name='scale')\n"
+        "    def call(self, x):\n"
+        "        return self.out(self.inner(x) * self.scale)\n"
+        "def build():\n"
+        "    model = Scaled()\n"
+        "    model(keras.ops.zeros((1, 3)))\n"
+        "    return model\n"
+    )
+    given, (output,) = stored("subclassed")
+    found = keras(
+        "saved_run", path=SAVED / "subclassed", arrays={"x": given["input_1"]}, arch=f"{tmp_path}/arch.py:build"
+    )
+    assert found["class"] == "Scaled"
+    assert not found["notes"]
+    close(found["outputs"]["output"], output)
+    assert len(found["places"]) == 5
+
+
 @pytest.mark.parametrize(
     ("job", "options", "weights", "trainable"),
     [

@@ -1,8 +1,14 @@
 """SavedModels in torch and home again: trained there, written into the same program, read by TensorFlow."""
 
+import base64
+import io
+import json
+import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -102,6 +108,38 @@ def test_what_did_not_come_from_a_saved_model_is_not_written_as_one(converted, t
     _, out = converted("mlp")
     torch2keras(out, tmp_path / "a.keras")
     keras2torch(tmp_path / "a.keras", tmp_path / "other")
-    with pytest.raises(BridgeError, match="a SavedModel is written only of what came from one"):
+    with pytest.raises(BridgeError, match="which is written only of what came from one"):
         torch2keras(tmp_path / "other", tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
+
+
+def test_no_other_weights_go_into_a_program_that_stays_as_it_is(converted, tmp_path):
+    _, out = converted("mlp")
+    data = tmp_path / "data.npz"
+    np.savez(data, x=np.ones((8, 6), "float32"), y=np.zeros(8, "int64"))
+    bridge.finetune(out, data, tmp_path / "tuned", new_head="out=7", epochs=1)
+    with pytest.raises(BridgeError, match=r"out/kernel: is \(5, 7\) in the converted model, its SavedModel's program"):
+        torch2keras(tmp_path / "tuned", tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_saved_model_too_large_to_be_kept_is_named_for_the_way_home(keras, converted, tmp_path):
+    folder, out = converted("module")
+    shutil.copytree(out, tmp_path / "out")
+    proto = onnx.load(out / "model.onnx")
+    entry = next(entry for entry in proto.metadata_props if entry.key == "bridge.saved_model")
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(entry.value))) as archive:
+        facts = json.loads(archive.read("bridge.json")) | {"whole": False}
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("bridge.json", json.dumps(facts))
+    entry.value = base64.b64encode(data.getvalue()).decode()
+    onnx.save(proto, tmp_path / "out" / "model.onnx")
+    with pytest.raises(
+        BridgeError, match=r"too large to be kept in the converted model.\nPass the folder .*--arch SAVED"
+    ):
+        torch2keras(tmp_path / "out", tmp_path / "home")
+    torch2keras(tmp_path / "out", tmp_path / "home", arch=str(folder))
+    assert keras("tensors", path=tmp_path / "home") == keras("tensors", path=folder)
+    with pytest.raises(BridgeError, match=r"is not the SavedModel that .* was converted from"):
+        torch2keras(tmp_path / "out", tmp_path / "other", arch=str(SAVED / "mlp"))

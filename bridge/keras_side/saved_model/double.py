@@ -11,6 +11,7 @@ from tensorflow.core.framework.attr_value_pb2 import AttrValue
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_DOUBLE, DT_FLOAT
+from tensorflow.python.eager import context
 from tensorflow.python.framework.tensor_util import MakeNdarray
 
 from bridge.keras_side.saved_model.program import attribute_functions
@@ -34,6 +35,7 @@ def in_double(function: Any) -> Callable[..., list[tf.Tensor]]:
         inner.signature.name = f"{inner.signature.name}_double"
         for argument in (*inner.signature.input_arg, *inner.signature.output_arg):
             argument.type = DT_DOUBLE if argument.type == DT_FLOAT else argument.type
+    forget(graph)
     specs = [tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 else t.dtype) for t in function.inputs]
     fed, wanted = [t.name for t in function.inputs], [t.name for t in function.outputs]
 
@@ -41,6 +43,16 @@ def in_double(function: Any) -> Callable[..., list[tf.Tensor]]:
         return tf.graph_util.import_graph_def(graph, dict(zip(fed, tensors, strict=True)), wanted, name="")
 
     return tf.compat.v1.wrap_function(imported, specs)
+
+
+def forget(graph: GraphDef) -> None:
+    """Makes TensorFlow forget functions of these names, of the same program when it was loaded before.
+
+    It changes functions that it is given, and then finds that a new one of that name is another.
+    """
+    for function in graph.library.function:
+        while context.context().has_function(function.signature.name):
+            context.context().remove_function(function.signature.name)
 
 
 def _widen(value: AttrValue) -> None:

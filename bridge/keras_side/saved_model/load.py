@@ -111,6 +111,11 @@ def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, w
     objects = Objects(read, checkpoint)
     model, found = programs.operators(read, checkpoint, objects, source.signature, unsafe=source.unsafe)
     notes = [*([why] if why else []), FROZEN]
+    if count := model.program.own_gradients:
+        notes.append(
+            f"Its program gives {count} of its operators a gradient of their own (swish does, to save memory); torch "
+            "differentiates what they compute."
+        )
     if not found:
         notes.append("It holds no variables: what was trained is constants in it, which torch can't train.")
     elif not any(variable.trainable for variable in found.values()):

@@ -85,12 +85,14 @@ class Variables(keras.Layer):
 class Traced:
     """The function of tensors that a signature is. It takes the inputs, then the variables' values.
 
-    inputs, outputs: the signature's names with what each is. variables: filled by the model.
+    inputs, outputs: the signature's names with what each is. own_gradients: how many of its operators had a gradient of
+    their own. variables: filled by the model.
     """
 
     function: Callable[..., list[tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
     outputs: dict[str, tf.TensorShape]
+    own_gradients: int = 0
     variables: list[keras.Variable] = field(default_factory=list)
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -124,7 +126,8 @@ def operators(
             )
     inputs = {word: _spec(program, word, signature.inputs[word]) for word in feeds}
     function = _function(program, graph, inputs, feeds, handles, variables, results)
-    traced = Traced(function, inputs, {word: _free(signature.outputs[word]) for word in results})
+    outputs = {word: _free(signature.outputs[word]) for word in results}
+    traced = Traced(function, inputs, outputs, rewrite.own_gradients(program, nodes, called))
     model = Operators(program.name.rstrip("/").rpartition("/")[2], traced)
     called_by = objects.names(list(variables.values()))
     found: dict[str, Variable] = {}
@@ -181,6 +184,8 @@ def _function(
     specs += [tf.TensorSpec(s.shape, s.dtype, name=f"bridge_held_{i}") for i, s in enumerate(stored)]
     taken = [*(_whole(name) for name in feeds.values()), *(f"{handle}:0" for handle in handles)]
     wanted = [_whole(name) for name in results.values()]
+
+    double.forget(graph)
 
     def imported(*tensors: tf.Tensor) -> list[tf.Tensor]:
         mapped = dict(zip(taken, tensors, strict=True))

@@ -78,6 +78,15 @@ def refuse_operators(program: Program, nodes: list[NodeDef], called: set[str], s
         )
 
 
+def own_gradients(program: Program, nodes: list[NodeDef], called: set[str]) -> int:
+    """How many of the nodes have a gradient of the program's own."""
+    functions = _functions(program)
+    every = [*nodes, *(node for name in called for node in functions[name].node_def)]
+    return sum(
+        node.attr["_gradient_op_type"].s.startswith(b"CustomGradient") for node in every if node.op == "IdentityN"
+    )
+
+
 def values(program: Program, nodes: list[NodeDef], feeds: Iterable[str], results: Iterable[str]) -> GraphDef:
     """The graph of these nodes with each variable a placeholder under its node's name.
 
