@@ -117,7 +117,7 @@ def test_no_other_weights_go_into_a_program_that_stays_as_it_is(converted, tmp_p
     _, out = converted("mlp")
     data = tmp_path / "data.npz"
     np.savez(data, x=np.ones((8, 6), "float32"), y=np.zeros(8, "int64"))
-    bridge.finetune(out, data, tmp_path / "tuned", new_head="out=7", epochs=1)
+    bridge.finetune(out, data, tmp_path / "tuned", classes=7, epochs=1, validation=None)
     with pytest.raises(BridgeError, match=r"out/kernel: is \(5, 7\) in the converted model, its SavedModel's program"):
         torch2keras(tmp_path / "tuned", tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
