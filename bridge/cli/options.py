@@ -18,7 +18,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which Keras model a file means."""
     for option in (
-        click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
+        click.option(
+            "--unsafe",
+            is_flag=True,
+            help="Run the code that the file carries (Lambda layers, any operators). Your risk.",
+        ),
         click.option(
             "--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."
         ),

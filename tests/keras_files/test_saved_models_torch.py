@@ -123,23 +123,39 @@ def test_no_other_weights_go_into_a_program_that_stays_as_it_is(converted, tmp_p
     assert not (tmp_path / "saved").exists()
 
 
-def test_a_saved_model_too_large_to_be_kept_is_named_for_the_way_home(keras, converted, tmp_path):
-    folder, out = converted("module")
-    shutil.copytree(out, tmp_path / "out")
+def repacked(out, folder, files, **facts):
+    """A copy of a bridge folder in which what is kept of the SavedModel says something else."""
+    shutil.copytree(out, folder)
     proto = onnx.load(out / "model.onnx")
     entry = next(entry for entry in proto.metadata_props if entry.key == "bridge.saved_model")
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(entry.value))) as archive:
-        facts = json.loads(archive.read("bridge.json")) | {"whole": False}
+        content = {name: archive.read(name) for name in archive.namelist() if files is not None}
+        content["bridge.json"] = json.dumps(json.loads(archive.read("bridge.json")) | facts)
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("bridge.json", json.dumps(facts))
+        for name, text in {**content, **(files or {})}.items():
+            archive.writestr(name, text)
     entry.value = base64.b64encode(data.getvalue()).decode()
-    onnx.save(proto, tmp_path / "out" / "model.onnx")
+    onnx.save(proto, folder / "model.onnx")
+    return folder
+
+
+def test_a_saved_model_too_large_to_be_kept_is_named_for_the_way_home(keras, converted, tmp_path):
+    folder, out = converted("module")
+    large = repacked(out, tmp_path / "out", None, whole=False)
     with pytest.raises(
         BridgeError, match=r"too large to be kept in the converted model.\nPass the folder .*--arch SAVED"
     ):
-        torch2keras(tmp_path / "out", tmp_path / "home")
-    torch2keras(tmp_path / "out", tmp_path / "home", arch=str(folder))
+        torch2keras(large, tmp_path / "home")
+    torch2keras(large, tmp_path / "home", arch=str(folder))
     assert keras("tensors", path=tmp_path / "home") == keras("tensors", path=folder)
     with pytest.raises(BridgeError, match=r"is not the SavedModel that .* was converted from"):
-        torch2keras(tmp_path / "out", tmp_path / "other", arch=str(SAVED / "mlp"))
+        torch2keras(large, tmp_path / "other", arch=str(SAVED / "mlp"))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "assets/../../evil", "variables/variables.index", "evil"])
+def test_what_is_kept_of_a_saved_model_writes_no_file_elsewhere(converted, tmp_path, name):
+    changed = repacked(converted("mlp")[1], tmp_path / "out", {name: b"x"})
+    with pytest.raises(BridgeError, match=r"is damaged \(it holds a file of another place\)"):
+        torch2keras(changed, tmp_path / "home")
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}

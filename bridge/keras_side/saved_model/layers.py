@@ -109,6 +109,4 @@ class Numbered(LayerWeights):
 
     def read(self, path: str) -> np.ndarray:
         number = list(self.datasets).index(path)
-        return np.broadcast_to(
-            np.array(number, self._checkpoint.read(self.datasets[path].stored.key).dtype), self.shape(path)
-        )
+        return np.broadcast_to(np.array(number, self.datasets[path].stored.numpy), self.shape(path))

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.keras_side import legacy
 from bridge.keras_side.names import names
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import metadata as keras_metadata
-from bridge.keras_side.saved_model import model as programs
 from bridge.keras_side.saved_model import origin, program
+from bridge.keras_side.saved_model.build import operators
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.layers import LayerWeights, Numbered
 from bridge.keras_side.saved_model.metadata import Metadata
@@ -82,9 +83,9 @@ def _by_layers(
     if not weights.layers:
         raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
     saved = None if config is None else (json.dumps(config), source.path, told.version if told else None)
-    traced = filled(source, Numbered(weights), saved)
-    came = {path: np.unique(np.asarray(variable)) for path, variable in names(traced).variables.items()}
-    model = filled(source, weights, saved)
+    model = filled(source, Numbered(weights), saved)
+    came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
+    legacy.fill(model, weights, "")
     origin.remember(model, Origin(checkpoint.folder, _places(model, came, weights, objects)))
     return model
 
@@ -109,7 +110,7 @@ def _places(
 def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
     keras.utils.clear_session()
     objects = Objects(read, checkpoint)
-    model, found = programs.operators(read, checkpoint, objects, source.signature, unsafe=source.unsafe)
+    model, found = operators(read, checkpoint, objects, source.signature, unsafe=source.unsafe)
     notes = [*([why] if why else []), FROZEN]
     if count := model.program.own_gradients:
         notes.append(
@@ -121,8 +122,7 @@ def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, w
     elif not any(variable.trainable for variable in found.values()):
         notes.append("None of its variables is marked as trainable.")
     places = {path: _keys(variable, objects) for path, variable in found.items()}
-    signature = read.signature(source.signature)[0]
-    origin.remember(model, Origin(checkpoint.folder, places, notes, signature))
+    origin.remember(model, Origin(checkpoint.folder, places, notes))
     return model
 
 

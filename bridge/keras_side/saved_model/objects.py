@@ -17,7 +17,7 @@ from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.program import Program
 
 VALUE = "VARIABLE_VALUE"
-_MADE_UP = re.compile(r"(.*/)?Variable(_\d+)?")
+_MADE_UP = re.compile(r"(.*/)?[Vv]ariable(_\d+)?")
 _LISTS = {"variables", "trainable_variables", "non_trainable_variables", "_all_variables", "keras_api"}
 
 
@@ -96,7 +96,8 @@ class Objects:
         chosen: dict[str, str] = {}
         for variable in variables:
             own = count[variable.name] == 1 and not _MADE_UP.fullmatch(variable.name)
-            chosen[variable.stored.key] = variable.name if own else variable.path
+            words = (variable.name if own else variable.path).split("/")
+            chosen[variable.stored.key] = "/".join(filter(None, words)) or "variable"
         return chosen
 
     def twins(self, variable: Variable) -> list[Stored]:

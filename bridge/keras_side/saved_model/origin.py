@@ -16,15 +16,11 @@ _known: weakref.WeakKeyDictionary[keras.Model, Origin] = weakref.WeakKeyDictiona
 
 @dataclass(frozen=True)
 class Origin:
-    """places: path of a weight -> the checkpoint's keys for it; None where weights were changed on the way.
-
-    signature: of the program that was converted; None for a model that was built by its Keras metadata.
-    """
+    """places: path of a weight -> the checkpoint's keys for it; None where weights were changed on the way."""
 
     folder: Folder
     places: dict[str, list[str]] | None
     notes: list[str] = field(default_factory=list)
-    signature: str | None = None
 
 
 def remember(model: keras.Model, origin: Origin) -> None:

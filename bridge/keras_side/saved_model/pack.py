@@ -74,7 +74,16 @@ def unpacked(text: Any, name: str) -> Pack:
         rest = {k: content.pop(f"{REST}{n}") for n, k in enumerate(facts["rest"])} if facts["whole"] else None
         if any(not _is_inside(path) for path in content):
             raise ValueError("it holds a file of another place")
-    except (binascii.Error, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (
+        binascii.Error,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise BridgeError(
             f"{name}: what it keeps of its SavedModel is damaged ({error}).\nPass the folder: --arch SAVEDMODEL"
         ) from None

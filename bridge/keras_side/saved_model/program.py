@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef
@@ -57,6 +59,11 @@ class Program:
             what = f"has no signature {name!r}" if name else "has several signatures"
             raise BridgeError(f"{self.name}: {what}.\nPass --signature with one of: {', '.join(found)}.")
         return chosen, found[chosen]
+
+    @functools.cached_property
+    def functions(self) -> dict[str, FunctionDef]:
+        """Its functions by name."""
+        return {function.signature.name: function for function in self.graph.graph_def.library.function}
 
     def nodes(self) -> Iterator[NodeDef]:
         """All nodes, those of all its functions too."""
