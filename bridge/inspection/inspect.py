@@ -12,7 +12,7 @@ from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
 from bridge.keras_side.saved_model.folder import is_saved_model
-from bridge.keras_side.source import listed
+from bridge.keras_side.source import Paths, Source, listed
 
 
 def inspect(
@@ -22,12 +22,14 @@ def inspect(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
     signature: str | None = None,
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
     A SavedModel folder counts as Keras file.
-    arch, mlp, unsafe, from_layer, signature: as for convert; Keras files alone take them.
+    arch, mlp, unsafe, from_layer, custom, rules, signature: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
@@ -36,11 +38,11 @@ def inspect(
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
-        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer), signature)
-    if arch or mlp or unsafe or from_layer or signature:
-        raise BridgeError(
-            f"{path}: is no Keras file; --arch, --mlp, --from-layer, --signature and --unsafe are for those."
-        )
+        part, given = listed(from_layer), listed(custom)
+        return inspect_keras(Source(str(path), arch, mlp, unsafe, part, given, listed(rules), signature))
+    if arch or mlp or unsafe or from_layer or custom or rules or signature:
+        options = "--arch, --mlp, --from-layer, --custom, --rules, --signature and --unsafe"
+        raise BridgeError(f"{path}: is no Keras file; {options} are for those.")
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":

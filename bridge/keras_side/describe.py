@@ -15,6 +15,7 @@ from bridge.keras_side import archive, config, formats, hdf5, legacy, listing, t
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.listing import Held
 from bridge.keras_side.saved_model import describe as saved_model
+from bridge.keras_side.skeleton import skeleton
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
+    skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
     Raises BridgeError if the file is damaged or breaks a rule that holds for every file.
     """
     path = Path(path)
@@ -96,6 +98,7 @@ def _described(
         "refusals": config.examine(parsed, str(path), version)[1] if parsed else [],
         "needs_architecture": parsed is None,
         "mlp": None if parsed else listing.proposal(file),
+        "skeleton": None if parsed else skeleton(file),
     }
 
 
