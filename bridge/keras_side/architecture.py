@@ -14,7 +14,7 @@ from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.keras_side import arch, config
+from bridge.keras_side import arch, config, origins
 
 JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
@@ -32,20 +32,26 @@ _REFUSALS = (
 )
 
 
-def from_json(text: bytes | str, origin: str, *, version: str | None = None, unsafe: bool = False) -> keras.Model:
+def from_json(
+    text: bytes | str, origin: str, *, version: str | None = None, backend: str = "", unsafe: bool = False
+) -> keras.Model:
     """The model that a config describes, built of Keras's own classes only.
 
-    version: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config, carries code,
+    version, backend: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config, carries code,
     or describes nothing that Keras can build.
     """
     parsed = config.parse(text, origin)
-    prepared = config.prepare(parsed, origin, config.version_of(parsed, version), unsafe)
+    version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "tensorflow")
+    found = config.prepare(parsed, origin, version, unsafe, backend)
     try:
-        model = keras.saving.deserialize_keras_object(prepared, safe_mode=not unsafe)
+        model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except _REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
     if not isinstance(model, keras.Model):
         raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
+    if found.upgrades is not None:
+        text = text.decode() if isinstance(text, bytes) else text
+        origins.remember(model, origins.Origin(text, version, backend, found.upgrades))
     return model
 
 

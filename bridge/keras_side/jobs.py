@@ -11,6 +11,7 @@ import onnx
 
 from bridge.graph import from_proto, to_proto
 from bridge.graph.probe import probe_inputs, refuse_huge
+from bridge.keras_side import origins
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
@@ -31,6 +32,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told)
+    origins.note(model, graph)
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
