@@ -58,6 +58,17 @@ def _then(first: Layout, second: Layout) -> Layout:
 
 
 FLIPPED = Layout(_flipped, _flipped)
+_KERAS1 = {
+    "keras1_Conv1D": Layout(lambda a: np.ascontiguousarray(a[:, 0]), lambda a, _: np.ascontiguousarray(a[:, None])),
+    "keras1_1_Conv1D": Layout(  # before Keras 1.2
+        lambda a: np.ascontiguousarray(a.transpose(2, 3, 1, 0)[:, 0]),
+        lambda a, _: np.ascontiguousarray(a[:, None].transpose(3, 2, 0, 1)),
+    ),
+    "keras1_Conv2D_first": _moved(2, 3, 1, 0),
+    "keras1_Conv3D_first": _moved(2, 3, 4, 1, 0),
+    "keras1_Conv2DTranspose_first": _moved(2, 3, 0, 1),
+    "keras1_Conv2DTranspose_last": _moved(0, 1, 3, 2),
+}
 LAYOUTS = {
     # cuDNN has each gate's matrix the other way round; Keras filled it column by column
     **{
@@ -76,7 +87,15 @@ LAYOUTS = {
     "CuDNNLSTM/bias": Layout(_sum, _halves, keeps=True),
     "CuDNNGRU/bias": Layout(lambda array: array.reshape(2, -1), lambda array, _: array.reshape(-1)),
     "flipped/kernel": FLIPPED,
+    **{f"{name}/kernel": layout for name, layout in _KERAS1.items()},
+    **{f"{name}_flipped/kernel": _then(layout, FLIPPED) for name, layout in _KERAS1.items()},
 }
+
+
+def chosen(name: str, array: np.ndarray, shape: tuple[int, ...]) -> str:
+    """The layout that an array has of those that go by a name: before Keras 1.2 kernels of Conv1D had another one."""
+    older = name.replace("keras1_Conv1D", "keras1_1_Conv1D")
+    return older if older != name and array.shape != (shape[0], 1, *shape[1:]) else name
 
 
 def packed(array: np.ndarray) -> str:

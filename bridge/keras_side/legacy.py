@@ -6,7 +6,9 @@ order otherwise; inside a layer the weights by name, by order where the names di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -28,6 +30,12 @@ class Group:
 
     name: str
     weights: dict[str, str]
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what is one weight now, but several in the file
+
+    def shape(self, weight: str, file: Weights) -> tuple[int, ...]:
+        """Of the numbers as they lie in the file, parts put together along the last axis."""
+        shapes = [file.shape(path) for path in self.parts.get(weight, (self.weights[weight],))]
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes)) if len(shapes) > 1 else shapes[0]
 
     def short(self, weight: str) -> str:
         """`kernel` of `dense/kernel:0`."""
@@ -76,7 +84,7 @@ def groups(file: Weights, base: str) -> list[Group]:
 
 def fill(model: keras.Model, file: Weights, base: str) -> None:
     """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used."""
-    saved = groups(file, base)
+    saved = [with_gates(group) for group in groups(file, base)]
     reader = _Reader(model, file)
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
@@ -139,13 +147,16 @@ class _Reader:
             self.filled[id(variable)] = values
 
     def _read(self, group: Group, weight: str, variable: Any) -> np.ndarray:
-        values = self.file.read(group.weights[weight])
+        paths = group.parts.get(weight, (group.weights[weight],))
+        arrays = [self.file.read(path) for path in paths]
+        values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
         path = self.paths.get(id(variable))
         if self.origin is None or path is None:
             return values
         name, kept = self.origin.layout(path), None
         dtype = values.dtype.name
         if name is not None:
+            name = layouts.chosen(name, values, tuple(variable.shape))
             layout = layouts.LAYOUTS[name]
             kept = layouts.packed(values) if layout.keeps else None
             try:
@@ -154,13 +165,25 @@ class _Reader:
                 raise BridgeError(
                     f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
                 ) from None
-        self._places.setdefault(group.name, {})[weight] = Place(weight, variable, dtype, name, kept)
+        own = self._places.setdefault(group.name, {})
+        for part, stored in enumerate(paths):
+            word = stored[len(self._below(group)) :]
+            own[word] = Place(word, variable, dtype, name, kept, (part, len(paths)) if len(paths) > 1 else None)
         return values
+
+    def _below(self, group: Group) -> str:
+        base = root(self.file)
+        return f"{base}/{group.name}/" if base else f"{group.name}/"
 
     def places(self, layers: list[str]) -> list[tuple[str, list[tuple[str, Place]]]]:
         """Of all layers of the file, in its order, the weights and their places."""
         listed = [*layers, *([TOP] if TOP in self._places else [])]
-        return [(layer, list(self._places.get(layer, {}).items())) for layer in listed]
+        return [(layer, self._in_file_order(layer)) for layer in listed]
+
+    def _in_file_order(self, layer: str) -> list[tuple[str, Place]]:
+        found = self._places.get(layer, {})
+        names = self.file.strings(self._below(Group(layer, {})).rstrip("/"), "weight_names") or []
+        return [(name, found[name]) for name in names if name in found]
 
 
 def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
@@ -177,7 +200,7 @@ def _matched(
 ) -> list[tuple[Any, str]]:
     if len(variables) != len(group.weights):
         wanted = ", ".join(f"{_inner(v, label)} {tuple(v.shape)}" for v in variables) or "none"
-        held = ", ".join(f"{group.short(w)} {file.shape(path)}" for w, path in group.weights.items()) or "none"
+        held = ", ".join(f"{group.short(w)} {group.shape(w, file)}" for w in group.weights) or "none"
         raise BridgeError(
             f"{label}: the weights in {file.name} are {held}; the architecture wants {wanted}.\n{PASS_OTHER}"
         )
@@ -219,15 +242,39 @@ def _by_order(
     return pairs
 
 
+_GATE = re.compile(r"(.*)_([WUb])_([icfozrh])(:0)?")
+_GATES = ("ifco", "zrh")  # as Keras has had them since 2.0 in one array: of an LSTM, of a GRU
+
+
+def with_gates(group: Group) -> Group:
+    """The group with the arrays that Keras 1 kept for each gate (lstm_1_W_i) as one (lstm_1_W), in Keras's order."""
+    found: dict[str, dict[str, str]] = {}
+    order: dict[str, None] = {}
+    for weight in group.weights:
+        gate = _GATE.fullmatch(weight)
+        word = f"{gate[1]}_{gate[2]}" if gate else weight
+        order[word] = None
+        if gate:
+            found.setdefault(word, {})[gate[3]] = weight
+    if not found or any(set(gates) not in map(set, _GATES) for gates in found.values()):
+        return group
+    parts = {}
+    for word, gates in found.items():
+        letters = next(letters for letters in _GATES if set(letters) == set(gates))
+        parts[word] = tuple(group.weights[gates[letter]] for letter in letters)
+    weights = {word: parts[word][0] if word in parts else group.weights[word] for word in order}
+    return replace(group, weights=weights, parts=parts)
+
+
 def _by_shape(
     group: Group, wanted: list[list[str]], variables: list[Any], file: Weights
 ) -> list[tuple[Any, str]] | None:
-    """In their order, for a file whose names say nothing (param_0), if every shape is the one that is wanted."""
+    """In their order, for a file whose names say nothing (param_0, dense_1_W), if all sizes are those that are wanted."""
     known = {words[-1] for words in wanted}
     if any(_words(weight)[-1] in known for weight in group.weights):
         return None
     pairs = list(zip(variables, group.weights, strict=True))
-    fits = all(tuple(variable.shape) == file.shape(group.weights[weight]) for variable, weight in pairs)
+    fits = all(math.prod(variable.shape) == math.prod(group.shape(weight, file)) for variable, weight in pairs)
     return pairs if fits else None
 
 

@@ -208,6 +208,8 @@ class TFOpLambda(keras.layers.Layer):
 
     def call(self, tensors: Any) -> Any:
         first, keywords = (_given(value, tensors) for value in json.loads(self._arguments))
+        if self.function.startswith("__operators__.") and not tf.is_tensor(first):  # 1.0 - x
+            first = tf.convert_to_tensor(first, tensors[0].dtype)
         return _function(self.function)(first, **keywords)
 
     def get_config(self) -> dict[str, Any]:

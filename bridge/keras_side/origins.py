@@ -24,9 +24,10 @@ ATTRIBUTE_LIMIT = 64512  # bytes; what is longer Keras spreads over several attr
 
 @dataclass(frozen=True)
 class Place:
-    """Where a variable's numbers lie in the file, which may be a part of them (part of how many along the last axis).
+    """Where a variable's numbers lie in the file.
 
-    kept: what must be known of the file's numbers besides, as text.
+    kept: what must be known of the file's numbers besides, as text. part: which of how many equal pieces of the last
+    axis, where the file has several arrays for one variable.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class Place:
     dtype: str
     layout: str | None = None
     kept: str | None = None
+    part: tuple[int, int] | None = None
 
 
 @dataclass
@@ -85,6 +87,7 @@ def of(model: keras.Model) -> Origin | None:
 
 def _facts(place: Place, path: str) -> dict[str, Any]:
     told = {"dataset": place.dataset, "weight": path, "dtype": place.dtype, "layout": place.layout, "kept": place.kept}
+    told["part"] = None if place.part is None else list(place.part)
     return {key: value for key, value in told.items() if value is not None}
 
 
@@ -148,6 +151,9 @@ def _stored(array: np.ndarray, place: dict[str, Any]) -> np.ndarray:
     if "layout" in place:
         before = layouts.unpacked(place["kept"], array.dtype.name) if "kept" in place else None
         array = layouts.LAYOUTS[place["layout"]].to_file(array, before)
+    if "part" in place:
+        number, count = place["part"]
+        array = np.split(array, count, axis=-1)[number]
     return array.astype(place["dtype"])
 
 
