@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from keras.src.backend.common import KerasVariable
 from bridge.errors import BridgeError
 from bridge.files import existing_file
 from bridge.keras_side import arch, config, origins
+from bridge.keras_side.old_calls import with_masks
 
 JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
@@ -41,10 +42,11 @@ def from_json(
     or describes nothing that Keras can build.
     """
     parsed = config.parse(text, origin)
-    version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "tensorflow")
+    version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")
     found = config.prepare(parsed, origin, version, unsafe, backend)
     try:
-        model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
+        with with_masks() if found.upgrades is not None else nullcontext():
+            model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except _REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
     if not isinstance(model, keras.Model):

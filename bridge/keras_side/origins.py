@@ -122,9 +122,10 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
     told = graph.source["origin"]
     with h5py.File(path, "w") as file:
         group = file
+        if told["backend"]:  # Keras 1 did not say
+            file.attrs["backend"] = told["backend"].encode()
         if not weights_only:
             file.attrs["keras_version"] = told["version"].encode()
-            file.attrs["backend"] = told["backend"].encode()
             file.attrs["model_config"] = told["config"].encode()
             group = file.create_group("model_weights")
         try:
@@ -137,7 +138,8 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
 
 
 def _weights(group: h5py.Group, told: dict[str, Any], graph: Graph) -> None:
-    group.attrs["backend"] = told["backend"].encode()
+    if told["backend"]:
+        group.attrs["backend"] = told["backend"].encode()
     group.attrs["keras_version"] = told["version"].encode()
     _listed(group, "layer_names", [layer for layer, _ in told["groups"]])
     for layer, weights in told["groups"]:

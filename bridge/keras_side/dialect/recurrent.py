@@ -78,6 +78,17 @@ def _of_keras2(entry: Entry) -> bool:
 
 
 @upgrade(
+    "the mask of a sequence beside given states, which Keras 3 would not use",
+    "keras 2.0: layers/recurrent.py, Recurrent.call; keras 3.0: layers/layer.py, __call__",
+    kinds=(*RECURRENT, "Bidirectional"),
+)
+def mask_beside_states(entry: Entry) -> bool:
+    """The model is built so that it does: see old_calls."""
+    nodes = entry.node.get("inbound_nodes")
+    return isinstance(nodes, list) and any(isinstance(node, list) and len(node) > 1 for node in nodes)
+
+
+@upgrade(
     "cuDNN's LSTM as an LSTM: the sum of its two biases is one bias; its weights lie in another order in the file",
     "keras 2.0.9: layers/cudnn_recurrent.py; tf-keras: saving/legacy/hdf5_format.py, _convert_rnn_weights",
     kinds=("CuDNNLSTM",),
