@@ -230,7 +230,7 @@ def attention():
 def keras1():
     """channels_first, as most files of Keras 1: its convolution needs oneDNN or the transposed model that is made."""
     x, z = keras.Input((5, 6, 2), name="image"), keras.Input((4, 3), name="steps")
-    y = layers.Conv2D(3, (2, 3), strides=(1, 2), padding="same", activation="relu", name="convolution2d_1")(x)
+    y = layers.Conv2D(4, (2, 3), strides=(1, 2), padding="same", activation="relu", name="convolution2d_1")(x)
     y = layers.BatchNormalization(name="batchnormalization_1", epsilon=1e-5)(y)
     y = layers.GlobalAveragePooling2D(name="pool")(y)
     s = layers.Conv1D(2, 2, padding="valid", name="convolution1d_1")(z)
@@ -256,7 +256,7 @@ def keras1():
             recurrent |= {k: old.get(k) for k in ("return_sequences", "go_backwards", "stateful", "unroll")}
             recurrent |= {"consume_less": "cpu", "input_dim": None, "input_length": None}
             if kind == "Conv2D":
-                new |= common | {"nb_filter": 3, "nb_row": 2, "nb_col": 3, "border_mode": "same", "subsample": [1, 2]}
+                new |= common | {"nb_filter": 4, "nb_row": 2, "nb_col": 3, "border_mode": "same", "subsample": [1, 2]}
                 new |= {"dim_ordering": "th", "activation": "relu"}
             elif kind == "Conv1D":
                 new |= common | {"nb_filter": 2, "filter_length": 2, "border_mode": "valid", "subsample_length": 1}
@@ -276,7 +276,7 @@ def keras1():
                 new |= {"mode": "concat", "mode_type": "raw", "concat_axis": -1, "dot_axes": -1, "output_shape": None}
             elif kind == "Dense":
                 weight = {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.01}
-                new |= common | {"W_regularizer": weight, "output_dim": 2, "activation": "linear", "input_dim": 6}
+                new |= common | {"W_regularizer": weight, "output_dim": 2, "activation": "linear", "input_dim": 7}
             elif kind == "InputLayer":
                 shape = [None, 2, 5, 6] if old["name"] == "image" else old["batch_input_shape"]
                 new |= {"batch_input_shape": shape, "input_dtype": "float32", "sparse": False}
@@ -316,7 +316,7 @@ def keras1():
 
 def randomised(model, random):
     for weight in model.weights:
-        if weight.dtype == tf.float32 and "normalization/" not in weight.name.replace("layer_normalization/", ""):
+        if weight.dtype == tf.float32 and weight.name not in ("mean:0", "variance:0"):  # those were adapted
             values = random.normal(size=weight.shape) * 0.5
             weight.assign(np.abs(values) + 0.2 if "variance" in weight.name else values)
     return model

@@ -111,7 +111,7 @@ def keras1_kernels(entry: Entry) -> bool:
     if entry.kind != "Conv1D" and not first and entry.kind != "Conv2DTranspose":
         return False
     suffix = "" if entry.kind == "Conv1D" else "_first" if first else "_last"
-    entry.layouts[entry.path] = f"keras1_{entry.kind}{suffix}"
+    entry.layouts[entry.owner] = f"keras1_{entry.kind}{suffix}"
     return True
 
 

@@ -109,8 +109,7 @@ def cudnn_gru(entry: Entry) -> bool:
 
 
 def _cudnn(entry: Entry, kind: str, settings: dict[str, object]) -> bool:
-    # a Bidirectional layer calls the layers that it makes of this one forward_... and backward_...
-    entry.layouts[entry.path] = entry.kind
+    entry.layouts[entry.owner] = entry.kind
     entry.kind = kind
     entry.node["config"] = {**entry.config, "activation": "tanh", "use_bias": True, **settings}
     entry.config.pop("implementation", None)

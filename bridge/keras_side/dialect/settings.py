@@ -219,6 +219,15 @@ def spatial_noise_shape(entry: Entry) -> bool:
     return entry.drop("noise_shape", None)
 
 
+@upgrade(
+    "the trainable flag of layers without weights, where Keras 3 takes none",
+    "keras 3.0: layers/regularization/spatial_dropout.py, preprocessing/discretization.py",
+    kinds=("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "Discretization"),
+)
+def trainable_without_weights(entry: Entry) -> bool:
+    return entry.config.pop("trainable", "absent") != "absent"
+
+
 @upgrade("how a random layer drew its numbers", "tf-keras 2.10: engine/base_layer.py, BaseRandomLayer")
 def random_generators(entry: Entry) -> bool:
     return entry.config.pop("rng_type", "absent") != "absent"
@@ -284,6 +293,6 @@ def _gone(entry: Entry) -> bool:
 def kernels_of_theano(entry: Entry) -> bool:
     if entry.writer.backend != "theano":
         return False
-    before = entry.layouts.get(entry.path)
-    entry.layouts[entry.path] = f"{before}_flipped" if before else "flipped"
+    before = entry.layouts.get(entry.owner)
+    entry.layouts[entry.owner] = f"{before}_flipped" if before else "flipped"
     return True

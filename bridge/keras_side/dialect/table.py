@@ -69,6 +69,12 @@ class Entry:
         where = f"layer {self.path!r} ({self.kind})" if self.within else "the model"
         self.problems.append(f"{where} {reason}")
 
+    @property
+    def owner(self) -> str:
+        """The path of the wrapper around it, else its own: a Bidirectional layer gives its layer other names."""
+        wrapped = self.within is not None and self.within.config.get("layer") is self.node
+        return self.within.path if self.within is not None and wrapped else self.path
+
     def drop(self, key: str, *neutral: Any) -> bool:
         """Takes a setting away that has one of these values; whether it was there. Others are refused."""
         if key not in self.config:
