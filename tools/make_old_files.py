@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import h5py  # noqa: E402 (TensorFlow reads its settings when it is imported)
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import tf_keras as keras  # noqa: E402
-from tf_keras import layers  # noqa: E402
+import h5py
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from tf_keras import layers
 
 OUTPUT = Path(__file__).parent.parent / "tests" / "keras_files" / "old"
 MAKERS = {}
@@ -112,8 +112,10 @@ def cudnn():
 
     def rewrite(config):
         config["class_name"] = "Model"
-        kept = "name trainable return_sequences return_state go_backwards stateful units batch_input_shape".split()
-        kept += [f"{a}_{b}" for a in ("kernel", "recurrent", "bias") for b in ("initializer", "regularizer", "constraint")]
+        kept = ["name", "trainable", "return_sequences", "return_state", "go_backwards", "stateful", "units"]
+        kept += [
+            f"{a}_{b}" for a in ("kernel", "recurrent", "bias") for b in ("initializer", "regularizer", "constraint")
+        ]
         for node in nodes(config):
             if node["class_name"] in ("LSTM", "GRU"):
                 extra = {"unit_forget_bias": True} if node["class_name"] == "LSTM" else {}
@@ -286,7 +288,9 @@ def keras1():
                 node["config"] = new
         for node in nodes(config):
             if node["class_name"] == "Bidirectional":
-                node["config"] = {k: v for k, v in node["config"].items() if k in ("name", "trainable", "layer", "merge_mode")}
+                node["config"] = {
+                    k: v for k, v in node["config"].items() if k in ("name", "trainable", "layer", "merge_mode")
+                }
         return config
 
     def rearrange(weights):
@@ -299,7 +303,10 @@ def keras1():
                 letter = {"moving_mean": "running_mean", "moving_variance": "running_std"}.get(letter, letter)
                 if "lstm" in name or "gru" in name:
                     letters = "ifco" if "lstm" in name else "zrh"
-                    new |= {f"{owner}_{letter}_{g}:0": a for g, a in zip(letters, np.split(array, len(letters), -1))}
+                    new |= {
+                        f"{owner}_{letter}_{g}:0": a
+                        for g, a in zip(letters, np.split(array, len(letters), -1), strict=True)
+                    }
                 elif layer == "convolution2d_1" and word == "kernel":
                     new[f"{owner}_W:0"] = array.transpose(3, 2, 0, 1)
                 elif layer == "convolution1d_1" and word == "kernel":
@@ -308,7 +315,11 @@ def keras1():
                     new[f"{owner}_{letter}:0"] = array
             order = lambda n: "icfozrh".find(n.split(":")[0][-1]) * 3 + "WUb".find(n.split("_")[-2])  # noqa: E731
             if any("lstm" in n or "gru" in n for n in new):
-                new = {n: new[n] for side in dict.fromkeys(n.split("_")[0] for n in new) for n in sorted((m for m in new if m.split("_")[0] == side), key=order)}
+                new = {
+                    n: new[n]
+                    for side in dict.fromkeys(n.split("_")[0] for n in new)
+                    for n in sorted((m for m in new if m.split("_")[0] == side), key=order)
+                }
             weights[layer] = new
 
     return model, rewrite, rearrange
@@ -363,7 +374,11 @@ def write(path, config, weights, version, backend):
         file.attrs["model_config"] = json.dumps(config).encode()
         file.attrs["keras_version"], file.attrs["backend"] = version.encode(), backend.encode()
         # settings that no Keras can read any more must not stop a load
-        training = {"loss": "a_loss_of_old", "metrics": ["acc", "fmeasure"], "optimizer_config": {"class_name": "Nadam"}}
+        training = {
+            "loss": "a_loss_of_old",
+            "metrics": ["acc", "fmeasure"],
+            "optimizer_config": {"class_name": "Nadam"},
+        }
         file.attrs["training_config"] = json.dumps(training).encode()
         group = file.create_group("model_weights")
         group.attrs["layer_names"] = [name.encode() for name in weights]

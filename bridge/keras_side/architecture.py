@@ -38,8 +38,8 @@ def from_json(
 ) -> keras.Model:
     """The model that a config describes, built of Keras's own classes only.
 
-    version, backend: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config, carries code,
-    or describes nothing that Keras can build.
+    version, backend: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config,
+    carries code, or describes nothing that Keras can build.
     """
     parsed = config.parse(text, origin)
     version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")

@@ -100,9 +100,7 @@ def prepare(config: dict[str, Any], origin: str, version: str, unsafe: bool = Fa
     return found
 
 
-def examine(
-    config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = ""
-) -> Examined:
+def examine(config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = "") -> Examined:
     """The config as Keras may read it, and everything in it that is refused (then the config is not to be used)."""
     major = version.split(".")[0]
     if major not in ("1", "2", "3"):

@@ -79,9 +79,7 @@ LAYOUTS = {
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
     **{
-        f"{kind}/recurrent_kernel": Layout(
-            _by_gates(count, lambda gate: gate.T), _by_gates(count, lambda gate: gate.T)
-        )
+        f"{kind}/recurrent_kernel": Layout(_by_gates(count, lambda gate: gate.T), _by_gates(count, lambda gate: gate.T))
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
     "CuDNNLSTM/bias": Layout(_sum, _halves, keeps=True),

@@ -192,7 +192,9 @@ def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
     if any(str(version).startswith("3") for version in versions if version):
         return {}
     kinds = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    return {id(layer.kernel): "depthwise_kernel" for layer in all_layers(model) if isinstance(layer, kinds) and layer.built}
+    return {
+        id(layer.kernel): "depthwise_kernel" for layer in all_layers(model) if isinstance(layer, kinds) and layer.built
+    }
 
 
 def _matched(
@@ -269,7 +271,7 @@ def with_gates(group: Group) -> Group:
 def _by_shape(
     group: Group, wanted: list[list[str]], variables: list[Any], file: Weights
 ) -> list[tuple[Any, str]] | None:
-    """In their order, for a file whose names say nothing (param_0, dense_1_W), if all sizes are those that are wanted."""
+    """In their order, for a file whose names say nothing (param_0, dense_1_W), if all sizes are the wanted ones."""
     known = {words[-1] for words in wanted}
     if any(_words(weight)[-1] in known for weight in group.weights):
         return None

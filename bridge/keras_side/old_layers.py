@@ -1,4 +1,4 @@
-"""What Keras 1 and 2 had and Keras 3 has not, as Keras 3 classes: the maths of the old ones, the weights in their layout.
+"""What Keras 1 and 2 had and Keras 3 has not, as Keras 3 classes: the old maths, the weights in their old layout.
 
 A .keras file with one of them needs `import bridge.keras_side.old_layers` to be loaded by Keras itself.
 """
@@ -91,9 +91,7 @@ class LocallyConnected(keras.layers.Layer):
         sizes = shape[2:] if self.data_format == "channels_first" else shape[1:-1]
         if None in sizes:
             raise ValueError("a locally connected layer needs the size of its input, which is open")
-        return tuple(
-            (n - k) // step + 1 for n, k, step in zip(sizes, self.kernel_size, self.strides, strict=True)
-        )
+        return tuple((n - k) // step + 1 for n, k, step in zip(sizes, self.kernel_size, self.strides, strict=True))
 
     def build(self, shape: Any) -> None:
         places = self._places(shape)
@@ -293,4 +291,7 @@ def _attribute(value: Any) -> Any:
     return found.decode() if isinstance(found, bytes) else found
 
 
-OWN = {kind.__name__: kind for kind in (ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer)}
+OWN = {
+    kind.__name__: kind
+    for kind in (ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer)
+}

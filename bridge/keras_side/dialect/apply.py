@@ -19,7 +19,7 @@ class Upgraded:
     """A config as Keras 3 would have written it.
 
     done: the names of the upgrades and the paths of the layers that they changed. problems: what has no equal.
-    layouts: how the weights of a layer, by its path, lie in the file. renamed: new names of layers -> those in the file.
+    layouts: how the weights of a layer, by its path, lie in the file. renamed: new names of layers -> old ones.
     """
 
     config: dict[str, Any]

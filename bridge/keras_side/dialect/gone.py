@@ -48,7 +48,9 @@ def random_sizes(entry: Entry) -> bool:
 
 
 @upgrade(
-    "layers of experiments that ended", "keras 2.0: legacy/layers.py", kinds=("MaxoutDense", "Highway", "SReLU", "ParametricSoftplus")
+    "layers of experiments that ended",
+    "keras 2.0: legacy/layers.py",
+    kinds=("MaxoutDense", "Highway", "SReLU", "ParametricSoftplus"),
 )
 def ended_experiments(entry: Entry) -> bool:
     entry.refuse("is a layer that left Keras with version 2.0, which has no equal.")

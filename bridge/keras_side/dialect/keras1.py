@@ -124,7 +124,9 @@ def keras1_initializers(entry: Entry) -> bool:
     return found
 
 
-@upgrade("regularizers and constraints as Keras 1 wrote them", "keras 1.2: regularizers.py, constraints.py", until=UNTIL)
+@upgrade(
+    "regularizers and constraints as Keras 1 wrote them", "keras 1.2: regularizers.py, constraints.py", until=UNTIL
+)
 def keras1_penalties(entry: Entry) -> bool:
     found = False
     for key, value in entry.config.items():

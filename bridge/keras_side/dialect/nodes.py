@@ -55,9 +55,7 @@ class _Calls:
         used: dict[str, set[int]] = {}
         for layer in layers:
             _references(layer.get("inbound_nodes"), used)
-        self.first = {
-            layer["name"]: _first_index(layer, used.get(layer["name"], set()), is_tf) for layer in layers
-        }
+        self.first = {layer["name"]: _first_index(layer, used.get(layer["name"], set()), is_tf) for layer in layers}
 
     def index(self, name: str, number: int) -> int:
         """The call of a layer that a number stands for: a nested model's own building counted as its call 0."""

@@ -192,7 +192,9 @@ def hard_sigmoid(entry: Entry) -> bool:
     return bool(found)
 
 
-@upgrade("groups of layers that know no groups", "tf-keras 2.3 to 2.15: layers/convolutional/base_conv.py", kinds=_GROUPED)
+@upgrade(
+    "groups of layers that know no groups", "tf-keras 2.3 to 2.15: layers/convolutional/base_conv.py", kinds=_GROUPED
+)
 def one_group(entry: Entry) -> bool:
     return entry.drop("groups", 1)
 
