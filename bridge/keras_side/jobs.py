@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from bridge.graph import from_proto, to_proto
-from bridge.graph.probe import probe_inputs, refuse_huge
+from bridge.graph.probe import counted, probe_inputs, refuse_huge
 from bridge.keras_side import origins
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
@@ -35,7 +35,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     origins.note(model, graph)
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
-    outputs = run(model, probe_inputs(graph.inputs))
+    outputs = run(model, probe_inputs(graph.inputs, below=counted(graph)))
     return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
 
 

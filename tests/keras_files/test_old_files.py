@@ -75,12 +75,18 @@ def test_the_weights_go_home_bit_for_bit_in_the_writers_own_file(read, name):
             assert home.attrs[key] == original.attrs[key]
 
 
+def words(value):
+    """An attribute as text, however HDF5 holds it."""
+    listed = np.asarray(value).reshape(-1).tolist()
+    return [word.decode() if isinstance(word, bytes) else word for word in listed]
+
+
 def contents(file):
     """Every dataset and every attribute of the weights."""
     found = {}
 
     def visit(path, item):
-        found[path] = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
+        found[path] = {key: words(value) for key, value in item.attrs.items()}
         if isinstance(item, h5py.Dataset):
             found[path] = (item.shape, item.dtype.str, item[()].tobytes())
 
