@@ -182,6 +182,8 @@ class _Reader:
     def settings(self, name: str, config: Any, layer: str) -> None:
         """Refuses what an upgraded config holds that Keras 3 would stumble over."""
         kind = old_layers.OWN.get(name) or getattr(keras.layers, name, None)
+        if not isinstance(config, dict | None):
+            self.problem(f"{layer} ({name}) has no config of its own.")
         if name in _MODELS or kind is None or not isinstance(config, dict):
             return
         known = _BASE | {word for base in kind.__mro__ for word in inspect.signature(base.__init__).parameters}

@@ -10,7 +10,7 @@ SHAPES = ("batch_input_shape", "batch_shape")
 _MODELS = ("Sequential", "Functional", "Model")
 
 
-@upgrade("a Sequential model as a list of its layers", "keras 2.2.0: engine/sequential.py, from_config", until=(2, 3))
+@upgrade("a Sequential model as a list of its layers", "keras 2.2.0: engine/sequential.py, from_config")
 def sequential_as_a_list(entry: Entry) -> bool:
     if entry.kind != "Sequential" or not isinstance(entry.node.get("config"), list):
         return False
