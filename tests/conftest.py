@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from recording import Recording
 
 from bridge.process import ONEDNN
@@ -20,10 +21,13 @@ from bridge.torch_side.folder import write_folder
 os.environ |= ONEDNN | os.environ  # for all processes that tests start, as bridge's own workers have it
 
 
+torch.set_num_threads(1)  # tensors are small here, and the other core is the Keras process's
+
+
 class Recorder:
     """A Keras process that records the cases one after the other while the tests go on."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder, self._asked, self._waiting = folder, set(), collections.deque()
         script = Path(__file__).with_name("keras_recorder.py")
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
@@ -31,7 +35,7 @@ class Recorder:
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen(
-            [*command, str(folder)],
+            [*command, str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

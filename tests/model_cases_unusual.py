@@ -1,6 +1,6 @@
 """Whole models with unusual names, types, outputs, activations and masks."""
 
-from model_case import model
+from model_case import SLOPE, model
 
 
 @model()
@@ -140,7 +140,7 @@ def activation_layer_at_the_end():
     return keras.Sequential([keras.Input((4,)), layers.Dense(1), layers.Activation("sigmoid")])
 
 
-@model()
+@model(double=SLOPE)
 def layers_as_activations():
     import keras
     from keras import layers
@@ -294,7 +294,7 @@ def an_output_called_as_the_input():
     return keras.Model(x, {"image": layers.Dense(4, name="decoded")(x)})
 
 
-@model()
+@model(no_double="its own code holds a float32 tensor")
 def a_layer_that_holds_tensors():
     import keras
     from keras import layers, ops

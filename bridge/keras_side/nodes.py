@@ -85,7 +85,6 @@ def fill(
                 graph.values[name] = Value(name, value.shape, value.dtype)
             graph.nodes.append(call.node)
         else:
-            _refuse_unknown(node)
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             graph.nodes.append(Node(node.name, node.op_type, inputs, outputs, attributes=attributes))
     shapes = {info.name: info for info in proto.graph.output}
@@ -139,6 +138,13 @@ def _free_value(name: str, taken: set[str]) -> str:
         free = f"{name}_{number}"
     taken.add(free)
     return free
+
+
+def refuse_unknown(proto: onnx.ModelProto) -> None:
+    """Raises BridgeError for an operator that ONNX does not have, and for a layer within a loop or a condition."""
+    for node in proto.graph.node:
+        if node.domain != DOMAIN:
+            _refuse_unknown(node)
 
 
 def _refuse_unknown(node: onnx.NodeProto) -> None:

@@ -8,19 +8,23 @@ ONNX operators. All variables are inputs of the trace: a custom layer's weights 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import onnx
 import tensorflow as tf
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.fold import folded
 from bridge.keras_side.direct import layers_alone
-from bridge.keras_side.names import names
-from bridge.keras_side.nodes import fill
-from bridge.keras_side.own_code import Inference, drawing
+from bridge.keras_side.in_training import Inference
+from bridge.keras_side.names import Names, names
+from bridge.keras_side.nodes import fill, refuse_unknown
+from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
 from bridge.keras_side.signature import named_outputs, signature
@@ -46,44 +50,16 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
 def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
     refuse_all_at_once(model, found)
-    inputs, arguments = signature(model)
+    inputs, _ = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
         found = names(model)
     for layer in model._flatten_layers():
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
-    tracer = Tracer(model, found, [value.name for value in inputs])
-    variables = list(found.variables.values())
     weights = list(found.weights.values())
-    specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
-    specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
-    output_names: list[str] = []
-    inference = Inference()
-
-    def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        given, values = tensors[: len(inputs)], tensors[len(inputs) :]
-        tracer.values = {id(v): value for v, value in zip(variables, values, strict=True)}
-        with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            args, kwargs = arguments(list(given))
-            try:
-                outputs = model(*args, training=inference, **kwargs)
-            except ValueError as error:
-                raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
-        refuse(model, tracer.problems)
-        named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values())])
-        output_names[:] = named
-        tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
-        # tf2onnx needs each output to be a tensor of its own
-        return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
-
-    function = tf.function(forward, input_signature=specs, autograph=False)
-    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
-    if proto is None:
-        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
-
-        proto = operators_too(function, specs)
+    made, notes = _both_ways(model, found)
+    tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
@@ -99,9 +75,92 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
-    if asking := tracer.owners(inference.asked):
-        graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
+    if tracer.own_gradients:
+        graph.source["own_gradients"] = tracer.own_gradients
+    if notes:
+        graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     return folded(graph)
+
+
+@dataclass
+class _Trace:
+    """A model as tf2onnx saw it. asking: the layers, and functions by name, whose code looked at the training flag."""
+
+    tracer: Tracer
+    proto: onnx.ModelProto
+    output_names: list[str]
+    asking: list[Any]
+
+
+def _both_ways(model: keras.Model, found: Names) -> tuple[_Trace, list[str]]:
+    """The trace, with what the model's own code does in training where it does another thing then, and notes."""
+    made = _as_onnx(model, found)
+    layers = [who for who in made.asking if isinstance(who, keras.Layer)]
+    lacking = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
+    failed: dict[int, str] = {}
+
+    def traced(forks: list[keras.Layer]) -> _Trace | None:
+        try:
+            return _as_onnx(model, found, forks)
+        except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
+            failed.update({id(layer): _said(error) for layer in forks})
+            return None
+
+    forked = traced(layers) if layers else None
+    if layers and forked is None and len(layers) > 1:
+        alone = [layer for layer in layers if traced([layer]) is not None]
+        failed = {key: why for key, why in failed.items() if key not in {id(layer) for layer in alone}}
+        forked = traced(alone) if alone else None
+    made = forked or made
+    lacking |= made.tracer.unforked | {
+        made.tracer.described(who): failed[id(who)] for who in layers if id(who) in failed
+    }
+    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in lacking.items()]
+
+
+def _said(error: Exception) -> str:
+    """An error in one line, without what Keras puts round it."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    own = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return own[0][:200] if own else type(error).__name__
+
+
+def _as_onnx(model: keras.Model, found: Names, forks: Iterable[keras.Layer] = ()) -> _Trace:
+    inputs, arguments = signature(model)
+    tracer = Tracer(model, found, [value.name for value in inputs])
+    tracer.forks = {id(layer) for layer in forks}
+    variables = list(found.variables.values())
+    specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
+    specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
+    output_names: list[str] = []
+    flag = Inference()
+
+    def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        given, values = tensors[: len(inputs)], tensors[len(inputs) :]
+        tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
+        with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            args, kwargs = arguments(list(given))
+            try:
+                outputs = model(*args, training=flag, **kwargs)
+            except ValueError as error:
+                raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
+        refuse(model, tracer.problems)
+        named = named_outputs(model, outputs)
+        refuse(model, [f"{name}: {DRAWS}" for name in map(tracer.called, drawing(named.values(), tracer.needed))])
+        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
+        output_names[:] = named
+        tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
+        # tf2onnx needs each output to be a tensor of its own
+        return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
+
+    function = tf.function(forward, input_signature=specs, autograph=False)
+    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
+    if proto is None:
+        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+
+        proto = operators_too(function, specs)
+    refuse_unknown(proto)
+    return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()))
 
 
 def _build(model: keras.Model) -> None:
