@@ -383,4 +383,18 @@ CASES = [
         refused="takes 'f' of",
     ),
     Dialect("calls_of_layers", "2.4.0", "Functional", functional(X, ADD), functional(X, ADDED, **ENDS), model=True),
+    Dialect(
+        "attention_without_masks",
+        "2.9.0",
+        "Sequential",
+        {
+            "name": "s",
+            "layers": [
+                {"class_name": "Embedding", "config": {"name": "e", "mask_zero": True}},
+                {"class_name": "MultiHeadAttention", "config": {"name": "m"}},
+            ],
+        },
+        refused="the model has masks .* which looks at them since Keras 2.10 only",
+        model=True,
+    ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from bridge.keras_side.dialect.table import Entry, upgrade
@@ -156,3 +157,37 @@ def _names_in(value: Any) -> set[str]:
         return set()
     own = {value[0]} if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int) else set()
     return own.union(*map(_names_in, value)) if value else own
+
+
+@upgrade(
+    "a MultiHeadAttention that did not look at the masks of its inputs",
+    "keras 2.10, commit c0293ded9a: layers/attention/multi_head_attention.py",
+    until=(2, 10),
+    kinds=("Functional", "Sequential"),
+)
+def attention_without_masks(entry: Entry) -> bool:
+    """Keras 3's looks at them, so where there may be one the two compute different things."""
+    layers = list(_layers(entry.node)) if entry.within is None else []
+    masks = any(node["class_name"] == "Masking" or _settings(node).get("mask_zero") is True for node in layers)
+    if masks and any(node["class_name"] == "MultiHeadAttention" for node in layers):
+        entry.refuse(
+            "has masks (Masking, mask_zero) and a MultiHeadAttention, which looks at them since Keras 2.10 only: "
+            "Keras 3 would compute something else."
+        )
+    return False
+
+
+def _settings(node: dict[str, Any]) -> dict[str, Any]:
+    config = node.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _layers(node: Any) -> Iterator[dict[str, Any]]:
+    """All layers of a model, those in models and wrappers in it too."""
+    if not isinstance(node, dict) or not isinstance(node.get("class_name"), str):
+        return
+    yield node
+    config = _settings(node)
+    inner = config.get("layers")
+    for child in [*(inner if isinstance(inner, list) else []), config.get("layer")]:
+        yield from _layers(child)
