@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.options import force_option, keras_options
+from bridge.cli.options import custom_option, force_option, keras_options, rules_option
 
 
 @click.group("convert")
@@ -68,12 +68,13 @@ def keras2torch(model: str, output: str, into: str | None, map_file: str | None,
 @click.argument("folder", metavar="DIR")
 @click.option("-o", "--output", required=True, metavar="FILE.onnx")
 @click.option("--inline", is_flag=True, help="A plain ONNX file: standard operators only, no functions.")
+@rules_option
 @force_option
-def torch2onnx(folder: str, output: str, inline: bool, force: bool) -> None:
+def torch2onnx(folder: str, output: str, inline: bool, rules: tuple[str, ...], force: bool) -> None:
     """Write a bridge folder's network, with the weights of its model.safetensors, as ONNX."""
     from bridge.convert import torch2onnx
 
-    proto = torch2onnx(folder, output, inline=inline, force=force)
+    proto = torch2onnx(folder, output, inline=inline, rules=rules, force=force)
     kind = "plain" if inline else "layered"
     click.echo(f"{output}: {kind} ONNX, {len(proto.graph.node)} nodes, {len(proto.graph.initializer)} weights.")
 
@@ -82,6 +83,8 @@ def torch2onnx(folder: str, output: str, inline: bool, force: bool) -> None:
 @click.argument("folder", metavar="DIR")
 @click.option("-o", "--output", required=True, metavar="FILE.keras")
 @click.option("--arch", metavar="FILE.py:FUNCTION", help="What builds the Keras model, where its config can't.")
+@custom_option
+@rules_option
 @click.option("--weights-only", is_flag=True, help="With .h5: the legacy layout of weights alone.")
 @click.option("--unsafe", is_flag=True, help="Rebuild Lambda layers from the code in the model's config. Your risk.")
 @force_option

@@ -9,7 +9,7 @@ from bridge.errors import BridgeError
 from bridge.files import FOLDER_FILES
 from bridge.folder import map_rows, model_of, read_map, stale, weights_of
 from bridge.graph import is_layered, read_proto
-from bridge.inspection.onnx_file import inspect_layered
+from bridge.inspection.onnx_file import inspect_layered, own_rules_line
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import Header, read_header
 
@@ -36,7 +36,7 @@ def inspect_folder(path: Path) -> Inspection:
         format="bridge folder",
         facts=found.facts | _facts(path, header, rows),
         layers=found.layers,
-        convert=["bridge finetune trains it, bridge eval runs its model.onnx.", home],
+        convert=["bridge finetune trains it, bridge eval runs its model.onnx.", home, *own_rules_line(proto)],
         refusals=_contradictions(header, rows),
         warnings=warnings,
         notes=found.notes,

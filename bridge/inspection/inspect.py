@@ -11,7 +11,7 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
-from bridge.keras_side.source import listed
+from bridge.keras_side.source import Paths, Source, listed
 
 
 def inspect(
@@ -21,10 +21,12 @@ def inspect(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
-    arch, mlp, unsafe, from_layer: as for convert; Keras files alone take them.
+    arch, mlp, unsafe, from_layer, custom, rules: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
@@ -33,9 +35,11 @@ def inspect(
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
-        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer))
-    if arch or mlp or unsafe or from_layer:
-        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer and --unsafe are for those.")
+        part, given = listed(from_layer), listed(custom)
+        return inspect_keras(Source(str(path), arch, mlp, unsafe, part, given, listed(rules)))
+    if arch or mlp or unsafe or from_layer or custom or rules:
+        options = "--arch, --mlp, --from-layer, --custom, --rules and --unsafe"
+        raise BridgeError(f"{path}: is no Keras file; {options} are for those.")
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":

@@ -14,7 +14,8 @@ from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.keras_side import arch, config, origins
+from bridge.keras_side import arch, config, custom, origins
+from bridge.keras_side.examples import remembered
 from bridge.keras_side.old_calls import with_masks
 
 JSON_LIMIT = 16 << 20
@@ -45,7 +46,8 @@ def from_json(
     version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")
     found = config.prepare(parsed, origin, version, unsafe, backend)
     try:
-        with with_masks() if found.upgrades is not None else nullcontext():
+        masks = with_masks() if found.upgrades is not None else nullcontext()
+        with remembered(), masks, keras.saving.custom_object_scope(custom.objects()):
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except _REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error

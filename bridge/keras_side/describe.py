@@ -14,6 +14,7 @@ from bridge.errors import BridgeError
 from bridge.keras_side import archive, config, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.listing import Held
+from bridge.keras_side.skeleton import skeleton
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     upgrades: what an older version's config means in Keras 3, a line for each change.
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
+    skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
     Raises BridgeError if the file is damaged or breaks a rule that holds for every file.
     """
     path = Path(path)
@@ -71,6 +73,7 @@ def _described(
         "upgrades": found.upgrades.lines() if found and found.upgrades else [],
         "needs_architecture": parsed is None,
         "mlp": None if parsed else listing.proposal(file),
+        "skeleton": None if parsed else skeleton(file),
     }
 
 

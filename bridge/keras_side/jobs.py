@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import onnx
 
+from bridge import user_code
 from bridge.graph import from_proto, to_proto
 from bridge.graph.probe import counted, probe_inputs, refuse_huge
 from bridge.keras_side import origins
+from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
@@ -22,6 +24,7 @@ from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
 from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
+from bridge.own_rules import read as read_rules
 
 
 def job_trace(source: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     told = {"file": Path(source["path"]).name, "model": model.name}
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
-    graph = trace(model, told)
+    graph = trace(model, told, read_rules(source.get("rules", ())))
     origins.note(model, graph)
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
@@ -62,8 +65,9 @@ def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     return repr(sorted(source.items())), told.st_mtime_ns, told.st_size, told.st_ino
 
 
-def job_describe(path: str) -> dict[str, Any]:
-    return describe(path)
+def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
+    with own_classes(custom):
+        return describe(path)
 
 
 def job_survey(source: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +106,17 @@ def job_home(
     return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
 
 
+def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
+    """The job with the user's own classes at hand, which the source names, from its first line to its last."""
+
+    def run(**arguments: Any) -> Any:
+        user_code.forget()
+        with own_classes((arguments.get("source") or {}).get("custom", ())):
+            return job(**arguments)
+
+    return run
+
+
 JOBS: dict[str, Callable[..., Any]] = {
     "trace": job_trace,
     "describe": job_describe,
@@ -112,3 +127,4 @@ JOBS: dict[str, Callable[..., Any]] = {
     "train": job_train,
     "home": job_home,
 }
+JOBS = {name: _with_own_classes(job) for name, job in JOBS.items()}

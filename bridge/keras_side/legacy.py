@@ -216,13 +216,18 @@ def _matched(
         if len(by_tail) == len(saved) and set(tails) == set(by_tail) and len(set(tails)) == len(tails):
             return [(variable, by_tail[tail]) for variable, tail in zip(variables, tails, strict=True)]
     by_shape = _by_shape(group, wanted, variables, file)
-    return _by_order(saved, variables, wanted, label, file) if by_shape is None else by_shape
+    return _by_order(group, saved, variables, wanted, label, file) if by_shape is None else by_shape
 
 
 def _by_order(
-    saved: dict[str, list[str]], variables: list[Any], wanted: list[list[str]], label: str, file: Weights
+    group: Group, saved: dict[str, list[str]], variables: list[Any], wanted: list[list[str]], label: str, file: Weights
 ) -> list[tuple[Any, str]]:
     """The first saved kernel to the first kernel, and so on: frozen and trainable weights may have changed places."""
+    same = [(words[-1], group.shape(weight, file)) for weight, words in saved.items()] == [
+        (words[-1], tuple(variable.shape)) for variable, words in zip(variables, wanted, strict=True)
+    ]
+    if same and len({bool(variable.trainable) for variable in variables}) == 1:  # then none can have changed places
+        return list(zip(variables, saved, strict=True))
     by_word: dict[str, list[str]] = {}
     for weight, words in saved.items():
         by_word.setdefault(words[-1], []).append(weight)

@@ -10,7 +10,20 @@ from typing import Any
 import keras
 
 from bridge.errors import BridgeError
-from bridge.keras_side import arch, architecture, archive, assets, config, formats, hdf5, legacy, listing, mlp, tree
+from bridge.keras_side import (
+    arch,
+    architecture,
+    archive,
+    assets,
+    config,
+    custom,
+    formats,
+    hdf5,
+    legacy,
+    listing,
+    mlp,
+    tree,
+)
 from bridge.keras_side.cut import from_layers
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.source import Source
@@ -27,7 +40,8 @@ def load(source: Source) -> keras.Model:
     """
     if source.arch and source.mlp:
         raise BridgeError("--arch and --mlp both say how the layers are connected: pass one of them.")
-    model = _whole(source)
+    with custom.scope(source.custom):
+        model = _whole(source)
     return from_layers(model, source.from_layer) if source.from_layer else model
 
 
@@ -122,7 +136,8 @@ def _build(model: keras.Model, source: Source, file: Weights) -> None:
     where = f"--arch {source.arch}" if source.arch else source.path
     raise BridgeError(
         f"{where}: the model {model.name!r} ({type(model).__name__}) has no input shape yet, so it has no weights.\n"
-        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved."
+        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved"
+        + ("." if source.arch else ", or pass code that does so: --arch FILE.py:function.")
     )
 
 

@@ -11,6 +11,7 @@ from bridge.errors import BridgeError
 from bridge.graph import notes_of, to_proto
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.own_layers import is_ruled
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
 from bridge.keras_side.signature import signature
@@ -18,6 +19,7 @@ from bridge.keras_side.source import Source
 from bridge.keras_side.time_distributed import is_time_distributed
 from bridge.keras_side.trace import trace
 from bridge.keras_side.tracer import is_known
+from bridge.own_rules import Rules, read
 
 
 def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
@@ -33,10 +35,10 @@ def survey(source: Source) -> dict[str, Any]:
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
     notes: what of Keras's training torch will lack.
     """
-    model = load(source)
+    model, rules = load(source), read(source.rules)
     found = names(model)
     with in_float32(model):
-        lines = refusals(model, found)
+        lines = refusals(model, found, rules)
     inputs: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
     proto = b""
@@ -44,7 +46,7 @@ def survey(source: Source) -> dict[str, Any]:
     try:
         inputs = inputs_of(model)
         if not lines:  # then the trace is the proof, and knows what each output is
-            graph = trace(model)
+            graph = trace(model, rules=rules)
             proto = to_proto(graph).SerializeToString(deterministic=True)  # a layer's body may refuse an option of it
             outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
             notes = notes_of(graph)
@@ -55,7 +57,7 @@ def survey(source: Source) -> dict[str, Any]:
         "keras": keras.__version__,
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
+        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model), rules).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
@@ -67,11 +69,17 @@ def survey(source: Source) -> dict[str, Any]:
     }
 
 
-def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
+def _leaves(layers: dict[str, keras.Layer], rules: Rules) -> dict[str, keras.Layer]:
     """Without models, inputs, pipelines, and what is within a layer that is one node as a whole: an attention."""
-    inner = tuple(f"{path}/" for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
+    ruled = {path for path, layer in layers.items() if is_ruled(layer, rules)}
+    known = (path for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
+    inner = tuple(f"{path}/" for path in (*known, *ruled))
     others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
-    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
+    return {
+        path: layer
+        for path, layer in layers.items()
+        if (path in ruled or not isinstance(layer, others)) and not path.startswith(inner)
+    }
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
