@@ -13,11 +13,18 @@ import onnx
 
 from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
-from bridge.files import refuse_existing, refuse_input_as_output, refuse_without_room, scratch, whole_file
+from bridge.files import (
+    refuse_existing,
+    refuse_input_as_output,
+    refuse_without_room,
+    scratch,
+    whole_file,
+    whole_folder,
+)
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, inlined, notes_of, stored, write_proto
 from bridge.graph.own_layers import is_own, with_rules
-from bridge.graph.probe import probe_inputs, relative_difference
+from bridge.graph.probe import counted, probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.process import claim, import_ahead
@@ -26,6 +33,8 @@ from bridge.runs import in_onnx_runtime, in_torch
 if TYPE_CHECKING:
     from torch import nn
 
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
 ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how much more than of Keras's own outputs
 
@@ -34,7 +43,7 @@ ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how 
 class Proof:
     """How far the results were from Keras's own outputs on random inputs, relative to their largest value.
 
-    notes: what was set aside while tracing.
+    notes: what was set aside while tracing, and what legacy Keras said of an old file.
     """
 
     onnx: float
@@ -52,6 +61,7 @@ def keras2onnx(
     from_layer: str | Iterable[str] = (),
     custom: Paths = (),
     rules: Paths = (),
+    signature: str | None = None,
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
@@ -60,11 +70,12 @@ def keras2onnx(
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
     these. custom: Python files that define the classes and functions that the model file names. rules: Python files
-    with rules for layers of your own (see bridge.rule), which then stay one node each.
+    with rules for layers of your own (see bridge.rule), which then stay one node each. signature: what to call of a
+    SavedModel's program, operator by operator.
     Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch), *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session")
     with scratch(output) as room:
         found = traced(source, room)
@@ -72,7 +83,7 @@ def keras2onnx(
         proof = _proved(source, found, graph)
         proto = inlined(found.proto) if inline else found.proto
         write_proto(proto, output, force=force, arrays=graph.arrays, written=found.written)
-    return replace(proof, notes=tuple(graph.source.get("notes", ())))
+    return replace(proof, notes=(*graph.source.get("notes", ()), *proof.notes))
 
 
 @dataclass(frozen=True)
@@ -100,14 +111,15 @@ def keras2torch(
     from_layer: str | Iterable[str] = (),
     custom: Paths = (),
     rules: Paths = (),
+    signature: str | None = None,
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer, custom, rules: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's
-    own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
+    arch, mlp, unsafe, from_layer, custom, rules, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of
+    the user's own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
     Raises BridgeError if the model can't be converted.
     """
     claim_torch("Converting to torch")
@@ -117,7 +129,7 @@ def keras2torch(
         output = Path(output)
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     with scratch(output) as room:
         found = traced(source, room)
@@ -132,7 +144,7 @@ def keras2torch(
             return _into(graph, proof, into, output, map_file, force)
         if output is not None:
             write_folder(module, output, force=force, written=found.written)
-    return Converted(module, weight_rows(plan_of(module)), proof, notes_of(graph))
+    return Converted(module, weight_rows(plan_of(module)), proof, (*notes_of(graph), *proof.notes))
 
 
 def _into(
@@ -155,14 +167,32 @@ def _proved(source: Source, found: Traced, graph: Graph) -> Proof:
     if found.non_finite:
         shown = ", ".join(found.non_finite[:5])
         raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
-    inputs = probe_inputs(graph.inputs)
+    inputs = probe_inputs(graph.inputs, below=counted(graph))
     outputs = in_onnx_runtime(found.proto, graph, inputs, found.folder)
-    return Proof(_largest(_Exact(source, graph), outputs, found.outputs, "ONNX Runtime"))
+    exact = _Exact(source, graph)
+    by_runtime = _largest(exact, outputs, found.outputs, "ONNX Runtime")
+    return Proof(by_runtime, notes=_legacy(exact, inputs, found.outputs))
 
 
 def _proved_in_torch(source: Source, found: Traced, graph: Graph, module: nn.Module, by_runtime: Proof) -> Proof:
-    outputs = in_torch(module, graph, probe_inputs(graph.inputs))
+    outputs = in_torch(module, graph, probe_inputs(graph.inputs, below=counted(graph)))
     return replace(by_runtime, torch=_largest(_Exact(source, graph), outputs, found.outputs, "torch"))
+
+
+def _legacy(exact: _Exact, inputs: dict[str, np.ndarray], here: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Holds an old file's outputs against legacy Keras's, where that is there. Raises CheckFailed if they differ."""
+    from bridge.keras2_side.check import ask_legacy
+
+    legacy = ask_legacy(exact.source.path, exact.graph, inputs, bool(exact.source.from_layer))
+    if legacy is None:
+        return ()
+    if legacy.outputs is None:
+        return (legacy.note,)
+    if [y.shape for y in legacy.outputs] != [y.shape for y in here.values()]:
+        return (f"Not compared with {legacy.note}: it gives other outputs.",)
+    got = dict(zip(here, legacy.outputs, strict=True))
+    worst = _largest(exact, got, here, legacy.note)
+    return (f"{legacy.note} reads the file as bridge does: its outputs differ by {worst:.1e} of their scale.",)
 
 
 def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
@@ -196,7 +226,7 @@ class _Exact:
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
         """None for a model that Keras can't build anew. Takes three times the memory of its weights."""
-        inputs = probe_inputs(self.graph.inputs)
+        inputs = probe_inputs(self.graph.inputs, below=counted(self.graph))
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])
         except BridgeError:
@@ -246,7 +276,9 @@ def torch2keras(
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    arch: the code that builds the Keras model, where the model's config can't; for a folder of a part of a model
+    To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
+    kept; for a folder of a part of a model
     (from_layer) it may build the whole one, whose other weights stay as the code made them.
     weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
     Returns {"weights": count, "parameters": count,
@@ -257,23 +289,33 @@ def torch2keras(
 
     folder, output = Path(folder), Path(output)
     model_of(folder)
-    if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
-        raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
     refuse_existing(output, force)
     refuse_input_as_output(output, folder, _file_of(arch), *listed(custom), *listed(rules))
     graph = folder_graph(folder, listed(rules))
+    if graph.saved_model is None and not output.name.lower().endswith(KERAS_FILES):
+        raise BridgeError(
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
+            "SavedModel,\nwhich is written only of what came from one, whole."
+        )
     source = Source("", arch, None, unsafe, custom=listed(custom))
     return home(graph, output, source, weights_only=weights_only, force=force)
 
 
 def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, force: bool) -> dict[str, Any]:
-    """Writes a layered graph as a Keras file. source: what builds the Keras model beside the graph's own config."""
+    """Writes a layered graph as a Keras file or, to another name, as the SavedModel that it came from.
+
+    source: what builds the Keras model beside the graph's own config.
+    """
     from bridge.graph import to_proto
     from bridge.graph.files import write_data
 
     proto = to_proto(graph)
     data = np.frombuffer(proto.SerializeToString(deterministic=True), np.uint8)
-    with whole_file(output, force) as part, scratch(output) as room:
+    to_file = output.name.lower().endswith(KERAS_FILES)
+    if weights_only and not to_file:
+        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
+    whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
+    with whole as part, scratch(output) as room:
         refuse_without_room(output.parent, 2 * graph.weight_bytes)  # Keras fills a .keras file from another one
         if outside := stored.outside(proto):
             write_data(outside, graph.arrays, room / stored.BESIDE)

@@ -14,19 +14,24 @@ from bridge.errors import BridgeError
 from bridge.keras_side import archive, config, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.listing import Held
+from bridge.keras_side.saved_model import describe as saved_model
 from bridge.keras_side.skeleton import skeleton
 
 
 def describe(path: str | Path) -> dict[str, Any]:
     """For `bridge inspect`: format, versions, layers with their weights, what `convert` would refuse and why.
 
+    upgrades: what an older version's config means in Keras 3, a line for each change.
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
     skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
     Raises BridgeError if the file is damaged or breaks a rule that holds for every file.
     """
     path = Path(path)
-    if formats.kind(path) == formats.KERAS:
+    kind = formats.kind(path)
+    if kind == formats.SAVED_MODEL:
+        return _saved_model(path)
+    if kind == formats.KERAS:
         with archive.opened(path) as content:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             parsed = config.parse(content.config, f"{path}: {archive.CONFIG}")
@@ -48,11 +53,36 @@ def describe(path: str | Path) -> dict[str, Any]:
         return _described(path, file, parsed, version, told)
 
 
+def _saved_model(path: Path) -> dict[str, Any]:
+    weights, metadata, told = saved_model.facts(path)
+    if metadata is not None and metadata.config is not None:
+        # what its config can't do its program may
+        return _described(path, weights, metadata.config, metadata.version, told) | {"refusals": []}
+    layers = [
+        _entry(place, "", [(word, Weight(place, "", word, shape, dtype)) for word, shape, dtype in held])
+        for place, held in saved_model.by_place(weights)
+    ]
+    return {
+        "file": str(path),
+        "backend": None,
+        **told,
+        "keras_version": metadata.version if metadata else None,
+        "model_class": metadata.model_class if metadata else None,
+        "layers": layers,
+        "parameters": sum(layer["parameters"] for layer in layers),
+        "classes": {},
+        "refusals": [],
+        "needs_architecture": False,
+        "mlp": None,
+    }
+
+
 def _described(
     path: Path, file: Weights, parsed: dict[str, Any] | None, version: Any, told: dict[str, Any]
 ) -> dict[str, Any]:
     held = listing.held(file)
     version = config.version_of(parsed, version) if parsed else version
+    found = config.examine(parsed, str(path), version, backend=told.get("backend") or "") if parsed else None
     layers = (
         _layers(parsed, held)
         if parsed
@@ -67,7 +97,8 @@ def _described(
         "layers": layers,
         "parameters": sum(layer["parameters"] for layer in layers),
         "classes": dict(Counter(layer["class"] for layer in layers if layer["class"])),
-        "refusals": config.examine(parsed, str(path), version)[1] if parsed else [],
+        "refusals": found.problems if found else [],
+        "upgrades": found.upgrades.lines() if found and found.upgrades else [],
         "needs_architecture": parsed is None,
         "mlp": None if parsed else listing.proposal(file),
         "skeleton": None if parsed else skeleton(file),
