@@ -13,7 +13,7 @@ import onnx
 
 from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
-from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.files import refuse_existing, refuse_input_as_output, whole_file, whole_folder
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.own_layers import is_own, with_rules
@@ -26,6 +26,8 @@ from bridge.runs import in_onnx_runtime, in_torch
 if TYPE_CHECKING:
     from torch import nn
 
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
 ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how much more than of Keras's own outputs
 
@@ -52,6 +54,7 @@ def keras2onnx(
     from_layer: str | Iterable[str] = (),
     custom: Paths = (),
     rules: Paths = (),
+    signature: str | None = None,
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
@@ -60,11 +63,12 @@ def keras2onnx(
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
     these. custom: Python files that define the classes and functions that the model file names. rules: Python files
-    with rules for layers of your own (see bridge.rule), which then stay one node each.
+    with rules for layers of your own (see bridge.rule), which then stay one node each. signature: what to call of a
+    SavedModel's program, operator by operator.
     Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch), *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session")
     found = traced(source)
     graph = from_proto(found.proto)
@@ -98,14 +102,15 @@ def keras2torch(
     from_layer: str | Iterable[str] = (),
     custom: Paths = (),
     rules: Paths = (),
+    signature: str | None = None,
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer, custom, rules: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's
-    own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
+    arch, mlp, unsafe, from_layer, custom, rules, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of
+    the user's own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
     Raises BridgeError if the model can't be converted.
     """
     claim_torch("Converting to torch")
@@ -115,7 +120,7 @@ def keras2torch(
         output = Path(output)
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     found = traced(source)
     graph = with_rules(from_proto(found.proto), listed(rules))
@@ -257,7 +262,9 @@ def torch2keras(
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    arch: the code that builds the Keras model, where the model's config can't; for a folder of a part of a model
+    To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
+    kept; for a folder of a part of a model
     (from_layer) it may build the whole one, whose other weights stay as the code made them.
     weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
     Returns {"weights": count, "parameters": count,
@@ -268,21 +275,31 @@ def torch2keras(
 
     folder, output = Path(folder), Path(output)
     model_of(folder)
-    if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
-        raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
     refuse_existing(output, force)
     refuse_input_as_output(output, folder, _file_of(arch), *listed(custom), *listed(rules))
     graph = folder_graph(folder, listed(rules))
+    if graph.saved_model is None and not output.name.lower().endswith(KERAS_FILES):
+        raise BridgeError(
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
+            "SavedModel,\nwhich is written only of what came from one, whole."
+        )
     source = Source("", arch, None, unsafe, custom=listed(custom))
     return home(graph, output, source, weights_only=weights_only, force=force)
 
 
 def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, force: bool) -> dict[str, Any]:
-    """Writes a layered graph as a Keras file. source: what builds the Keras model beside the graph's own config."""
+    """Writes a layered graph as a Keras file or, to another name, as the SavedModel that it came from.
+
+    source: what builds the Keras model beside the graph's own config.
+    """
     from bridge.graph import to_proto
 
     data = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
-    with whole_file(output, force) as part:
+    to_file = output.name.lower().endswith(KERAS_FILES)
+    if weights_only and not to_file:
+        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
+    whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
+    with whole as part:
         result = ask("home", proto=data, output=str(part), source=asdict(source), weights_only=weights_only)
     return dict(result)
 

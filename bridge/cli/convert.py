@@ -13,7 +13,8 @@ from bridge.cli.options import custom_option, force_option, keras_options, rules
 def command() -> None:
     """Convert Keras to ONNX or torch, and torch to ONNX or home to Keras.
 
-    MODEL is a .keras file, a full or weights-only .h5, or a .weights.h5; weights alone need --arch or --mlp.
+    MODEL is a .keras file, a full or weights-only .h5, a .weights.h5 or a SavedModel folder; weights alone need --arch
+    or --mlp.
     """
 
 
@@ -89,7 +90,10 @@ def torch2onnx(folder: str, output: str, inline: bool, rules: tuple[str, ...], f
 @click.option("--unsafe", is_flag=True, help="Rebuild Lambda layers from the code in the model's config. Your risk.")
 @force_option
 def torch2keras(folder: str, output: str, **options: Any) -> None:
-    """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit."""
+    """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit.
+
+    What came from a SavedModel goes home into one: to a folder, any other name.
+    """
     from bridge.cli.show import waiting
     from bridge.convert import torch2keras
 

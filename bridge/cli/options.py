@@ -29,7 +29,14 @@ rules_option = click.option(
 def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which Keras model a file means."""
     for option in (
-        click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
+        click.option(
+            "--unsafe",
+            is_flag=True,
+            help="Run the code that the file carries (Lambda layers, any operators). Your risk.",
+        ),
+        click.option(
+            "--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."
+        ),
         click.option(
             "--from-layer",
             multiple=True,

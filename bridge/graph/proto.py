@@ -68,6 +68,8 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     metadata = {"bridge.format": FORMAT, "bridge.facts": json.dumps(facts)}
     if graph.keras_config is not None:
         metadata["bridge.keras_config"] = graph.keras_config
+    if graph.saved_model is not None:
+        metadata["bridge.saved_model"] = graph.saved_model
     helper.set_model_props(proto, metadata)
     return proto
 
@@ -135,6 +137,7 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         values={v.name: v for v in [*inputs, *map(_value, in_training.value_infos(proto)), *outputs]},
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),
+        saved_model=properties.get("bridge.saved_model"),
     )
     _check_bodies(graph, zip(nodes, written, strict=True), proto, file)
     return graph

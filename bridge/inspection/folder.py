@@ -27,10 +27,11 @@ def inspect_folder(path: Path) -> Inspection:
     if reason := stale(path, told):
         warnings.append(reason.replace("\n", " "))
     rows = map_rows(path, read_map(path))
-    has_config = "bridge.keras_config" in told
     home = "bridge convert torch2keras writes it as Keras file" + (
-        "." if has_config else ", with --arch FILE.py:function."
+        "." if "bridge.keras_config" in told else ", with --arch FILE.py:function."
     )
+    if "bridge.saved_model" in told:
+        home += " To a name without an ending it writes the SavedModel that it came from."
     return Inspection(
         path=str(path),
         format="bridge folder",

@@ -24,6 +24,9 @@ def inspect_keras(source: Source) -> Inspection:
         "Keras": str(told["keras_version"] or "not told"),
         "model": str(told["model_class"] or "not told: weights alone"),
     }
+    facts |= told.get("facts", {})
+    if "signatures" in facts and not told["model_class"]:
+        del facts["Keras"], facts["model"]
     if told["training_config"]:
         facts["besides"] = "optimizer and loss, which convert leaves out"
     refusals = [_without(path, line) for line in told["refusals"]]
@@ -38,14 +41,14 @@ def inspect_keras(source: Source) -> Inspection:
     try:
         found = ask("survey", source=asdict(source))
     except BridgeError as error:
-        if arch or mlp or source.from_layer:
+        if arch or mlp or source.from_layer or source.signature:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines, notes=upgrades)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
     refusals = found["refusals"] or _by_torch(found["proto"], source.rules)
-    convert = [] if refusals else _can(layers)
+    convert = [] if refusals else _can(layers, found["by_operators"])
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
     notes = [*upgrades, *(note for note in found["notes"] if not (upgrades and note.startswith("Written by Keras")))]
@@ -60,7 +63,10 @@ def _by_torch(proto: Any, rules: tuple[str, ...]) -> list[str]:
     return [f"{line} (keras2torch; keras2onnx takes it)" for line in lines]
 
 
-def _can(layers: list[Layer]) -> list[str]:
+def _can(layers: list[Layer], by_operators: bool = False) -> list[str]:
+    if by_operators:
+        count = sum(len(layer.weights) for layer in layers)
+        return [f"bridge convert keras2torch and keras2onnx take it, operator by operator, with its {count} variables."]
     if not layers:
         return []
     return [f"bridge convert keras2torch and keras2onnx take it: {len(layers)} layers, each one node and one module."]

@@ -129,9 +129,7 @@ class _Reader:
     is_old: bool
     unsafe: bool
     problems: list[str] = field(default_factory=list)
-    missing: dict[str, str] = field(
-        default_factory=dict
-    )  # custom classes and functions that are not given: where each is
+    missing: dict[str, list[str]] = field(default_factory=dict)  # custom names that are not given: where each is
 
     def lacking(self) -> list[str]:
         """One problem of all the user's code that is missing."""
@@ -139,10 +137,11 @@ class _Reader:
             return []
         known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
-        return [f"{self.origin}: {'; '.join(self.missing.values())}.{known}\n{advice}"]
+        told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
+        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}"]
 
     def lacks(self, name: str, text: str) -> None:
-        self.missing.setdefault(name, text)
+        self.missing.setdefault(name, []).append(text)
 
     def problem(self, text: str) -> None:
         if f"{self.origin}: {text}" not in self.problems:

@@ -19,6 +19,8 @@ from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.run import run, run_layers
+from bridge.keras_side.saved_model import home as saved_model
+from bridge.keras_side.saved_model.folder import is_saved_model, look
 from bridge.keras_side.source import Source
 from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
@@ -61,8 +63,10 @@ def _kept(source: dict[str, Any]) -> keras.Model:
 
 
 def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
-    told = Path(source["path"]).stat()
-    return repr(sorted(source.items())), told.st_mtime_ns, told.st_size, told.st_ino
+    path = Path(source["path"])
+    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else [path]
+    told = [file.stat() for file in files]
+    return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
 
 
 def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
@@ -101,8 +105,12 @@ def job_train(source: dict[str, Any], **options: Any) -> dict[str, Any]:
 def job_home(
     proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False
 ) -> dict[str, Any]:
-    """Writes the weights of a layered model as a Keras file to `output` (a temporary path)."""
+    """Writes the weights of a layered model as a Keras file, or into a SavedModel's folder, to `output` (a temporary
+    path; of a SavedModel, an empty folder).
+    """
     graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    if Path(output).is_dir():
+        return saved_model.write(graph, Path(output), (source or {}).get("arch"))
     return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
 
 

@@ -26,6 +26,7 @@ from bridge.keras_side import (
 )
 from bridge.keras_side.cut import from_layers
 from bridge.keras_side.hdf5 import Weights
+from bridge.keras_side.saved_model import load as saved_model
 from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
 
@@ -46,8 +47,12 @@ def load(source: Source) -> keras.Model:
 
 
 def _whole(source: Source) -> keras.Model:
-    path = Path(source.path)
-    if formats.kind(path) == formats.KERAS:
+    path, kind = Path(source.path), formats.kind(source.path)
+    if kind == formats.SAVED_MODEL:
+        return saved_model.load(source, _filled)
+    if source.signature:
+        raise BridgeError(f"{path}: is no SavedModel; --signature is for those.")
+    if kind == formats.KERAS:
         content = archive.read(path)
         with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")

@@ -16,6 +16,7 @@ from bridge.errors import BridgeError
 from bridge.keras_side.double import as_double, in_double, unrounded
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
@@ -94,4 +95,5 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, 
 
 def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
     with unrounded():
-        return run(in_double(model), {name: as_double(array) for name, array in inputs.items()})
+        twin = model.in_double() if isinstance(model, Operators) else in_double(model)
+        return run(twin, {name: as_double(array) for name, array in inputs.items()})

@@ -27,6 +27,7 @@ class Source:
     from_layer: tuple[str, ...] = ()  # the part of the model that begins with these layers
     custom: tuple[str, ...] = ()  # Python files that define the classes and functions that the file names
     rules: tuple[str, ...] = ()  # Python files with the user's own rules
+    signature: str | None = None  # what to call of a SavedModel's program
 
     @property
     def name(self) -> str:

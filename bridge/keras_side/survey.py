@@ -14,6 +14,7 @@ from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.own_layers import is_ruled
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.refusals import refusals
+from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
 from bridge.keras_side.time_distributed import is_time_distributed
@@ -31,7 +32,7 @@ def survey(source: Source) -> dict[str, Any]:
     """For `bridge inspect`: inputs, outputs, layers, weights, what convert would refuse, weights that are not finite.
 
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
-    proto: the layered model, empty where there is none.
+    proto: the layered model, empty where there is none. by_operators: whether it is of a SavedModel's program.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
     notes: what of Keras's training torch will lack.
     """
@@ -55,6 +56,7 @@ def survey(source: Source) -> dict[str, Any]:
     return {
         "model": model.name,
         "keras": keras.__version__,
+        "by_operators": isinstance(model, Operators),
         "inputs": inputs,
         "outputs": outputs,
         "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model), rules).items()],
@@ -75,11 +77,12 @@ def _leaves(layers: dict[str, keras.Layer], rules: Rules) -> dict[str, keras.Lay
     known = (path for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
     inner = tuple(f"{path}/" for path in (*known, *ruled))
     others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
-    return {
+    shown = {
         path: layer
         for path, layer in layers.items()
         if (path in ruled or not isinstance(layer, others)) and not path.startswith(inner)
     }
+    return {p: layer for p, layer in shown.items() if not isinstance(layer, Variables) or layer.own}
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
@@ -87,6 +90,6 @@ def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
     outputs = keras.tree.flatten(nodes[0].outputs) if nodes else []
     return {
         "name": path,
-        "class": type(layer).__name__,
+        "class": "" if isinstance(layer, Variables) else type(layer).__name__,
         "output_shape": list(outputs[0].shape) if len(outputs) == 1 else None,
     }

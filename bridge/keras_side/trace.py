@@ -30,6 +30,7 @@ from bridge.keras_side.own_layers import refuse_idle
 from bridge.keras_side.own_penalties import lacking
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import refuse, refuse_all_at_once
+from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
 from bridge.own_rules import Rules
@@ -47,6 +48,7 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None, rules: Rules
     with in_float32(model) as policies:
         graph = _traced(model, source, rules or Rules())
     graph.keras_config = _config(model)
+    origin.note(model, graph)
     if policies:
         graph.source["notes"] = [note(policies), *graph.source.get("notes", [])]
     return graph

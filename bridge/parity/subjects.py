@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
 from bridge.keras_side.client import ask
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import Source
 from bridge.process import worker
 
@@ -151,6 +152,7 @@ def subjects(paths: Iterable[str | Path], source: Source) -> list[Subject]:
 
     source: how the files are meant. Its arch and mlp are for the Keras files that hold weights alone; for all Keras
     files where none does. Its from_layer is for every Keras file; a file of that part alone is meant whole by it.
+    Its signature is for the SavedModels.
     """
     rules = source.rules
     given = [str(path) for path in paths]
@@ -166,7 +168,8 @@ def subjects(paths: Iterable[str | Path], source: Source) -> list[Subject]:
             found += [model] if _is_alone(model, path) else [TorchFolder(path, rules), model]
         elif is_keras(path):
             arch, mlp = (source.arch, source.mlp) if path in apart else (None, None)
-            found.append(KerasFile(replace(source, path=path, arch=arch, mlp=mlp)))
+            called = source.signature if is_saved_model(path) else None
+            found.append(KerasFile(replace(source, path=path, arch=arch, mlp=mlp, signature=called)))
         else:
             found.append(OnnxFile(path, rules=rules))
     return found
@@ -192,12 +195,12 @@ def is_keras(path: str) -> bool:
     """Whether a path is meant for Keras: by its suffix, or as a folder, a SavedModel."""
     file = Path(path)
     if file.is_dir():
-        return (file / "saved_model.pb").is_file()
+        return is_saved_model(path)
     if file.suffix.lower() in (".keras", ".h5", ".hdf5"):
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), .onnx files and bridge folders, not this."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, .onnx files and bridge folders."
         )
     return False
 

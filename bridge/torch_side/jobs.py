@@ -56,7 +56,7 @@ def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = 
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
     with torch.no_grad(), precision(double):
         values = build.taps(module, tensors)
-    return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
+    return {"layers": {name: tensor.detach().numpy() for name, tensor in values.items()}}
 
 
 def job_gradients(model: str, inputs: Arrays, directions: Arrays, rules: Rules = ()) -> dict[str, Any]:

@@ -14,6 +14,9 @@ import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
+sys.path.append(str(Path(__file__).parent))
+import saved_model_files  # noqa: E402
+
 from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
 from bridge.keras_side import home, jobs  # noqa: E402
@@ -282,6 +285,7 @@ def keras_reads(path):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "old": old, "keras_reads": keras_reads}
+JOBS |= saved_model_files.JOBS
 JOBS |= {
     "make_custom": make_custom,
     "make_vocabularies": make_vocabularies,
