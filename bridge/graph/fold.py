@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from bridge.graph.body import OPSET
+from bridge.graph.inner import reads
 from bridge.graph.layer import Graph, Node
 
 _RANDOM = frozenset(
@@ -22,17 +23,17 @@ def folded(graph: Graph) -> Graph:
     constants, nodes = dict(graph.constants), []
     outputs = {value.name for value in graph.outputs}
     for node in graph.nodes:
-        known = all(name in constants for name in node.inputs if name)
+        known = all(name in constants for name in reads(node) if name)
         if node.layer is None and known and node.kind not in _RANDOM and not outputs & set(node.outputs):
             constants |= _computed(node, constants)
         else:
             nodes.append(node)
-    used = {name for node in nodes for name in node.inputs}
+    used = {name for node in nodes for name in reads(node)}
     return replace(graph, nodes=nodes, constants={n: a for n, a in constants.items() if n in used})
 
 
 def _computed(node: Node, constants: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    given = {name: constants[name] for name in node.inputs if name}
+    given = {name: constants[name] for name in reads(node) if name}
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node(node.kind, node.inputs, node.outputs, **node.attributes)],

@@ -10,9 +10,9 @@ from typing import Any
 import onnx
 from onnx import helper, numpy_helper
 
-from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Value
 from bridge.graph.body import DOMAIN, OPSET
+from bridge.graph.inner import attributes_of, inner_graphs, inner_nodes, lifted, renamed, taken_by
 
 PLACEHOLDER = "bridge_layer_"
 
@@ -85,9 +85,12 @@ def fill(
                 graph.values[name] = Value(name, value.shape, value.dtype)
             graph.nodes.append(call.node)
         else:
-            _refuse_unknown(node)
-            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            graph.nodes.append(Node(node.name, node.op_type, inputs, outputs, attributes=attributes))
+            found = Node(node.name, node.op_type, inputs, outputs, attributes=attributes_of(node))
+            found.attributes |= {
+                name: renamed(inner, rename, lambda name: _free_value(name, taken))
+                for name, inner in inner_graphs(found).items()
+            }
+            graph.nodes.append(found)
     shapes = {info.name: info for info in proto.graph.output}
     for original, name in zip(shapes.values(), output_names, strict=True):
         tensor = original.type.tensor_type
@@ -95,6 +98,8 @@ def fill(
         known = graph.values.get(name)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         graph.outputs.append(known or Value(name, shape, dtype))
+    plain = lifted(graph)
+    graph.nodes, graph.constants = plain.nodes, plain.constants
 
 
 def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -110,17 +115,11 @@ def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
         waiting = [last]
         while waiting:
             node = waiting[-1]
-            needs = [makers[name] for name in _reads(node) if name in makers and id(makers[name]) not in ordered]
+            needs = [makers[name] for name in taken_by(node) if name in makers and id(makers[name]) not in ordered]
             waiting += needs
             if not needs:
                 ordered.setdefault(id(waiting.pop()), node)
     return list(ordered.values())
-
-
-def _reads(node: onnx.NodeProto) -> list[str]:
-    """The values that a node takes, those inside of its loops and conditions too."""
-    inner = [inner for attribute in node.attribute for inner in attribute.g.node]
-    return [*node.input, *(name for other in inner for name in _reads(other))]
 
 
 def _number(node: onnx.NodeProto) -> int:
@@ -141,15 +140,17 @@ def _free_value(name: str, taken: set[str]) -> str:
     return free
 
 
-def _refuse_unknown(node: onnx.NodeProto) -> None:
-    if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET):
-        for attribute in node.attribute:
-            for inner in attribute.g.node:
-                if inner.domain == DOMAIN:
-                    raise BridgeError(f"{node.name}: a layer is called inside a loop or a condition, not possible yet.")
-                _refuse_unknown(inner)
-        return
-    raise BridgeError(
-        f"{node.name}: the TensorFlow operator {node.op_type} has no ONNX form.\n"
-        "Rewrite that part of the model's own code with keras.ops, or leave it out of the model."
-    )
+def without_form(nodes: Iterable[onnx.NodeProto]) -> list[tuple[str, str]]:
+    """The TensorFlow operators that tf2onnx left as they are, those in loops and conditions too: (node, reason)."""
+    found = []
+    for node in nodes:
+        for each in (node, *(n for a in node.attribute if a.HasField("g") for n in inner_nodes(a.g))):
+            if each.domain == DOMAIN and each is not node:
+                found.append((each.name, "a layer's node inside a loop or a condition"))
+            elif each.domain != DOMAIN and not _is_standard(each):
+                found.append((each.name, f"the TensorFlow operator {each.op_type} has no ONNX form"))
+    return found
+
+
+def _is_standard(node: onnx.NodeProto) -> bool:
+    return node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET)

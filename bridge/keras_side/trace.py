@@ -81,9 +81,13 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     function = tf.function(forward, input_signature=specs, autograph=False)
     proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
     if proto is None:
-        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+        from bridge.keras_side.operators import NoForm, operators_too  # tf2onnx takes a while to import
 
-        proto = operators_too(function, specs)
+        try:
+            proto = operators_too(function, specs)
+        except NoForm as error:
+            refuse(model, [_told(tracer, *reason) for reason in error.reasons])
+            raise
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
@@ -102,6 +106,12 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     if asking := tracer.owners(inference.asked):
         graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
     return folded(graph)
+
+
+def _told(tracer: Tracer, operation: str, reason: str) -> str:
+    """A reason with the layer whose code it is about, as far as the operation's name tells."""
+    owner = tracer.owner(operation)
+    return f"{owner + ': ' if owner else ''}{reason}" + (f" ({operation})" if operation else "")
 
 
 def _build(model: keras.Model) -> None:

@@ -32,6 +32,7 @@ SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
+_SCOPE = "layer_"  # what the names of operations within a layer's code begin with, as own_code.drawing reads them
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
@@ -54,6 +55,15 @@ class Tracer:
         """The layers and functions whose code asked for the training flag, each once."""
         named = [self._described(who) if isinstance(who, keras.Layer) else str(who) for who in asked]
         return list(dict.fromkeys(named))
+
+    def owner(self, operation: str) -> str:
+        """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
+        scopes = [scope.removeprefix(_SCOPE) for scope in operation.split("/") if scope.startswith(_SCOPE)]
+        layers = [layer for layer in self.model._flatten_layers() if id(layer) in self.found.layers]
+        for layer in sorted(layers, key=lambda layer: -len(self._path(layer))) if scopes else ():
+            if _scope(layer.name) == scopes[-1] and [*map(_scope, self._path(layer).split("/"))][-len(scopes) :] == scopes:
+                return self._described(layer)
+        return next((self._described(layer) for layer in layers if scopes and _scope(layer.name) == scopes[-1]), "")
 
     def _described(self, layer: keras.Layer) -> str:
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
@@ -84,7 +94,7 @@ class Tracer:
             return result
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(re.sub(r"[^A-Za-z0-9_.]", "_", f"layer_{layer.name}"))
+            return keras.src.backend.name_scope(_SCOPE + _scope(layer.name))
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -289,6 +299,10 @@ class Tracer:
     def _name(self, path: str) -> str:
         self._count[path] = self._count.get(path, 0) + 1
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
+
+
+def _scope(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name)
 
 
 def _signbit(x: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,124 @@
+"""Graphs within a node: the body of a Loop, a Scan or a SequenceMap, the branches of an If.
+
+In a layered model all values have different names, inside and outside, and constants stand outside alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import onnx
+from onnx import helper, numpy_helper
+
+from bridge.graph.layer import Graph, Node
+
+
+def inner_graphs(node: Node) -> dict[str, onnx.GraphProto]:
+    """By the attribute's name: body, then_branch, else_branch."""
+    return {name: value for name, value in node.attributes.items() if isinstance(value, onnx.GraphProto)}
+
+
+def attributes_of(proto: onnx.NodeProto) -> dict[str, Any]:
+    return {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+
+
+def captured(graph: onnx.GraphProto) -> list[str]:
+    """What an inner graph takes from outside, each name once."""
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    taken: dict[str, None] = {}
+    for node in graph.node:
+        taken |= dict.fromkeys(name for name in taken_by(node) if name and name not in own)
+        own |= {*node.output}
+    return [*(taken | dict.fromkeys(value.name for value in graph.output if value.name not in own))]
+
+
+def taken_by(node: onnx.NodeProto) -> list[str]:
+    """The values that a node takes, those that its inner graphs take from outside too."""
+    return [*node.input, *(name for a in node.attribute for g in _graphs(a) for name in captured(g))]
+
+
+def reads(node: Node) -> list[str]:
+    """The same of a node of the layered graph."""
+    return [*node.inputs, *(name for inner in inner_graphs(node).values() for name in captured(inner))]
+
+
+def inner_nodes(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
+    """All nodes of an inner graph, those of the graphs within it too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in _graphs(attribute):
+                yield from inner_nodes(inner)
+
+
+def _graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    return [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else list(attribute.graphs)
+
+
+def renamed(graph: onnx.GraphProto, names: dict[str, str], free: Callable[[str], str]) -> onnx.GraphProto:
+    """The inner graph with what it takes from outside under these names, and with names of its own that are free."""
+    names = dict(names)
+    made = onnx.GraphProto()
+    made.CopyFrom(graph)
+    for value in [*made.input, *made.initializer]:
+        names[value.name] = value.name = free(value.name)
+    for node in made.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                attribute.g.CopyFrom(renamed(attribute.g, names, free))
+        for name in node.output:
+            if name:
+                names[name] = free(name)
+        node.output[:] = [names[name] if name else "" for name in node.output]
+    for value in made.output:
+        value.name = names.get(value.name, value.name)
+    del made.value_info[:]  # what tf2onnx knows of shapes is not always so
+    return made
+
+
+def lifted(graph: Graph) -> Graph:
+    """The graph with what its inner graphs compute from constants alone in front of their nodes.
+
+    For a graph in which all names are different, inside and outside.
+    """
+    fixed = set(graph.constants)
+    constants, nodes = dict(graph.constants), []
+    for node in graph.nodes:
+        if not inner_graphs(node):
+            nodes.append(node)
+            continue
+        attributes = dict(node.attributes)
+        for name, inner in inner_graphs(node).items():
+            attributes[name] = onnx.GraphProto()
+            attributes[name].CopyFrom(inner)
+            nodes += _taken_out(attributes[name], fixed, constants)
+        nodes.append(replace(node, attributes=attributes))
+    return replace(graph, nodes=nodes, constants=constants)
+
+
+def _taken_out(inner: onnx.GraphProto, fixed: set[str], constants: dict[str, Any]) -> list[Node]:
+    """Removes from an inner graph what depends on constants alone, and gives it back as nodes."""
+    for tensor in inner.initializer:
+        constants[tensor.name] = numpy_helper.to_array(tensor)
+        fixed.add(tensor.name)
+    del inner.initializer[:]
+    out, kept = [], []
+    for node in inner.node:
+        for attribute in node.attribute:
+            for deeper in _graphs(attribute):
+                out += _taken_out(deeper, fixed, constants)
+        if all(not name or name in fixed for name in taken_by(node)) and not _is_random(node):
+            fixed |= {*node.output}
+            out.append(Node(node.name, node.op_type, list(node.input), list(node.output), attributes=attributes_of(node)))
+        else:
+            kept.append(node)
+    del inner.node[:]
+    inner.node.extend(kept)
+    return out
+
+
+def _is_random(node: onnx.NodeProto) -> bool:
+    return "Random" in node.op_type or node.op_type in ("Multinomial", "Bernoulli")
