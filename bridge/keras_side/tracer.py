@@ -22,6 +22,7 @@ from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
+from bridge.keras_side.control_flow import functions_as_their_code, in_inner_graph, repeated_reason
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call
 from bridge.keras_side.own_code import Inference, Losses
@@ -61,9 +62,10 @@ class Tracer:
         scopes = [scope.removeprefix(_SCOPE) for scope in operation.split("/") if scope.startswith(_SCOPE)]
         layers = [layer for layer in self.model._flatten_layers() if id(layer) in self.found.layers]
         for layer in sorted(layers, key=lambda layer: -len(self._path(layer))) if scopes else ():
-            if _scope(layer.name) == scopes[-1] and [*map(_scope, self._path(layer).split("/"))][-len(scopes) :] == scopes:
+            words = self._path(layer).split("/")
+            if re.fullmatch(rf"{re.escape(_scope(words[-1]))}(_\d+)?", scopes[-1]):  # numbered when called again
                 return self._described(layer)
-        return next((self._described(layer) for layer in layers if scopes and _scope(layer.name) == scopes[-1]), "")
+        return ""
 
     def _described(self, layer: keras.Layer) -> str:
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
@@ -76,7 +78,10 @@ class Tracer:
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
             result = None
             if isinstance(operation, keras.Layer) and is_known(operation):
-                reason = self._reason(operation, args, kwargs)
+                inside = in_inner_graph()
+                reason = repeated_reason(operation, kwargs) if inside else self._reason(operation, args, kwargs)
+                if inside and not reason:
+                    return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not reason and time_distributed.is_time_distributed(operation):
                     result = self._distributed(operation, args, kwargs)
                     reason = None if result is not None else "its layer has several outputs"
@@ -106,6 +111,7 @@ class Tracer:
             mock.patch.object(tf_numpy, "signbit", _signbit),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
+            functions_as_their_code(),
         ):
             yield
 
@@ -118,6 +124,9 @@ class Tracer:
     def _stopped(self, x: Any, name: str | None = None) -> tf.Tensor:
         """TensorFlow's stop_gradient as a node: ONNX has no such operator, and tf2onnx leaves it out."""
         x = tf.convert_to_tensor(x)
+        if in_inner_graph():
+            self.problems.append("its code calls stop_gradient inside a loop or a condition, which ONNX can't say")
+            return x
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
 

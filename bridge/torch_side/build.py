@@ -140,6 +140,7 @@ def _run(text: str, plan: Plan, owner: type[nn.Module] | None = None) -> dict[st
     """
     names = {thing.__name__: thing for thing in own_things(plan)}
     own = {word for name in [*plan.modules, *plan.free.values(), *plan.constants.values()] for word in name}
+    own |= {method.name for method in plan.methods}
     kinds = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
     check(text, set(names), own | kinds | {word for move in plan.moves.values() for word in move.key.split(".")})
     scope = types.ModuleType(f"bridge_model_{next(_numbers)}")
