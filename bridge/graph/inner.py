@@ -79,6 +79,66 @@ def renamed(graph: onnx.GraphProto, names: dict[str, str], free: Callable[[str],
     return made
 
 
+def without_invariants(graph: Graph) -> Graph:
+    """The graph with what its loops hand on as it is, step by step, taken from outside in place of that."""
+    nodes, names = [], {value.name for value in graph.outputs}
+    same: dict[str, str] = {}
+    for node in graph.nodes:
+        inner = node.attributes.get("body") if node.kind == "Loop" and node.layer is None else None
+        node = _with_inputs(node, same)
+        if isinstance(inner, onnx.GraphProto):
+            node, handed = _without_invariants(node, names)
+            same |= handed
+        nodes.append(node)
+    return replace(graph, nodes=nodes)
+
+
+def _with_inputs(node: Node, same: dict[str, str]) -> Node:
+    if not same or not any(name in same for name in reads(node)):
+        return node
+    attributes = {
+        name: _replaced(value, same) if isinstance(value, onnx.GraphProto) else value
+        for name, value in node.attributes.items()
+    }
+    node.inputs, node.attributes = [same.get(name, name) for name in node.inputs], attributes
+    return node  # the same object: whoever traced it knows it
+
+
+def _without_invariants(node: Node, kept: set[str]) -> tuple[Node, dict[str, str]]:
+    body: onnx.GraphProto = node.attributes["body"]
+    states = len(node.inputs) - 2
+    idle = [
+        i
+        for i in range(states)
+        if body.output[1 + i].name == body.input[2 + i].name and node.outputs[i] not in kept
+    ]
+    if not idle or len(idle) == len(node.outputs):
+        return node, {}
+    inside = {body.input[2 + i].name: node.inputs[2 + i] for i in idle}
+    made = _replaced(body, inside)
+    for i in reversed(idle):
+        del made.input[2 + i], made.output[1 + i]
+    inputs = [name for i, name in enumerate(node.inputs) if i - 2 not in idle]
+    outputs = [name for i, name in enumerate(node.outputs) if i not in idle]
+    handed = {node.outputs[i]: node.inputs[2 + i] for i in idle}
+    return replace(node, inputs=inputs, outputs=outputs, attributes={**node.attributes, "body": made}), handed
+
+
+def _replaced(graph: onnx.GraphProto, names: dict[str, str]) -> onnx.GraphProto:
+    """The inner graph with other names for what it takes; for graphs in which all names are different."""
+    made = onnx.GraphProto()
+    made.CopyFrom(graph)
+    for node in inner_nodes(made):
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            for inner in _graphs(attribute):
+                for value in inner.output:
+                    value.name = names.get(value.name, value.name)
+    for value in made.output:
+        value.name = names.get(value.name, value.name)
+    return made
+
+
 def lifted(graph: Graph) -> Graph:
     """The graph with what its inner graphs compute from constants alone in front of their nodes.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -46,8 +46,11 @@ def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
 
 
 @contextlib.contextmanager
-def functions_as_their_code() -> Iterator[None]:
-    """Has each tf.function run as the code that it was made of: a traced one keeps variables and layers of its own."""
+def as_onnx_has_it() -> Iterator[None]:
+    """Puts what tf2onnx can write in the place of what it can't.
+
+    And each tf.function runs as the code that it was made of: a traced one keeps variables and layers of its own.
+    """
 
     def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         if not tf.inside_function():
@@ -59,5 +62,59 @@ def functions_as_their_code() -> Iterator[None]:
         return code(*args, **kwargs)
 
     plain = Function.__call__
-    with mock.patch.object(Function, "__call__", call):
+    with (
+        mock.patch.object(Function, "__call__", call),
+        mock.patch.object(tf, "switch_case", switch_case),
+        mock.patch.object(keras.src.backend.core, "scan", scan),
+    ):
         yield
+
+
+def switch_case(index: Any, branches: Any, default: Callable[[], Any] | None = None, name: str = "switch") -> Any:
+    """tf.switch_case as conditions within conditions, which ONNX has: the last or the default where none fits."""
+    numbered = sorted(branches.items()) if isinstance(branches, dict) else list(enumerate(branches))
+    numbered = [item if isinstance(item, tuple) else (i, item) for i, item in numbered]
+    if default is None:
+        *numbered, (_, default) = numbered
+
+    def chosen(left: list[tuple[int, Callable[[], Any]]]) -> Any:
+        if not left:
+            return default()
+        (number, branch), *others = left
+        return tf.cond(tf.equal(index, number), branch, lambda: chosen(others), name=name)
+
+    return chosen(numbered)
+
+
+def scan(
+    f: Callable[..., Any], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, unroll: Any = 1
+) -> Any:
+    """Keras's scan with the carry as the loop's state, where its own keeps it in an array that ONNX can't say."""
+    flat = [tf.convert_to_tensor(x) for x in keras.tree.flatten(xs)] if xs is not None else []
+    count = length if length is not None else tf.shape(flat[0])[0]
+    if reverse:  # arrays are written in the order of the steps
+        flat = [tf.reverse(x[:count], [0]) for x in flat]
+    carry = [tf.convert_to_tensor(c) for c in keras.tree.flatten(init)]
+    left = [tf.TensorArray(c.dtype, size=count, element_shape=c.shape) for c in carry]
+
+    def packed(structure: Any, values: list[Any]) -> Any:
+        return keras.tree.pack_sequence_as(structure, values) if keras.tree.is_nested(structure) else values[0]
+
+    wrote = []
+
+    def body(i: tf.Tensor, carry: list[tf.Tensor], left: list[tf.TensorArray]) -> Any:
+        slices = packed(xs, [tf.gather(x, i) for x in flat]) if flat else None
+        new, made = f(packed(init, carry), slices)
+        wrote.append(made is not None)
+        if made is not None:
+            left = [array.write(i, y) for array, y in zip(left, keras.tree.flatten(made), strict=True)]
+        return i + 1, keras.tree.flatten(new) if new is not None else carry, left
+
+    _, last, left = tf.while_loop(lambda i, _, __: i < count, body, (0, carry, left))
+    if not any(wrote):
+        rows = [tf.zeros([count, *tf.unstack(tf.shape(c))], c.dtype) for c in carry]
+    else:
+        rows = [tf.reverse(array.stack(), [0]) if reverse else array.stack() for array in left]
+    for row, start in zip(rows, carry, strict=True):
+        row.set_shape([flat[0].shape[0] if flat else length, *start.shape])
+    return packed(init, last), packed(init, rows)

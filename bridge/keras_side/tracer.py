@@ -22,7 +22,7 @@ from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
-from bridge.keras_side.control_flow import functions_as_their_code, in_inner_graph, repeated_reason
+from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repeated_reason
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call
 from bridge.keras_side.own_code import Inference, Losses
@@ -111,7 +111,7 @@ class Tracer:
             mock.patch.object(tf_numpy, "signbit", _signbit),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
-            functions_as_their_code(),
+            as_onnx_has_it(),
         ):
             yield
 

@@ -18,6 +18,7 @@ from bridge.torch_side.sizes import with_plain_sizes
 from bridge.torch_side.step import Step
 
 _MOST = 2**63 - 1
+_WORDS = {"loop": ("step", "going")}
 CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -26,7 +27,7 @@ class Method:
     """The body of a loop, or a branch: a method of the module.
 
     inputs: the values that are its parameters, those that it takes from outside last. outputs: what it returns.
-    several: it returns a tuple even of one output.
+    several: it returns a tuple even of one output. words: what the first parameters are called.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Method:
     outputs: list[str]
     steps: list[Step]
     several: bool
+    words: tuple[str, ...] = ()
 
 
 class Methods:
@@ -137,7 +139,7 @@ class Methods:
         self._count[kind] = number = self._count.get(kind, 0) + 1
         name = f"_{kind}_{number}"  # no layer's name begins so
         several = kind not in ("then", "else") or len(outputs) > 1
-        self.all.append(Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several))
+        self.all.append(Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several, _WORDS.get(kind, ())))
         return self.all[-1]
 
     def _is_reached(self, name: str) -> bool:

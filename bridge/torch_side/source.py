@@ -17,7 +17,7 @@ from bridge.graph.space import channels_last, rank_of
 from bridge.torch_side.part import literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
-from bridge.torch_side.variables import with_few
+from bridge.torch_side.variables import LETTERS, with_few
 
 DTYPES = frozenset(
     {"bool", "float16", "bfloat16", "float32", "float64"} | {f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)}
@@ -273,7 +273,9 @@ def _inner_methods(plan: Plan) -> list[str]:
     blocks = []
     for method in plan.methods:
         taken = plan_names(plan)
-        parameters = {name: _variable(name, taken) for name in method.inputs}
+        wishes = [*method.words, *LETTERS][: len(method.inputs)]
+        wishes += ["value"] * (len(method.inputs) - len(wishes))
+        parameters = {name: _variable(wish, taken) for name, wish in zip(method.inputs, wishes, strict=True)}
         lines = _forward(plan, method.steps, parameters, method.outputs)
         results = [lines.values.get(name, "None") for name in method.outputs]
         result = ", ".join(results) + ("," if len(results) == 1 and method.several else "")
