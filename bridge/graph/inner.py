@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from bridge.graph.layer import Graph, Node
 
@@ -137,48 +137,3 @@ def _replaced(graph: onnx.GraphProto, names: dict[str, str]) -> onnx.GraphProto:
     for value in made.output:
         value.name = names.get(value.name, value.name)
     return made
-
-
-def lifted(graph: Graph) -> Graph:
-    """The graph with what its inner graphs compute from constants alone in front of their nodes.
-
-    For a graph in which all names are different, inside and outside.
-    """
-    fixed = set(graph.constants)
-    constants, nodes = dict(graph.constants), []
-    for node in graph.nodes:
-        if not inner_graphs(node):
-            nodes.append(node)
-            continue
-        attributes = dict(node.attributes)
-        for name, inner in inner_graphs(node).items():
-            attributes[name] = onnx.GraphProto()
-            attributes[name].CopyFrom(inner)
-            nodes += _taken_out(attributes[name], fixed, constants)
-        nodes.append(replace(node, attributes=attributes))
-    return replace(graph, nodes=nodes, constants=constants)
-
-
-def _taken_out(inner: onnx.GraphProto, fixed: set[str], constants: dict[str, Any]) -> list[Node]:
-    """Removes from an inner graph what depends on constants alone, and gives it back as nodes."""
-    for tensor in inner.initializer:
-        constants[tensor.name] = numpy_helper.to_array(tensor)
-        fixed.add(tensor.name)
-    del inner.initializer[:]
-    out, kept = [], []
-    for node in inner.node:
-        for attribute in node.attribute:
-            for deeper in _graphs(attribute):
-                out += _taken_out(deeper, fixed, constants)
-        if all(not name or name in fixed for name in taken_by(node)) and not _is_random(node):
-            fixed |= {*node.output}
-            out.append(Node(node.name, node.op_type, list(node.input), list(node.output), attributes=attributes_of(node)))
-        else:
-            kept.append(node)
-    del inner.node[:]
-    inner.node.extend(kept)
-    return out
-
-
-def _is_random(node: onnx.NodeProto) -> bool:
-    return "Random" in node.op_type or node.op_type in ("Multinomial", "Bernoulli")

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from bridge.graph import Graph, Node, Value
 from bridge.graph.body import DOMAIN, OPSET
-from bridge.graph.inner import attributes_of, inner_graphs, inner_nodes, lifted, renamed, taken_by, without_invariants
+from bridge.graph.inner import attributes_of, inner_graphs, inner_nodes, renamed, taken_by, without_invariants
 
 PLACEHOLDER = "bridge_layer_"
 
@@ -98,8 +98,7 @@ def fill(
         known = graph.values.get(name)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         graph.outputs.append(known or Value(name, shape, dtype))
-    plain = lifted(without_invariants(graph))
-    graph.nodes, graph.constants = plain.nodes, plain.constants
+    graph.nodes = without_invariants(graph).nodes
 
 
 def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:

@@ -100,8 +100,15 @@ def state_from(plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """The state_dict for Keras's weights, by path."""
     state = {move.key: move.take.to_torch(arrays[path]) for path, move in plan.moves.items()}
     for value, name in plan.constants.items():
-        state[".".join(name)] = torch.from_numpy(np.array(plan.graph.constants[value]))
+        state[".".join(name)] = _tensor(plan.graph.constants[value])
     return state
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    array = np.array(array)
+    if array.dtype.name == "bfloat16":  # a type that numpy borrows and torch does not take from it
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def arrays_from(plan: Plan, state: dict[str, Tensor]) -> dict[str, np.ndarray]:

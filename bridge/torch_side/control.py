@@ -211,5 +211,5 @@ def _empties(inner: onnx.GraphProto, count: int) -> str:
     for value in inner.output[len(inner.output) - count :]:
         kind = value.type.tensor_type
         shape = tuple(max(size.dim_value, 0) for size in kind.shape.dim)
-        listed.append(f"({literal(shape)}, {dtype(kind.elem_type)})")
+        listed.append(f"({literal(shape)}, {dtype(kind.elem_type) if kind.elem_type else None})")
     return f"({', '.join(listed)}{',' if count == 1 else ''})"

@@ -30,6 +30,8 @@ def loop(
         for steps, value in zip(left, results[len(states) :], strict=True):
             steps.append(value)
         step += 1
+    if not step and any(kind is None for _, kind in empty):
+        raise ValueError("a loop took no step, and the type of what its steps leave behind is not known")
     stacked = [
         torch.stack(steps) if steps else torch.zeros((0, *shape), dtype=kind, device=device)
         for steps, (shape, kind) in zip(left, empty, strict=True)

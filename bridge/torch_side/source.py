@@ -256,9 +256,9 @@ def _forward(
             continue
         targets = []
         for name in node.outputs:
-            wish = name if node.layer else node.kind.lower()
-            expressions[name] = _variable(wish, taken)
-            targets.append(expressions[name])
+            targets.append(_variable(name if node.layer else node.kind.lower(), taken))
+            if name:
+                expressions[name] = targets[-1]
         lines.append(f"{', '.join(targets)} = {_bare(call)}")
         if taps:
             lines.append(f"values[{literal(node.name)}] = {targets[0]}")
