@@ -118,18 +118,19 @@ def linear_attention(
 ) -> tuple[Tensor, Tensor]:
     """ONNX's LinearAttention: a state of (key size, value size) a head, which each step fades, mends and reads."""
     kind = query.dtype
-    query = query.float().unflatten(2, (heads, -1))
-    key, value = (v.float().unflatten(2, (key_heads, -1)) for v in (key, value))
+    wide = torch.float64 if kind == torch.float64 else torch.float32
+    query = query.to(wide).unflatten(2, (heads, -1))
+    key, value = (v.to(wide).unflatten(2, (key_heads, -1)) for v in (key, value))
     (b, steps, _, d), m = key.shape, value.shape[3]
     kept = kind if state is None else state.dtype
-    state = query.new_zeros(b, key_heads, d, m) if state is None else state.float()
+    state = query.new_zeros(b, key_heads, d, m) if state is None else state.to(wide)
     found = []
     for i in range(steps):
         if decay is not None:
-            state = state * decay[:, i].float().reshape(b, key_heads, -1).exp().unsqueeze(-1)
+            state = state * decay[:, i].to(wide).reshape(b, key_heads, -1).exp().unsqueeze(-1)
         now = value[:, i]
         if beta is not None:
-            now = beta[:, i].float().unsqueeze(-1) * (now - torch.einsum("bhdm,bhd->bhm", state, key[:, i]))
+            now = beta[:, i].to(wide).unsqueeze(-1) * (now - torch.einsum("bhdm,bhd->bhm", state, key[:, i]))
         state = state + key[:, i].unsqueeze(-1) * now.unsqueeze(-2)
         read = state.repeat_interleave(heads // key_heads, 1)
         found.append(torch.einsum("bhd,bhdm->bhm", query[:, i], read) * (scale or d**-0.5))

@@ -54,7 +54,7 @@ def _numbers(node: Node, known: Known, index: int) -> str:
         return f"{{{index}}}.tolist()"
     if not value.size:
         return "None"
-    return literal(tuple(float(str(v)) if v.dtype == np.float32 else float(v) for v in np.ravel(value)))
+    return literal(tuple(float(v) for v in np.ravel(value)))  # exactly: between two pixels a last bit decides
 
 
 @operator("GridSample")

@@ -149,10 +149,3 @@ def _call(text: str) -> Operator:
 
 operator("GlobalAveragePool")(_call("{0}.flatten(2).mean(2).reshape(*{0}.shape[:2], *[1] * ({0}.ndim - 2))"))
 operator("GlobalMaxPool")(_call("{0}.flatten(2).amax(2).reshape(*{0}.shape[:2], *[1] * ({0}.ndim - 2))"))
-
-
-@operator("GlobalLpPool")
-def global_power_pool(node: Node, known: Known) -> Part:
-    p = integer(node, "p", 2)
-    back = ".reshape(*{0}.shape[:2], *[1] * ({0}.ndim - 2))"
-    return Part(call=f"torch.linalg.vector_norm({{0}}.flatten(2), {p}, dim=2){back}")
