@@ -66,6 +66,7 @@ def as_onnx_has_it() -> Iterator[None]:
         mock.patch.object(Function, "__call__", call),
         mock.patch.object(tf, "switch_case", switch_case),
         mock.patch.object(keras.src.backend.core, "scan", scan),
+        mock.patch.object(keras.src.backend.core, "slice_update", slice_update),
     ):
         yield
 
@@ -118,3 +119,12 @@ def scan(
     for row, start in zip(rows, carry, strict=True):
         row.set_shape([flat[0].shape[0] if flat else length, *start.shape])
     return packed(init, last), packed(init, rows)
+
+
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> tf.Tensor:
+    """Keras's slice_update place by place."""
+    inputs, updates = tf.convert_to_tensor(inputs), tf.convert_to_tensor(updates)
+    starts = tf.unstack(tf.cast(start_indices, tf.int32), num=updates.shape.rank)
+    sizes = tf.unstack(tf.shape(updates), num=updates.shape.rank)
+    places = tf.meshgrid(*(tf.range(size) + start for size, start in zip(sizes, starts, strict=True)), indexing="ij")
+    return tf.tensor_scatter_nd_update(inputs, tf.stack(places, -1), tf.cast(updates, inputs.dtype))

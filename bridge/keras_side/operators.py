@@ -16,6 +16,7 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
+from bridge.keras_side.handlers import HANDLERS, Unwritten
 from bridge.keras_side.nodes import as_placeholder, as_where, without_form
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -33,6 +34,7 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
     """The function as tf2onnx writes it, layers' placeholders left as they are. Raises NoForm for what it can't."""
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
     handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
+    handlers |= {kind: (function, []) for kind, function in HANDLERS.items()}
     with _quickly(), _failures() as failed:
         try:
             proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
@@ -52,8 +54,10 @@ def _failures() -> Iterator[list[tuple[str, str]]]:
     class Gathering(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.exc_info and record.args:
-                said = " ".join(str(record.exc_info[1]).split())[:160]
-                failed.append((str(record.args[0]), f"tf2onnx can't write it as ONNX ({said})"))  # type: ignore[index]
+                error = record.exc_info[1]
+                said = " ".join(str(error).split())[:160]
+                reason = said if isinstance(error, Unwritten) else f"tf2onnx can't write it as ONNX ({said})"
+                failed.append((str(record.args[0]), reason))  # type: ignore[index]
 
     plain = tf2onnx.tfonnx.tensorflow_onnx_mapping
 

@@ -73,6 +73,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
         refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values())])
+        refuse(model, [f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0])
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own

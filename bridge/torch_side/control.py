@@ -61,12 +61,14 @@ class Methods:
     def _if(self, node: Node) -> list[Step]:
         call = _Call(node)
         branches = []
-        for branch in ("then", "else"):
+        known = self.graph.constants.get(node.inputs[0])
+        for branch in ("then", "else") if known is None else ("then",) if known.all() else ("else",):
             inner = self._inner(node, f"{branch}_branch")
             method = self._method(branch, f"What counts where the condition is {branch == 'then'}.", inner, [])
             branches.append(f"self.{method.name}({call.listed(method.inputs)})")
-        chosen = f"({branches[0]} if {call.value(node.inputs[0])} else {branches[1]})"
-        return [call.step(chosen)]
+        if len(branches) == 1:
+            return [call.step(branches[0])]
+        return [call.step(f"({branches[0]} if {call.value(node.inputs[0])} else {branches[1]})")]
 
     def _loop(self, node: Node) -> list[Step]:
         inner = self._inner(node, "body")
@@ -151,7 +153,7 @@ class Methods:
         steps, made = [], []
         for name in names:
             array = self.graph.constants.get(name)
-            if array is None or (array.ndim and array.size):
+            if array is None or array.ndim:
                 made.append(name)
                 continue
             node = Node(f"{name}/tensor", "Constant", [self._first] if self._first else [], [f"{name}/tensor"])
@@ -200,8 +202,6 @@ def _constant(array: np.ndarray, placed: bool) -> str:
     if array.dtype.name not in ("bool", "float16", "float32", "float64") and array.dtype.kind not in "iu":
         raise Refused(f"a constant of type {array.dtype.name} in a loop")
     device = ", device={0}.device" if placed else ""
-    if not array.size:
-        return f"torch.zeros({literal(array.shape)}, dtype=torch.{array.dtype.name}{device})"
     return f"torch.tensor({literal(array.item())}, dtype=torch.{array.dtype.name}{device})"
 
 

@@ -75,6 +75,8 @@ def resize_axis(
         at = begin * (old - 1) + new * (end - begin) * (old - 1) / (size - 1) if size > 1 else new * 0 + 0.5 * (
             begin + end
         ) * (old - 1)
+    elif place == "tf_half_pixel_for_nn":
+        at = (new + 0.5) / ratio
     elif place == "half_pixel_symmetric":
         at = old / 2 * (1 - size / (ratio * old)) + (new + 0.5) / ratio - 0.5
     else:

@@ -121,7 +121,7 @@ def make_plan(graph: Graph) -> Plan:
     used = {name for step in plan.all_steps for name in step.mentioned}
     used |= {name for method in plan.methods for name in method.outputs}
     for value, array in graph.constants.items():
-        if value in used and array.size and array.ndim:
+        if value in used and array.ndim:
             plan.constants[value] = names.of(f"constants/{value.replace('/', '_')}")
     return plan
 
