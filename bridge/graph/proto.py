@@ -21,7 +21,7 @@ DEEPEST = 64  # layers within layers
 def to_proto(graph: Graph) -> onnx.ModelProto:
     """The layered ONNX model. Raises BridgeError if a layer has no body."""
     functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
-    nodes = []
+    nodes, refused = [], []
     for node in graph.nodes:
         if node.layer is None:
             nodes.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
@@ -30,13 +30,16 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         try:
             function = function_of(node.layer, shapes, len(node.outputs))
         except Refused as reason:
-            raise BridgeError(f"{graph.name}: can't be converted yet: {node}: {reason}.") from None
+            refused.append(f"{node}: {reason}")
+            continue
         key = (node.kind, function.SerializeToString(deterministic=True))
         if key not in functions:
             count = sum(kind == node.kind for kind, _ in functions)
             function.overload = str(count + 1) if count else ""
             functions[key] = function
         nodes.append(_layer_node(node, functions[key].overload))
+    if refused:
+        raise BridgeError(f"{graph.name}: can't be converted yet: {'; '.join(dict.fromkeys(refused))}.")
     onnx_graph = helper.make_graph(
         nodes,
         graph.name,

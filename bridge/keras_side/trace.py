@@ -16,13 +16,14 @@ import tensorflow as tf
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
+from bridge.graph.check import invalid
 from bridge.graph.fold import folded
 from bridge.keras_side.direct import layers_alone
-from bridge.keras_side.names import names
+from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import Inference, drawing
 from bridge.keras_side.precision import in_float32, note
-from bridge.keras_side.refusals import refuse, refuse_all_at_once
+from bridge.keras_side.refusals import refusals, refuse, without_what_is_within
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
 
@@ -45,7 +46,17 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
 
 def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
-    refuse_all_at_once(model, found)
+    problems = refusals(model, found)
+    try:
+        return _traced_through(model, source, found, problems)
+    except Exception:
+        refuse(model, problems)  # what comes of layers that can't be converted is not worth telling
+        raise
+
+
+def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Names, problems: list[str]) -> Graph:
+    """problems: what is known to stand in the way, to which what is found on the way is added before it is told."""
+    whole = list(problems)
     inputs, arguments = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
@@ -70,10 +81,9 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
                 outputs = model(*args, training=inference, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
-        refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in drawing(named.values())])
-        refuse(model, [f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0])
+        problems[:] = [*whole, *tracer.problems, *(f"{name}: {DRAWS}" for name in drawing(named.values()))]
+        problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own
@@ -87,8 +97,9 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         try:
             proto = operators_too(function, specs)
         except NoForm as error:
-            refuse(model, [_told(tracer, *reason) for reason in error.reasons])
-            raise
+            problems += without_what_is_within([_told(tracer, *reason) for reason in error.reasons], problems)
+    refuse(model, problems)
+    assert proto is not None
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
@@ -106,7 +117,9 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
     if asking := tracer.owners(inference.asked):
         graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
-    return folded(graph)
+    graph = folded(graph)
+    refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
+    return graph
 
 
 def _told(tracer: Tracer, operation: str, reason: str) -> str:
