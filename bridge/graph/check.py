@@ -31,6 +31,6 @@ def invalid(graph: Graph) -> list[tuple[str, str]]:
         said = " ".join(str(error).split())
         nodes = re.findall(r"node name: ([^)]+)\)", said)
         reason = said.rpartition("Error] ")[2].strip(" ()")[:160]
-        telling = [name for name in nodes if "layer_" in name] or nodes  # whose name has its layer's in it
+        telling = [name for name in nodes if "/" in name] or nodes  # whose name has its layer's in it
         return [(telling[-1] if telling else "", f"tf2onnx wrote ONNX that is not valid ({reason})")]
     return []

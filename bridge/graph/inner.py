@@ -57,18 +57,24 @@ def _graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
     return [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else list(attribute.graphs)
 
 
-def renamed(graph: onnx.GraphProto, names: dict[str, str], free: Callable[[str], str]) -> onnx.GraphProto:
-    """The inner graph with what it takes from outside under these names, and with names of its own that are free."""
+def renamed(
+    graph: onnx.GraphProto, names: dict[str, str], free: Callable[[str], str], short: Callable[[str], str] = str
+) -> onnx.GraphProto:
+    """The inner graph with what it takes from outside under these names, and with names of its own that are free.
+
+    short: what a node is called.
+    """
     names = dict(names)
     made = onnx.GraphProto()
     made.CopyFrom(graph)
     for value in [*made.input, *made.initializer]:
         names[value.name] = value.name = free(value.name)
     for node in made.node:
+        node.name = short(node.name)
         node.input[:] = [names.get(name, name) for name in node.input]
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                attribute.g.CopyFrom(renamed(attribute.g, names, free))
+                attribute.g.CopyFrom(renamed(attribute.g, names, free, short))
         for name in node.output:
             if name:
                 names[name] = free(name)

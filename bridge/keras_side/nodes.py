@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +50,23 @@ def as_where(context: Any, node: Any, name: str, args: Any) -> None:
 
 
 def fill(
-    graph: Graph, proto: onnx.ModelProto, calls: list[Call], rename: dict[str, str], output_names: list[str]
+    graph: Graph,
+    proto: onnx.ModelProto,
+    calls: list[Call],
+    rename: dict[str, str],
+    output_names: list[str],
+    short: Callable[[str], str],
 ) -> None:
-    """Turns tf2onnx's nodes into the graph's, under the names that people know."""
+    """Turns tf2onnx's nodes into the graph's, under the names that people know.
+
+    short: what people know an operation as, by its name in TensorFlow.
+    """
     for node in proto.graph.node:
         if node.domain == DOMAIN:
             call = calls[_number(node)]
             rename |= {name: value.name for name, value in zip(node.output, call.outputs, strict=True)}
     taken = {*rename.values()}
+    named = {call.node.name for call in calls}
     for node, output in zip(_output_nodes(proto), output_names, strict=True):
         # an output is called what Keras calls it; its layer's own name stays the node's name
         current = rename.get(node, node)
@@ -67,10 +76,10 @@ def fill(
     for node in proto.graph.node:
         for name in node.output:
             if name and name not in rename:
-                rename[name] = _free_value(name, taken)
+                rename[name] = _free_value(short(name), taken)
     constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     for name in constants:
-        rename.setdefault(name, _free_value(name, taken))
+        rename.setdefault(name, _free_value(short(name), taken))
     graph.constants = {rename[name]: array for name, array in constants.items()}
     graph.values |= {value.name: value for value in graph.inputs}
     for node in _in_call_order(proto.graph.node):
@@ -85,9 +94,10 @@ def fill(
                 graph.values[name] = Value(name, value.shape, value.dtype)
             graph.nodes.append(call.node)
         else:
-            found = Node(node.name, node.op_type, inputs, outputs, attributes=attributes_of(node))
+            name = _free_value(short(node.name), named)
+            found = Node(name, node.op_type, inputs, outputs, attributes=attributes_of(node))
             found.attributes |= {
-                name: renamed(inner, rename, lambda name: _free_value(name, taken))
+                name: renamed(inner, rename, lambda name: _free_value(short(name), taken), short)
                 for name, inner in inner_graphs(found).items()
             }
             graph.nodes.append(found)

@@ -111,7 +111,7 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
         arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
-    fill(graph, proto, tracer.calls, rename, output_names)
+    fill(graph, proto, tracer.calls, rename, output_names, tracer.short)
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])

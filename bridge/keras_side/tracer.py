@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,13 +60,27 @@ class Tracer:
 
     def owner(self, operation: str) -> str:
         """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
-        scopes = [scope.removeprefix(_SCOPE) for scope in operation.split("/") if scope.startswith(_SCOPE)]
-        layers = [layer for layer in self.model._flatten_layers() if id(layer) in self.found.layers]
-        for layer in sorted(layers, key=lambda layer: -len(self._path(layer))) if scopes else ():
-            words = self._path(layer).split("/")
-            if re.fullmatch(rf"{re.escape(_scope(words[-1]))}(_\d+)?", scopes[-1]):  # numbered when called again
-                return self._described(layer)
-        return ""
+        layer = self._maker(operation)
+        return self._described(layer) if layer is not None else ""
+
+    def short(self, operation: str) -> str:
+        """The operation's name with the path of its layer in the place of TensorFlow's scopes."""
+        layer, inner = self._maker(operation), re.split(rf"(?:^|(?<=/)|___){_SCOPE}[^/]+/", operation)[-1]
+        return f"{self._path(layer)}/{inner}" if layer is not None else inner
+
+    def _maker(self, operation: str) -> keras.Layer | None:
+        scopes = [scope.removeprefix(_SCOPE) for scope in operation.split("/")[:-1] if scope.startswith(_SCOPE)]
+        if not scopes:
+            return None
+        return self._by_scope.get(scopes[-1]) or self._by_scope.get(re.sub(r"_\d+$", "", scopes[-1]))
+
+    @functools.cached_property
+    def _by_scope(self) -> dict[str, keras.Layer]:
+        """The layers, the outermost of a name first, by what their scopes are called; those of later calls have a
+        number besides."""
+        layers = [layer for layer in self.model._flatten_layers() if self.found.layers.get(id(layer))]
+        ordered = sorted(layers, key=lambda layer: -self._path(layer).count("/"))
+        return {_scope(layer.name): layer for layer in ordered}
 
     def _described(self, layer: keras.Layer) -> str:
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
