@@ -236,7 +236,107 @@ def layers_in_a_loop():
     return keras.Model(x, layers.Dense(2, name="head")(Repeated(name="repeated")(x)))
 
 
-@model(refused=r"noisy \(Noisy\)?.*drop \(Dropout\): it is called inside a loop or a condition|drop \(Dropout\): it is")
+@model(no_reference="onnx's evaluator leaves out the last channel of an LRN's window")
+def convolutions_of_a_layers_own():
+    """tf.nn's and tf.image's functions with kernels that are weights of the layer."""
+    import tensorflow as tf
+
+    def call(self, x):
+        kernel = tf.convert_to_tensor(self.kernel)
+        y = tf.nn.conv2d(x, kernel, [1, 2, 1, 1], "SAME")
+        y = tf.nn.local_response_normalization(tf.nn.max_pool2d(y, 3, 1, "SAME"), 1)
+        y = tf.nn.conv2d_transpose(y, kernel, tf.shape(x), [1, 2, 1, 1], "SAME")
+        y = tf.nn.depthwise_conv2d(y, tf.convert_to_tensor(self.each), [1, 1, 1, 1], "VALID")
+        y = tf.image.resize(y, (5, 7)) + tf.image.resize(tf.image.flip_left_right(x), (5, 7), "nearest")
+        return tf.nn.avg_pool2d(tf.nn.depth_to_space(tf.concat([y, y[..., :1]], -1), 2), 2, 1, "SAME")
+
+    return _layer("convolutions", call, {"kernel": (3, 2, 3, 4), "each": (2, 2, 3, 1)}, (6, 6, 3))
+
+
+@model(no_reference="onnx's evaluator takes no depth of rank 1 for OneHot, which the standard allows")
+def picking_and_sorting():
+    import tensorflow as tf
+
+    def call(self, x):
+        table = tf.convert_to_tensor(self.table)
+        rows = tf.nn.embedding_lookup(table, tf.cast(tf.abs(x) * 2.0, tf.int32) % 5)
+        best, places = tf.math.top_k(x, 3)
+        ordered = tf.sort(x, axis=1, direction="DESCENDING") + tf.cumsum(x, 1, exclusive=True, reverse=True)
+        picked = tf.gather(x, tf.argsort(x, axis=1), batch_dims=1) * tf.math.reduce_std(x, 1, keepdims=True)
+        spread = tf.transpose(
+            tf.scatter_nd(tf.constant([[0], [2], [0], [1], [2], [0]]), tf.transpose(x), [4, tf.shape(x)[0]])
+        )
+        summed = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), [0, 2, 1, 2, 0, 1], 3))
+        mixed = tf.einsum("bti,bt->bi", rows, x) + tf.tensor_scatter_nd_add(best, [[0, 1], [0, 1]], [2.0, 1.0])
+        chosen = tf.one_hot(places[:, 0], 6, 2.0, -1.0) * tf.where(x > 0, x, tf.math.log1p(tf.abs(x)))
+        return tf.concat([ordered, picked, spread, summed, mixed, chosen, tf.reverse(x, [1])], 1)
+
+    return _layer("picking", call, {"table": (5, 3)})
+
+
+@model(no_reference="onnx's evaluator wants equal sizes of GatherElements on axis -1")
+def numbers_of_a_signal():
+    """What TensorFlow has complex numbers or rare functions for."""
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        power = tf.square(tf.abs(tf.signal.rfft(x * tf.convert_to_tensor(self.window))))
+        frames = tf.reduce_mean(tf.signal.frame(x, 4, 2), 1)
+        smooth = tf.nn.gelu(x) + tf.math.expm1(x * 0.1) + tf.math.xlogy(x, tf.abs(x) + 0.5)
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(x), x) + tf.math.softplus(x)
+        places = ops.slice_update(tf.cast(x > 0, tf.int32), (0, 1), tf.cast(x[:, :2] > 1, tf.int32) * 3)
+        parts = tf.cast(places, tf.float32) + tf.math.reduce_euclidean_norm(x, 1, keepdims=True)
+        inner = (
+            tf.linalg.diag_part(tf.matmul(x[:, :, None], x[:, None]))
+            + tf.linalg.band_part(x[:, None] * x[:, :, None], 1, 0)[:, 0]
+        )
+        return tf.concat([power, frames, smooth, loss, parts, inner, tf.math.floormod(x, 0.7)], 1)
+
+    return _layer("signal", call, {"window": (8,)}, (8,))
+
+
+@model()
+def a_gradient_of_the_codes_own():
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def half(x):
+        return x * 0.5, lambda upstream: upstream * 0.5
+
+    return _layer("graded", lambda self, x: half(x) * self.w, {"w": (6,)})
+
+
+@model(refused=r"area \(Own\): ResizeArea: tf2onnx writes it as another interpolation")
+def what_tf2onnx_writes_wrongly():
+    import tensorflow as tf
+
+    return _layer("area", lambda self, x: tf.image.resize(x, (3, 3), "area"), shape=(6, 6, 3))
+
+
+@model(refused=r"tf2onnx wrote ONNX that is not valid .*crops/CropAndResize")
+def what_is_not_valid_onnx():
+    import tensorflow as tf
+
+    boxes = [[0.1, 0.1, 0.8, 0.9]]
+    return _layer("crops", lambda self, x: tf.image.crop_and_resize(x, boxes, [0], (3, 4)), shape=(6, 6, 3))
+
+
+@model(refused=r"first \(Own\): .*; second \(Contrast\w+\): |second \(Contrast\w+\): .*; first \(Own\): ")
+def reasons_of_all_kinds_at_once():
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Own(layers.Layer):
+        def call(self, x):
+            return tf.math.lgamma(tf.abs(x) + 1.0)
+
+    second = layers.ContrastLimitedAdaptiveHistogramEqualization(name="second")
+    return keras.Sequential([keras.Input((8, 8, 1)), Own(name="first"), second])
+
+
+@model(refused=r"noisy/drop \(Dropout\): it is called inside a loop or a condition")
 def dropout_in_a_loop():
     import keras
     from keras import layers, ops

@@ -169,6 +169,16 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
     assert recorded(MODELS["subclassed"]).graph.source.get("notes", []) == []
 
 
+def test_a_gradient_of_the_codes_own_is_told(recorded):
+    (line,) = recorded(MODELS["a_gradient_of_the_codes_own"]).graph.source["notes"]
+    assert line.startswith("graded (Own): its own code says what its gradient is")
+
+
+def test_weights_of_layers_in_a_loop_are_parameters_under_their_paths(module):
+    keys = {name for name, _ in module("layers_in_a_loop").named_parameters()}
+    assert {"repeated.dense.kernel", "repeated.dense.bias", "repeated.norm.gamma", "head.weight"} <= keys
+
+
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
 COMPILED += [
     "time_distributed_network_of_any_length",

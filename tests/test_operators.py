@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
+import inspect
 import re
+import types
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +23,18 @@ from operator_cases_more import IN_NODE_TESTS, MORE
 from operator_runner import compiled, evaluate, nodes_of, run_model, to_torch
 
 from bridge.graph import Node, Refused
+from bridge.torch_side import (
+    functions_attention,
+    functions_normal,
+    functions_quantized,
+    functions_recurrent,
+    functions_sampling,
+    functions_sequences,
+    functions_signal,
+    functions_windows,
+    loops,
+    operator_functions,
+)
 from bridge.torch_side.operators import OPERATORS, operator
 from bridge.torch_side.part import Part
 
@@ -38,13 +55,34 @@ EXCLUDED = {
     r"^test_scan_sum": "Scan in its form of opset 8, with a batch of its own",
 }
 NEWER = {"Gelu", "RMSNormalization", "Swish", "SwiGLU", "CumProd", "TensorScatter", "BitCast", "Attention"}
-NEWER |= {"RotaryEmbedding", "LinearAttention", "CausalConvWithState", "AffineGrid", "GroupNormalization", "DequantizeLinear"}
+NEWER |= {
+    "RotaryEmbedding",
+    "LinearAttention",
+    "CausalConvWithState",
+    "AffineGrid",
+    "GroupNormalization",
+    "DequantizeLinear",
+}
 FLOOR = 1550  # of these tests pass at least: 1,591 of 1,884 with onnx 1.23, other versions have more or fewer
 FLAT = {"Sign", "Ceil", "Floor", "Round", "Shape", "Size", "ConstantOfShape", "EyeLike", "NonZero", "IsNaN", "IsInf"}
-FLAT |= {"ArgMax", "ArgMin", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Range", "Unique", "Hardmax", "MelWeightMatrix"}
+FLAT |= {
+    "ArgMax",
+    "ArgMin",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "Range",
+    "Unique",
+    "Hardmax",
+    "MelWeightMatrix",
+}
 
 
 CASES = [*FIRST, *MORE]
+OWN = [functions_attention, functions_normal, functions_quantized, functions_recurrent, functions_sampling]
+OWN += [functions_sequences, functions_signal, functions_windows, loops, operator_functions]
 
 
 def model_of(case: Case) -> onnx.ModelProto:
@@ -285,6 +323,26 @@ def test_a_constant_in_another_file_is_refused() -> None:
     for kind, known in (("Constant", []), ("ConstantOfShape", [None])):
         with pytest.raises(Refused, match="a value that is in another file"):
             expression(kind, *known, value=tensor)
+
+
+@pytest.mark.parametrize("module", OWN, ids=lambda module: module.__name__)
+def test_functions_that_are_copied_use_torch_and_each_other_alone(module: types.ModuleType) -> None:
+    own = {name: thing for name, thing in vars(module).items() if inspect.isfunction(thing)}
+    for name, function in own.items():
+        assert function.__module__ == module.__name__, f"{name} is of another module, where its own needs are found"
+        names = {word for code in _codes(function.__code__) for word in _globals(code)}
+        assert names <= {*own, "torch", "F", "Tensor", "math", "Callable", *dir(builtins)}, name
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _codes(inner)
+
+
+def _globals(code: types.CodeType) -> set[str]:
+    return {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
 
 
 def test_a_second_form_of_an_operator_is_an_error() -> None:

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from bridge.graph.body import OPSET
 from bridge.graph.inner import inner_graphs, reads, taken_by
-from bridge.graph.layer import Graph, Node
+from bridge.graph.layer import Graph
 
 # What draws random numbers, and what gives no tensor
 _NEVER = frozenset(

@@ -114,9 +114,7 @@ def _without_invariants(node: Node, kept: set[str]) -> tuple[Node, dict[str, str
     body: onnx.GraphProto = node.attributes["body"]
     states = len(node.inputs) - 2
     idle = [
-        i
-        for i in range(states)
-        if body.output[1 + i].name == body.input[2 + i].name and node.outputs[i] not in kept
+        i for i in range(states) if body.output[1 + i].name == body.input[2 + i].name and node.outputs[i] not in kept
     ]
     if not idle or len(idle) == len(node.outputs):
         return node, {}

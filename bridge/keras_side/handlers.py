@@ -146,6 +146,25 @@ def bucketize(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("ReduceSum", reached, make.constant(np.array([-1])), keepdims=0)
 
 
+@handler("ResizeBilinear", "ResizeNearestNeighbor")
+def resize(graph: Any, node: Any, name: str, args: Any) -> None:
+    """To sizes; tf2onnx writes scales, from which runtimes read the wrong size: 6 times 0.8333333 is 4.9999998."""
+    nearest = node.type == "ResizeNearestNeighbor"
+    aligned, half = (bool(node.get_attr_value(word, 0)) for word in ("align_corners", "half_pixel_centers"))
+    place = "align_corners" if aligned else "half_pixel" if half else "asymmetric"
+    make = _Writer(graph, node)
+    x, size = make.inputs
+    image = make("Transpose", x if nearest else make("Cast", x, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+    front = make("Slice", make("Shape", image), *(make.constant(np.array([n])) for n in (0, 2)))
+    resized = make(  # all axes: ONNX Runtime's transpose optimizer loses sizes of some
+        *("Resize", image, "", "", make("Concat", front, make("Cast", size, to=TensorProto.INT64), axis=0)),
+        mode="nearest" if nearest else "linear",
+        coordinate_transformation_mode=place,
+        nearest_mode="floor" if place == "asymmetric" else "round_prefer_ceil",  # from half a pixel on: as floor
+    )
+    make.end("Transpose", resized, perm=[0, 2, 3, 1])
+
+
 @handler("ScatterNd")
 def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     """Zeros to which the updates are added, as often as an index comes; tf2onnx keeps the last one alone."""

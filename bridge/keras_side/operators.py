@@ -40,7 +40,9 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
             proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
         except Exception as error:  # its assertions, and whatever else its many parts fail with
             said = " ".join(str(error).split())[:200]
-            raise NoForm(failed or [("", f"tf2onnx can't write it as ONNX ({type(error).__name__}: {said})")]) from error
+            raise NoForm(
+                failed or [("", f"tf2onnx can't write it as ONNX ({type(error).__name__}: {said})")]
+            ) from error
     told = {name for name, _ in failed}
     if reasons := [*(each for each in without_form(proto.graph.node) if each[0] not in told), *failed]:
         raise NoForm(reasons)

@@ -18,6 +18,7 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.check import invalid
 from bridge.graph.fold import folded
+from bridge.keras_side.control_flow import own_gradients
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
@@ -28,6 +29,7 @@ from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
+GRADES = "its own code says what its gradient is (custom_gradient); torch's gradient is that of what it computes"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
@@ -70,18 +72,21 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
     specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
     output_names: list[str] = []
+    grading: list[str] = []
     inference = Inference()
 
     def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
         tracer.values = {id(v): value for v, value in zip(variables, values, strict=True)}
-        with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+        state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+        with tracer.intercepting(), own_gradients() as scopes, state:
             args, kwargs = arguments(list(given))
             try:
                 outputs = model(*args, training=inference, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         named = named_outputs(model, outputs)
+        grading.extend(tracer.owner(f"{scope}/") or "the model's own code" for scope in scopes)
         problems[:] = [*whole, *tracer.problems, *(f"{name}: {DRAWS}" for name in drawing(named.values()))]
         problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
         output_names[:] = named
@@ -117,6 +122,8 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
     if asking := tracer.owners(inference.asked):
         graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
+    if grading:
+        graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(dict.fromkeys(grading))}: {GRADES}"]
     graph = folded(graph)
     refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
     return graph

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from bridge.graph import Graph, Node, Refused
-from bridge.graph.inner import attributes_of, captured
+from bridge.graph.inner import attributes_of
 from bridge.torch_side import loops
 from bridge.torch_side.operator_form import dtype, integer, integers, present
 from bridge.torch_side.operators import OPERATORS
@@ -141,7 +141,9 @@ class Methods:
         self._count[kind] = number = self._count.get(kind, 0) + 1
         name = f"_{kind}_{number}"  # no layer's name begins so
         several = kind not in ("then", "else") or len(outputs) > 1
-        self.all.append(Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several, _WORDS.get(kind, ())))
+        self.all.append(
+            Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several, _WORDS.get(kind, ()))
+        )
         return self.all[-1]
 
     def _is_reached(self, name: str) -> bool:

@@ -16,9 +16,7 @@ def along(values: Tensor, x: Tensor, axis: int, block: int) -> Tensor:
     return values.reshape([-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
 
 
-def quantize(
-    x: Tensor, scale: Tensor, zero: Tensor | None, kind: torch.dtype, axis: int = 1, block: int = 0
-) -> Tensor:
+def quantize(x: Tensor, scale: Tensor, zero: Tensor | None, kind: torch.dtype, axis: int = 1, block: int = 0) -> Tensor:
     """round(x / scale) + zero, halves to even, cut to what the type holds."""
     y = torch.round(x.float() / along(scale, x, axis, block).float())
     if zero is not None:

@@ -34,16 +34,16 @@ def resize(
     else:
         ratios = [float(scale) for scale in scales or []]
         crops = place == "tf_crop_and_resize"
-        sizes = [
-            math.floor(x.shape[a] * (roi[i + len(listed)] - roi[i] if crops else 1) * r)
-            for i, (a, r) in enumerate(zip(listed, ratios, strict=True))
-        ]
+        parts = [roi[i + len(listed)] - roi[i] if crops else 1.0 for i in range(len(listed))]
+        exact = [x.shape[a] * part * r for a, part, r in zip(listed, parts, ratios, strict=True)]
+        sizes = [int(size) for size in torch.tensor(exact, dtype=torch.float32).floor()]  # 6 * 0.8333333 is 5
     for i, (axis, size, ratio) in enumerate(zip(listed, sizes, ratios, strict=True)):
         begin, end = (roi[i], roi[i + len(listed)]) if roi else (0.0, 1.0)
         idle = size == x.shape[axis] and ratio == 1 and place != "tf_crop_and_resize"
         if not idle:
+            exact = x.shape[axis] if policy == "stretch" and scales is None else None
             options = (place, nearest, cubic, antialias, exclude_outside, outside)
-            x = resize_axis(x, axis, size, ratio, begin, end, mode, *options)
+            x = resize_axis(x, axis, size, ratio, exact, begin, end, mode, *options)
     return x
 
 
@@ -52,6 +52,7 @@ def resize_axis(
     axis: int,
     size: int,
     ratio: float,
+    exact: int | None,
     begin: float,
     end: float,
     mode: str,
@@ -62,25 +63,28 @@ def resize_axis(
     exclude_outside: bool,
     outside: float,
 ) -> Tensor:
-    """x with one axis in another length: for each new place a few old ones, each with its weight."""
+    """x with one axis in another length: for each new place a few old ones, each with its weight.
+
+    exact: the old length, where ratio is the new one over it, and times the inverse is exact in two steps.
+    """
     old = x.shape[axis]
     new = torch.arange(size, dtype=torch.float64, device=x.device)
     if place == "align_corners":
         at = new * (old - 1) / (ratio * old - 1) if size > 1 else new * 0
     elif place == "asymmetric":
-        at = new / ratio
+        at = new * exact / size if exact else new / ratio
     elif place == "pytorch_half_pixel" and size == 1:
         at = new * 0 - 0.5
     elif place == "tf_crop_and_resize":
-        at = begin * (old - 1) + new * (end - begin) * (old - 1) / (size - 1) if size > 1 else new * 0 + 0.5 * (
-            begin + end
-        ) * (old - 1)
-    elif place == "tf_half_pixel_for_nn":
-        at = (new + 0.5) / ratio
+        at = (
+            begin * (old - 1) + new * (end - begin) * (old - 1) / (size - 1)
+            if size > 1
+            else new * 0 + 0.5 * (begin + end) * (old - 1)
+        )
     elif place == "half_pixel_symmetric":
         at = old / 2 * (1 - size / (ratio * old)) + (new + 0.5) / ratio - 0.5
     else:
-        at = (new + 0.5) / ratio - 0.5
+        at = ((new + 0.5) * exact / size if exact else (new + 0.5) / ratio) - 0.5
     if mode == "nearest":
         if nearest == "floor":
             near = at.floor()
@@ -109,9 +113,7 @@ def resize_axis(
         weights = weights.to(kind)
         shape = [-1 if a == axis else 1 for a in range(x.ndim)]
         spots = spots.clamp(0, old - 1)
-        y = sum(
-            x.index_select(axis, spots[:, tap]).to(kind) * weights[:, tap].reshape(shape) for tap in range(taps)
-        )
+        y = sum(x.index_select(axis, spots[:, tap]).to(kind) * weights[:, tap].reshape(shape) for tap in range(taps))
         y = y if x.is_floating_point() else y.round().to(x.dtype)
     if place == "tf_crop_and_resize":
         shape = [-1 if a == axis else 1 for a in range(x.ndim)]

@@ -145,9 +145,7 @@ def average_pool(
     total = windows_of(x, kernel, strides, pads, dilations, same, ceil, 0.0).sum(-1)
     ones = torch.ones_like(x[:1, :1])
     if with_pads:
-        around = padding_of(
-            tuple(x.shape[2:]), kernel, strides or (1,) * rank, dilations or (1,) * rank, pads, same
-        )
+        around = padding_of(tuple(x.shape[2:]), kernel, strides or (1,) * rank, dilations or (1,) * rank, pads, same)
         ones = F.pad(ones, [n for a in reversed(range(rank)) for n in (around[a], around[a + rank])], value=1.0)
         pads, same = (), ""
     count = windows_of(ones, kernel, strides, pads, dilations, same, ceil, 0.0).sum(-1)

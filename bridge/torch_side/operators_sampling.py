@@ -20,7 +20,6 @@ from bridge.torch_side.operator_form import (
 from bridge.torch_side.part import Part, literal
 
 _PLACES = ("pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "half_pixel_symmetric")
-_PLACES = (*_PLACES, "tf_half_pixel_for_nn")  # of opset 12 and older; tf2onnx still writes it
 
 
 @operator("Resize", "Upsample")

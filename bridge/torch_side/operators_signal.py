@@ -14,7 +14,6 @@ from bridge.torch_side.operator_form import (
     integer,
     number,
     operator,
-    outputs,
     present,
     scalar,
     whole,

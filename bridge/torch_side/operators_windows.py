@@ -9,8 +9,6 @@ from bridge.torch_side import functions_windows as functions
 from bridge.torch_side.operator_form import Known, Operator, integer, integers, operator, outputs, present, sizes, word
 from bridge.torch_side.part import Part, literal
 
-
-
 _CONVOLUTIONS = ("F.conv1d", "F.conv2d", "F.conv3d")
 _MAX_POOLS = ("F.max_pool1d", "F.max_pool2d", "F.max_pool3d")
 _AVERAGE_POOLS = ("F.avg_pool1d", "F.avg_pool2d", "F.avg_pool3d")
@@ -18,7 +16,9 @@ _AVERAGE_POOLS = ("F.avg_pool1d", "F.avg_pool2d", "F.avg_pool3d")
 
 def _options(**values: Any) -> str:
     """Keyword arguments, those that are not as by default."""
-    return "".join(f", {name}={literal(value)}" for name, value in values.items() if value not in ((), "", 0, False, None))
+    return "".join(
+        f", {name}={literal(value)}" for name, value in values.items() if value not in ((), "", 0, False, None)
+    )
 
 
 def _same(node: Node) -> str:

@@ -6,7 +6,6 @@ import keyword
 import re
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from torch import nn
 
 from bridge.errors import BridgeError

@@ -112,6 +112,7 @@ def file_source(plan: Plan, made_by: str) -> str:
     body = class_source(plan)
     text = "\n\n".join([*copies, body])
     imports = [
+        "import math",
         "from collections.abc import Callable",
         "from pathlib import Path",
         "",
@@ -129,6 +130,7 @@ def file_source(plan: Plan, made_by: str) -> str:
 
 def _is_used(line: str, text: str) -> bool:
     words = {"import torch": r"\btorch\.", "from torch.nn import functional as F": r"\bF\."}
+    words["import math"] = r"\bmath\."
     words["from collections.abc import Callable"] = r"\bCallable\b"
     return line not in words or re.search(words[line], text) is not None
 
