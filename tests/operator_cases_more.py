@@ -110,7 +110,7 @@ TIME = [
     case("DFT", f(2, 5, 2), inverse=1),
     case("DFT", f(2, 3, 2), number(4, np.int64), constants=(1,), inverse=1, onesided=1),
     case("STFT", f(2, 9, 1), number(2, np.int64), positive(4), constants=(1, 2)),
-    *(case(f"{kind}Window", number(6, np.int64), periodic=p) for kind in ("Hann", "Hamming", "Blackman") for p in (0, 1)),
+    *(case(f"{k}Window", number(6, np.int64), periodic=p) for k in ("Hann", "Hamming", "Blackman") for p in (0, 1)),
     case(
         *("MelWeightMatrix", number(4, np.int64), number(16, np.int64), number(8000, np.int64)),
         *(number(100.0), number(3900.0)),

@@ -97,10 +97,7 @@ def rotated(
     cos, sin = cos.unsqueeze(2), sin.unsqueeze(2)
     first, second = (part[..., 0::2], part[..., 1::2]) if interleaved else part.chunk(2, -1)
     real, imaginary = cos * first - sin * second, sin * first + cos * second
-    if interleaved:
-        part = torch.stack([real, imaginary], -1).flatten(3)
-    else:
-        part = torch.cat([real, imaginary], -1)
+    part = torch.stack([real, imaginary], -1).flatten(3) if interleaved else torch.cat([real, imaginary], -1)
     y = torch.cat([part, rest], -1)
     return y.transpose(1, 2) if x.ndim == 4 else y.flatten(2)
 

@@ -172,10 +172,7 @@ def align_regions(
             plane[:, y1][:, :, z0] * (dy * (1 - dz)),
             plane[:, y1][:, :, z1] * (dy * dz),
         ]
-        if largest:
-            seen = torch.stack(corners).amax(0)
-        else:
-            seen = corners[0] + corners[1] + corners[2] + corners[3]
+        seen = torch.stack(corners).amax(0) if largest else corners[0] + corners[1] + corners[2] + corners[3]
         seen = (seen * valid).reshape(-1, height, down, width, across)
         found.append(seen.amax((2, 4)) if largest else seen.mean((2, 4)))
     return torch.stack(found) if found else x.new_zeros(0, x.shape[1], height, width)

@@ -62,7 +62,8 @@ def multiply_quantized(node: Node, known: Known) -> Part:
 
 def _convolution(node: Node, x: str, weight: str, bias: str | None) -> str:
     groups = integer(node, "group", 1)
-    return f"convolve({x}, {weight}, {bias}{_options(**_read(node), groups=groups if groups > 1 else (), same=_same(node))})"
+    options = _options(**_read(node), groups=groups if groups > 1 else (), same=_same(node))
+    return f"convolve({x}, {weight}, {bias}{options})"
 
 
 @operator("ConvInteger")
