@@ -19,7 +19,7 @@ from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Source, listed
-from bridge.process import claim
+from bridge.process import claim, import_ahead
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +59,7 @@ def keras2onnx(
     """
     output = _output(output, ".onnx", force, model, _file_of(arch))
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    import_ahead("bridge.runtime.session")
     found = traced(source)
     graph = from_proto(found.proto)
     proof = _proved(source, found, graph)
@@ -107,6 +108,7 @@ def keras2torch(
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
     source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     found = traced(source)
     graph = from_proto(found.proto)
     from bridge.torch_side.build import build, plan_of

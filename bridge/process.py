@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -52,6 +53,19 @@ def worker(side: str) -> Worker:
     return _workers[side]
 
 
+def import_ahead(*modules: str) -> threading.Thread:
+    """Imports modules in a thread of its own, while this one waits for a worker; what fails is left to who needs it."""
+
+    def run() -> None:
+        for module in modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+
+    thread = threading.Thread(target=run)  # no daemon: a process that ends in the midst of torch's import may crash
+    thread.start()
+    return thread
+
+
 # Without oneDNN TensorFlow's convolutions know channels_last alone on a CPU; by itself it is on for some CPUs only
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}
 
@@ -61,6 +75,7 @@ class Worker:
 
     def __init__(self, side: str):
         self.side = side
+        self._asked = False
         self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
         environment = ONEDNN | os.environ
@@ -97,6 +112,7 @@ class Worker:
     def _answer(self, job: str, question: Packed) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._asked = True
         try:
             _send(self._process.stdin, question)
             return _receive(self._process.stdout)
@@ -118,7 +134,7 @@ class Worker:
                 assert self._process.stdin is not None
                 self._process.stdin.close()
             try:
-                self._process.wait(timeout=2)
+                self._process.wait(timeout=2 if self._asked else 0)  # one never asked is still busy importing
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -198,23 +214,40 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     return data
 
 
+# Keras imports scikit-learn where that is installed: most of a second, for wrappers that are no models
+_NEEDLESS = {"keras_side": ("sklearn",)}
+
+
+@contextlib.contextmanager
+def _without(*packages: str) -> Iterator[None]:
+    """Optional packages that are not there for what is imported meanwhile, and are again afterwards."""
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
+
+
 def _serve(side: str) -> None:
     # The pipe keeps the real stdout; whatever a library prints goes to stderr, which the parent holds back.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     questions = sys.stdin.buffer
     claim(side)
-    jobs = None
+    with contextlib.suppress(Exception), _without(*_NEEDLESS.get(side, ())):
+        # before it is asked, while its parent still prepares the question; what fails here fails again there
+        importlib.import_module(f"bridge.{side}.jobs")
     while True:
         try:
             message = _receive(questions)
         except EOFError:
             return
         try:
-            if jobs is None:
-                jobs = importlib.import_module(f"bridge.{side}.jobs")
+            jobs = importlib.import_module(f"bridge.{side}.jobs").JOBS
             os.chdir(message["folder"])
-            answer = _packed(("result", jobs.JOBS[message["job"]](**message["arguments"])))
+            answer = _packed(("result", jobs[message["job"]](**message["arguments"])))
         except (BridgeError, CheckFailed) as error:
             kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS)
             answer = _packed((kind, str(error)))

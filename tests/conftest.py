@@ -23,7 +23,7 @@ os.environ |= ONEDNN | os.environ  # for all processes that tests start, as brid
 class Recorder:
     """A Keras process that records the cases one after the other while the tests go on."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder, self._asked, self._waiting = folder, set(), collections.deque()
         script = Path(__file__).with_name("keras_recorder.py")
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
@@ -31,7 +31,7 @@ class Recorder:
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._process = subprocess.Popen(
-            [*command, str(folder)],
+            [*command, str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

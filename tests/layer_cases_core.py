@@ -93,12 +93,23 @@ CASES = [
         adapt=True,
     ),
     *rows(
+        "SpectralNormalization",
+        ("embedding", {"layer": inner("Embedding", input_dim=256, output_dim=3)}, (4,)),
+        values="pixels",
+    ),
+    *rows(
         "STFTSpectrogram",
         *[(mode, {"mode": mode, "frame_length": 6}, (20, 2)) for mode in ("log", "magnitude", "real", "imag", "angle")],
         ("psd", {"mode": "psd", "frame_length": 6, "frame_step": 2, "padding": "same"}, (21, 1)),
         ("stft", {"mode": "stft", "frame_length": 6, "fft_length": 10, "scaling": "spectrum"}, (20, 2)),
         ("image", {"frame_length": 4, "padding": "same", "expand_dims": True, "window": "hamming"}, (19, 3)),
         ("open_axis", {"mode": "stft", "frame_length": 4, "padding": "same", "expand_dims": True}, (None, 2)),
+        ("first", {"mode": "stft", "frame_length": 6, "data_format": "channels_first"}, (2, 20)),
+        (
+            "image_first",
+            {"frame_length": 4, "padding": "same", "expand_dims": True, "data_format": "channels_first"},
+            (3, None),
+        ),
         ("frozen", {"frame_length": 4, "window": None, "scaling": None, "trainable": False}, (20, 1)),
     ),
     *rows(

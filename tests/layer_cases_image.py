@@ -42,6 +42,18 @@ RESIZINGS = [
             (2, 6, 3),
         ),
         ("same_size", {"height": 4, "width": 3}, (4, 3, 2)),
+        ("crop_open", {"height": 2, "width": 5, "crop_to_aspect_ratio": True}, (None, 4, 2)),
+        (
+            "crop_open_bicubic_first",
+            {"height": 5, "width": 2, "crop_to_aspect_ratio": True, "interpolation": "bicubic", **FIRST},
+            (2, 8, None),
+        ),
+        ("pad_open", {"height": 4, "width": 3, "pad_to_aspect_ratio": True, "fill_value": 1.5}, (None, None, 2)),
+        (
+            "pad_open_nearest_first",
+            {"height": 4, "width": 4, "pad_to_aspect_ratio": True, "interpolation": "nearest", **FIRST},
+            (2, 8, None),
+        ),
     ),
     *rows(
         "Resizing",
@@ -64,6 +76,8 @@ RESIZINGS = [
         ("smaller", {"height": 6, "width": 5}, (4, 3, 2)),
         ("lower", {"height": 6, "width": 3}, (4, 8, 2)),
         ("narrower_first", {"height": 3, "width": 6, **FIRST}, (2, 7, 4)),
+        ("open", {"height": 2, "width": 2}, (None, 7, 2)),
+        ("open_smaller_first", {"height": 5, "width": 4, **FIRST}, (2, None, 9)),
     ),
     *rows("CenterCrop", ("bytes", {"height": 3, "width": 2}, (6, 5, 2)), dtype="uint8", values="bytes"),
     *rows(
@@ -73,6 +87,27 @@ RESIZINGS = [
         ("first", {"value_range": (0, 1), **FIRST}, (2, 4, 3)),
     ),
     *rows("AutoContrast", ("flat", {"value_range": (1, 2)}, (3, 2, 2)), values="tiny"),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("tiles", {"tile_grid_size": (2, 3)}, (8, 12, 3)),
+        ("default", {}, (16, 4, 1)),
+        ("mirrored", {"tile_grid_size": (3, 4)}, (10, 13, 1)),
+        ("no_limit_first", {"clip_limit": 0, "tile_grid_size": (2, 2), **FIRST}, (3, 7, 8)),
+        ("one_tile_first", {"clip_limit": 40.5, "tile_grid_size": (1, 1), **FIRST}, (1, 6, 5)),
+        ("open_axes", {"tile_grid_size": (2, 1)}, (None, None, 2)),
+        values="pixels",
+    ),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("range", {"value_range": (-1, 1), "tile_grid_size": (2, 2)}, (6, 9, 3)),
+        ("turned_range", {"value_range": (2, -1.5), "tile_grid_size": (3, 2), "clip_limit": 60}, (7, 5, 2)),
+    ),
+    *rows(
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        ("bytes", {"tile_grid_size": (2, 2), "clip_limit": 300}, (6, 6, 1)),
+        dtype="uint8",
+        values="bytes",
+    ),
 ]
 
 MOVES = ("RandomTranslation", "RandomRotation", "RandomZoom")

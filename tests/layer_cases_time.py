@@ -63,6 +63,23 @@ CASES = [
             (4, 5, 2),
             (4,),
         ),
+        (
+            "mask_places",  # as Masking makes it of images
+            {"filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True, "return_state": True},
+            (4, 5, 2),
+            (4, 5),
+        ),
+        ("mask_of_ones_unrolled", {"filters": 2, "kernel_size": 3, "unroll": True}, (3, 5, 2), (3, 1)),
+        named=("sequences", "mask"),
+    ),
+    *rows(
+        "ConvLSTM3D",
+        (
+            "mask_first",
+            {"filters": 3, "kernel_size": 1, "data_format": "channels_first", "return_sequences": True},
+            (2, 2, 2, 3, 4),
+            (2, 3, 1, 3),
+        ),
         named=("sequences", "mask"),
     ),
     *rows(

@@ -9,6 +9,7 @@ import model_cases_recurrent  # noqa: F401
 import model_cases_refused  # noqa: F401
 import model_cases_spatial  # noqa: F401
 import model_cases_time  # noqa: F401
+import model_cases_training  # noqa: F401
 import model_cases_unusual  # noqa: F401
 import model_cases_whole  # noqa: F401
 import model_cases_whole_code  # noqa: F401

@@ -91,3 +91,46 @@ def masks_dropped_and_kept_by_reshaping():
     ends = [layers.GlobalAveragePooling1D()(layers.Permute((2, 1))(y)), layers.Flatten()(y)]
     ends += [layers.BatchNormalization()(layers.Reshape((2, 6))(y)), layers.ZeroPadding1D(1)(y)]
     return keras.Model(x, [layers.Dense(2, name=f"end{i}")(end) for i, end in enumerate(ends)])
+
+
+@model(values="steps")
+def masks_through_spectral_normalization():
+    """Kept or dropped as the wrapped layer does it."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 3))
+    y = layers.Masking()(x)
+    kinds = [layers.Dense(3, activation="tanh", activity_regularizer="l2"), layers.Conv1D(3, 2, padding="same")]
+    ends = [layers.SpectralNormalization(kind)(y) for kind in kinds]
+    return keras.Model(x, [layers.BatchNormalization(name=f"end{i}")(end) for i, end in enumerate(ends)])
+
+
+@model(values="pixels")
+def mask_of_a_normalized_embedding():
+    import keras
+    from keras import layers
+
+    x = keras.Input((5,))
+    words = layers.SpectralNormalization(layers.Embedding(4, 3, mask_zero=True), name="words")
+    return keras.Model(x, layers.LSTM(2)(words(layers.Rescaling(1 / 64)(x))))
+
+
+@model(values="steps")
+def masked_places_into_a_convolutional_lstm():
+    """A mask of places, by the pixels whose channels are all zero; the sequence's goes on to the next layer."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((3, 4, 5, 2))
+    y = layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True)(layers.Masking()(x))
+    return keras.Model(x, layers.ConvLSTM2D(3, (1, 2), padding="same", go_backwards=True)(y))
+
+
+@model(refused=r"lstm \(ConvLSTM1D\): its mask is \(batch, steps, 5\), its states are \(batch, 3, 2\), which Keras")
+def masked_places_that_the_states_do_not_have():
+    import keras
+    from keras import layers
+
+    lstm = layers.ConvLSTM1D(2, 3, name="lstm")
+    return keras.Sequential([keras.Input((3, 5, 2)), layers.Masking(), lstm])

@@ -50,15 +50,14 @@ def double_precision():
     return _of_precision("float64")
 
 
-@model(refused=r"encoder/clahe \(Contrast.*\): .*; second \(Contrast.*; renorm \(BatchNormalization\)")
+@model(refused=r"encoder/hash \(Hashing\): .*; second \(Hashing\): .*; renorm \(BatchNormalization\)")
 def several_refusals():
     import keras
     from keras import layers
 
-    equalization = layers.ContrastLimitedAdaptiveHistogramEqualization
-    encoder = keras.Sequential([keras.Input((8, 8, 1)), equalization(name="clahe")], name="encoder")
-    stack = [encoder, equalization(name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
-    return keras.Sequential([keras.Input((8, 8, 1)), *stack])
+    encoder = keras.Sequential([keras.Input((4,)), layers.Hashing(5, name="hash")], name="encoder")
+    stack = [encoder, layers.Hashing(3, name="second"), layers.BatchNormalization(renorm=True, name="renorm")]
+    return keras.Sequential([keras.Input((4,)), *stack])
 
 
 @model(refused=r"text \(TextVectorization\)")
@@ -114,14 +113,13 @@ def a_bias_that_keras_adds_along_the_width():
     return keras.Sequential([keras.Input((2, 4, 4)), conv])
 
 
-@model(refused=r"resize \(Resizing\): the size of its input is not known, which crop_to_aspect_ratio needs")
-def a_crop_of_images_of_unknown_size():
+@model(refused=r"even \(Contrast\w+\): Keras can't divide an image 3 pixels long into 8 tiles")
+def tiles_of_a_small_image():
     import keras
     from keras import layers
 
-    return keras.Sequential(
-        [keras.Input((None, None, 3)), layers.Resizing(4, 5, crop_to_aspect_ratio=True, name="resize")]
-    )
+    even = layers.ContrastLimitedAdaptiveHistogramEqualization(name="even")
+    return keras.Sequential([keras.Input((16, 3, 1)), even])
 
 
 @model(refused=r"flip \(RandomFlip\): it is given a dict")

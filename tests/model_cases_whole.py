@@ -98,7 +98,7 @@ def variational_decoder():
 
 @model(looser=(3e-6, "an encoder and a decoder"), random=True)
 def variational_autoencoder():
-    """Its sampling draws in training only, which torch will lack: convert says so."""
+    """Its sampling draws in training only."""
     import keras
     from keras import layers, ops
 

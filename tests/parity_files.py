@@ -20,7 +20,7 @@ LAYERS = {
     "normalised": {"first": dense(6, 5), "norm": dict.fromkeys(NORM, (5,)), "last": dense(5, 3)},
     "dropped": {"first": dense(6, 5), "last": dense(5, 3)},
     "two_outputs": {"first": dense(6, 5), "last": dense(5, 3), "value": dense(5, 1)},
-    "equalized": {"first": dense(6, 6)},
+    "hashed": {"first": dense(6, 6)},
     "hued": {"first": dense(12, 2)},
 }
 

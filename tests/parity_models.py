@@ -35,11 +35,9 @@ def two_outputs():
     return keras.Model([a, b], [layers.Dense(3, "softmax", name="last")(hidden), layers.Dense(1, name="value")(hidden)])
 
 
-def equalized():
-    x = keras.Input((6,), name="x")
-    steps = layers.Reshape((6, 1, 1), name="steps")(layers.Dense(6, name="first")(x))
-    equalize = layers.ContrastLimitedAdaptiveHistogramEqualization
-    return keras.Model(x, equalize(name="second")(equalize(name="once")(steps)))
+def hashed():
+    hashes = [layers.Hashing(9, name="once"), layers.Hashing(5, name="second")]
+    return keras.Sequential([keras.Input((6,), name="x"), *hashes, layers.Dense(6, name="first")])
 
 
 def hued():

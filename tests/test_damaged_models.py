@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from bridge.errors import BridgeError
@@ -196,3 +197,47 @@ def test_an_activation_beyond_memory_is_refused(tmp_path):
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     with pytest.raises(BridgeError, match="for each row, over 2 GiB"):
         traced(Source(str(tmp_path / "m.weights.h5"), arch=f"{tmp_path / 'arch.py'}:build"))
+
+
+OWN_CODE = """
+<ir_version: 10, opset_import: ["" : 18, "keras" : 1]>
+agraph (float[batch, 2] x) => (float[batch, 2] y) <float[batch, 2] twice> {
+    y = keras.InTraining <path = "own", split = 1, config = "{\\"name\\": \\"own\\", \\"trained\\": [\\"twice\\"]}"> (x)
+}
+<domain: "keras", opset_import: ["" : 18]>
+InTraining <path, config, weights, split, training, trainable> (x) => (y) { y = Identity(x) }
+<domain: "keras", opset_import: ["" : 18, "keras" : 1]>
+TrainingOnly (x) => (twice) { two = Constant <value = float {2.0}> ()  twice = Mul(x, two) }
+"""
+
+
+def own_code(old="", new=""):
+    made = onnx.parser.parse_model(OWN_CODE.replace(old, new))
+    helper.set_model_props(made, {"bridge.format": "1", "bridge.facts": '{"weights": {}, "source": {}}'})
+    return made
+
+
+def test_what_a_file_says_of_training_is_read():
+    graph = from_proto(own_code())
+    assert [node.kind for node in graph.nodes] == ["Mul", "InTraining"]
+    module, x = build(graph), torch.ones(1, 2)
+    assert torch.equal(module.train()(x), 2 * x)
+    assert torch.equal(module.eval()(x), x)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('\\"twice\\"', '\\"twice\\", \\"x\\"', "own does not say what training gives"),
+        (', \\"trained\\": [\\"twice\\"]', "", "nothing uses 'twice', which it holds for training"),
+        (
+            "twice = Mul(x, two)",
+            "twice = Mul(x, two) other = Exp(x)",
+            "nothing uses 'other', which it holds for training",
+        ),
+        ("twice = Mul(x, two)", "twice = Loop(two)", "can't become a torch module|twice"),
+    ],
+)
+def test_a_part_for_training_that_fits_nowhere_is_refused(old, new, message):
+    with pytest.raises(BridgeError, match=message):
+        build(from_proto(own_code(old, new)))

@@ -1,12 +1,15 @@
 """The frameworks stay apart: by folder, by process, and out of commands that don't need them."""
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
+import h5py
 import numpy as np
 import onnx
 import pytest
@@ -14,6 +17,8 @@ from onnx import TensorProto, helper
 
 from bridge import process
 from bridge.errors import BridgeError
+from bridge.keras_side.client import ask, traced
+from bridge.keras_side.source import Source
 from bridge.process import WorkerCrashed, claim, worker
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +80,36 @@ def test_keras_jobs_never_load_torch():
 
 def test_torch_jobs_never_load_tensorflow():
     assert not modules_after("import bridge.torch_side.jobs") & {"tensorflow", "keras"}
+
+
+def test_what_is_hidden_from_an_import_is_there_afterwards(monkeypatch, tmp_path):
+    (tmp_path / "needless.py").write_text("here = True")
+    monkeypatch.syspath_prepend(tmp_path)
+    with process._without("needless", "numpy"), pytest.raises(ImportError):
+        importlib.import_module("needless")
+    assert importlib.import_module("needless").here
+    assert sys.modules["numpy"] is np  # what is loaded already is not hidden
+
+
+def test_keras_starts_without_scikit_learn():
+    code = "from bridge import process\nwith process._without(*process._NEEDLESS['keras_side']):\n    import keras"
+    assert "sklearn" not in modules_after(code)
+
+
+def test_an_import_ahead_that_fails_is_left_to_who_needs_it(monkeypatch, tmp_path):
+    (tmp_path / "broken_one.py").write_text("1 / 0")
+    (tmp_path / "whole_one.py").write_text("here = True")
+    monkeypatch.syspath_prepend(tmp_path)
+    process.import_ahead("broken_one", "whole_one").join()
+    assert "whole_one" in sys.modules
+    with pytest.raises(ZeroDivisionError):
+        importlib.import_module("broken_one")
+
+
+def test_a_worker_that_was_asked_nothing_ends_when_it_is_stopped():
+    made = process.Worker("keras_side")
+    made.stop()
+    assert not made.alive
 
 
 def test_a_second_framework_is_refused(monkeypatch):
@@ -201,3 +236,24 @@ def test_a_mistake_on_the_command_line_is_one_message_and_exit_code_2(tmp_path):
     assert done.stdout == ""
     assert done.stderr.startswith(f"bridge: {tmp_path}: is not a bridge folder")
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_kept_for_the_float64_run_is_read_again_when_its_file_changed(tmp_path):
+    file = tmp_path / "weights.h5"
+    with h5py.File(file, "w") as made:
+        made.attrs["layer_names"] = ["dense"]
+        made["dense/dense/kernel:0"] = np.ones((2, 1), np.float32)
+        made["dense/dense/bias:0"] = np.zeros(1, np.float32)
+        made["dense"].attrs["weight_names"] = ["dense/kernel:0", "dense/bias:0"]
+    source = Source(str(file), mlp="2-1:linear")
+    (name,) = traced(source).outputs
+    x = {"input_layer": np.ones((1, 2), np.float32)}
+
+    def exact():
+        return ask("run", source=asdict(source), inputs=x, double=True)["outputs"][name].item()
+
+    assert exact() == 2
+    with h5py.File(file, "r+") as opened:
+        opened["dense/dense/bias:0"][...] = 1
+    os.utime(file, ns=(1, 1))
+    assert exact() == 3

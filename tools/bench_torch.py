@@ -1,9 +1,10 @@
 """Inference and training steps of converted networks beside the same network written by hand in plain torch.
 
 The hand-written ResNet50 is NCHW as torch's users write it, in torch's default and in its channels_last memory format.
-Each peer is a process of its own; the rounds go from peer to peer, so that a machine whose speed drifts is the same for
-all; each round of a peer is a ratio to bridge's beside it, and the median ratio counts.
-Usage: python tools/bench_torch.py [--models resnet50 lstm] [--rounds N] [--batch N]
+Each peer is a process of its own, started several times, for where its memory lies changes its speed by a tenth and
+more; the rounds go from peer to peer, so that a machine whose speed drifts is the same for all. Each round of a peer is
+a ratio to bridge's beside it, and the median ratio counts.
+Usage: python tools/bench_torch.py [--models resnet50 lstm] [--starts N] [--rounds N] [--batch N]
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-CHANNELS_LAST = "bridge, kernels channels_last"  # after module.to(memory_format=torch.channels_last)
-PEERS = {"resnet50": ("bridge", CHANNELS_LAST, "NCHW", "channels_last"), "lstm": ("bridge", "nn.LSTM")}
+PEERS = {"resnet50": ("bridge", "NCHW", "channels_last"), "lstm": ("bridge", "nn.LSTM")}
 TASKS = ("inference", "training step")
 
 
@@ -78,8 +78,8 @@ def network(model: str, peer: str, folder: str, batch: int) -> tuple[Any, Any]:
 
     converted = bridge.load(folder)
     x = torch.randn(batch, *next(iter(converted.input_shapes.values())))
-    if peer.startswith("bridge"):
-        return converted.to(memory_format=torch.channels_last) if peer == CHANNELS_LAST else converted, x
+    if peer == "bridge":
+        return converted, x
     if model == "lstm":
         return hand_lstm(x.shape[-1], 10), x
     layout = torch.channels_last if peer == "channels_last" else torch.contiguous_format
@@ -91,7 +91,7 @@ def task(model: str, peer: str, folder: str, batch: int, what: str) -> Callable[
     import torch
 
     net, x = network(model, peer, folder, batch)
-    logits = net.logits if peer.startswith("bridge") else net
+    logits = net.logits if peer == "bridge" else net
     if what == "inference":
         net.eval()
 
@@ -150,20 +150,21 @@ class Peer:
         return self.process.stdout.readline().strip()
 
 
-def measure(model: str, what: str, folder: str, batch: int, rounds: int) -> None:
+def measure(model: str, what: str, folder: str, batch: int, starts: int, rounds: int) -> None:
     """Prints each peer's milliseconds, and how fast bridge is beside it."""
     names = PEERS[model]
     common = ["--model", model, "--task", what, "--folder", folder, "--batch", str(batch)]
-    peers = {name: Peer("--peer", name, *common) for name in names}
-    try:
-        spent: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
-        for _ in range(rounds):
-            for name, peer in peers.items():
-                spent[name].append(peer.seconds())
-    finally:
-        for peer in peers.values():
-            peer.close()
-    print(f"\n{model}, {what}, batch {batch}: milliseconds, median of {rounds}")
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for _ in range(starts):
+        peers = {name: Peer("--peer", name, *common) for name in names}
+        try:
+            for _ in range(rounds):
+                for name, peer in peers.items():
+                    spent[name].append(peer.seconds())
+        finally:
+            for peer in peers.values():
+                peer.close()
+    print(f"\n{model}, {what}, batch {batch}: milliseconds, median of {starts} x {rounds}")
     for name in names:
         clock, cpu = (statistics.median(values) * 1000 for values in zip(*spent[name], strict=True))
         pairs = list(zip(spent[name], spent["bridge"], strict=True))
@@ -175,7 +176,8 @@ def measure(model: str, what: str, folder: str, batch: int, rounds: int) -> None
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=8)
     for hidden in ("--peer", "--model", "--task", "--folder"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
@@ -191,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             convert = [sys.executable, "-P", "-m", "bridge", "convert", "keras2torch", file, "-o", out]
             subprocess.run(convert, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for what in TASKS:
-                measure(model, what, out, options.batch, options.rounds)
+                measure(model, what, out, options.batch, options.starts, options.rounds)
 
 
 if __name__ == "__main__":

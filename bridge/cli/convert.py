@@ -25,6 +25,9 @@ def command() -> None:
 @force_option
 def keras2onnx(model: str, output: str, **options: Any) -> None:
     """Write a Keras model as ONNX in which each Keras layer is one node."""
+    from bridge.keras_side.client import start
+
+    start()  # it imports TensorFlow while this process imports what it needs
     from bridge.cli.show import waiting
     from bridge.convert import keras2onnx
 
@@ -44,6 +47,9 @@ def keras2onnx(model: str, output: str, **options: Any) -> None:
 @force_option
 def keras2torch(model: str, output: str, into: str | None, map_file: str | None, force: bool, **options: Any) -> None:
     """Write a Keras model as a trainable torch module: model.onnx, model.safetensors, model.py, map.json."""
+    from bridge.keras_side.client import start
+
+    start()  # as above
     from bridge.cli.show import show_weights, waiting
     from bridge.convert import keras2torch
 

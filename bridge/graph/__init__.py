@@ -5,6 +5,7 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     applications,
     attention,
     augmentation,
+    clahe,
     conv_lstm,
     convolution,
     einsum,

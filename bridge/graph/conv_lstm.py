@@ -33,8 +33,7 @@ def recurrent_pads(layer: Layer) -> list[Pads]:
 
 def check_conv_lstm(layer: Layer, shapes: list[Shape]) -> None:
     """Raises Refused for the options and the calls that can't be converted."""
-    if len(call_tensors(layer, shapes).get("mask", (None, None))) != 2:
-        raise Refused("its mask is not one of (batch, steps)")
+    _check_mask(layer, shapes)
     if layer.config.get("stateful"):
         raise Refused(
             "stateful=True: it keeps its state between batches; use return_state and initial_state, which convert"
@@ -42,6 +41,21 @@ def check_conv_lstm(layer: Layer, shapes: list[Shape]) -> None:
     for option in ("activation", "recurrent_activation"):
         if activation_name(layer.config[option]) in _OF_THE_LAST_AXIS and channels_last(layer):
             raise Refused(f"its {option} {activation_name(layer.config[option])!r} works along the channels")
+
+
+def _check_mask(layer: Layer, shapes: list[Shape]) -> None:
+    """Raises Refused for a mask of places, as Masking makes it of images, where the states have other places."""
+    mask = call_tensors(layer, shapes).get("mask", ())[2:]
+    if not mask:
+        return
+    places, filters = input_window(layer, shapes)[1], layer.weights["recurrent_kernel"].shape[-2]
+    states = (*places, filters) if channels_last(layer) else (filters, *places)
+    allowed = [(1,) if layer.config["unroll"] else (1, length) for length in states]
+    if len(mask) > len(states) or any(n not in fit for n, fit in zip(mask, allowed, strict=False)):
+        raise Refused(
+            f"its mask is (batch, steps, {', '.join(map(str, mask))}), its states are "
+            f"(batch, {', '.join(map(str, states))}), which Keras can't compute either"
+        )
 
 
 @body("ConvLSTM1D")
@@ -76,7 +90,7 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> str:
         given = names.get(f"state{i}", "")
         turned = f"Transpose <perm = {[0, rank + 1, *range(1, rank + 1)]}> ({given})" if last else f"Identity({given})"
         lines += f"{name}_first = {turned if given else 'Identity(zeros)'}\n"
-    lines += _loop(layer, "mask" in names, names)
+    lines += _loop(layer, len(call_tensors(layer, shapes).get("mask", ())), names)
     turned = f"Transpose <perm = {back}>" if last else "Identity"
     if config["return_sequences"]:
         there = [1, 0, *range(3, rank + 3), 2] if last else [1, 0, *range(2, rank + 3)]
@@ -88,14 +102,15 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> str:
     return lines
 
 
-def _loop(layer: Layer, masked: bool, names: dict[str, str]) -> str:
+def _loop(layer: Layer, mask_rank: int, names: dict[str, str]) -> str:
     """Lines from `sequence`, (steps, batch, gates, *space), to `h_last`, `c_last`, `y_last` and `outputs`."""
-    rank, config = rank_of(layer), layer.config
+    rank, config, masked = rank_of(layer), layer.config, mask_rank > 0
     lines = ""
     if masked:
-        axes = integers("to_space", range(2, rank + 3))
-        lines += f"mask_bool = Cast <to = 9> ({names['mask']})\nmask_steps = Transpose <perm = [1, 0]> (mask_bool)\n"
-        lines += f"{axes}kept = Unsqueeze(mask_steps, to_space)\n"
+        lines += f"mask_bool = Cast <to = 9> ({names['mask']})\n" + integers("to_space", range(mask_rank, rank + 3))
+        lines += "mask_wide = Unsqueeze(mask_bool, to_space)\n" if mask_rank < rank + 3 else ""
+        turned = [1, 0, rank + 2, *range(2, rank + 2)] if channels_last(layer) else [1, 0, *range(2, rank + 3)]
+        lines += f"kept = Transpose <perm = {turned}> ({'mask_wide' if mask_rank < rank + 3 else 'mask_bool'})\n"
     scanned = ["sequence", *(["kept"] if masked else [])]
     if config["go_backwards"]:
         lines += integers("from", [-1]) + integers("until", [-(2**31)]) + integers("axis", [0]) + integers("by", [-1])

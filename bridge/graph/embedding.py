@@ -9,9 +9,13 @@ from bridge.graph.layers import refuse_option
 
 @body("Embedding")
 def embedding(layer: Layer, shapes: list[Shape]) -> str:
+    return embedded(layer, "x")
+
+
+def embedded(layer: Layer, x: str) -> str:
     """y = the row of the embeddings that each number of x says; x is int32 or int64."""
     refuse_option(layer, lora_rank=None, quantization_mode=None)
-    return "y = Gather(embeddings, x)"
+    return f"y = Gather(embeddings, {x})"
 
 
 @body("ReversibleEmbedding")

@@ -27,6 +27,8 @@ class Resize:
 
     frame: pixels added (with the value `fill`; negative: cut off) before and after each axis, in advance.
     lengths: of both axes then; None is unknown. size: what they become. factors: or how often longer they become.
+    fit: how images of unknown size get the aspect ratio of `size` in advance: "crop", "pad", or "center", which cuts
+        those that are as large as `size` to that.
     """
 
     lengths: Shape
@@ -36,6 +38,7 @@ class Resize:
     factors: tuple[int, ...] | None = None
     method: str = "bilinear"
     antialias: bool = False
+    fit: str = ""
 
 
 def exact_scales(resize: Resize) -> tuple[float, ...] | None:
@@ -84,7 +87,9 @@ def scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
 
 
 def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:
-    """Lines that add or cut what `frame` says, and the name of the result."""
+    """Lines that add or cut what `frame` or `fit` says, and the name of the result."""
+    if resize.fit:
+        return _fitted(layer, resize), "framed"
     if not any(size for pads in resize.frame for size in pads):
         return "", "x"
     axes = integers("frame_axes", spatial_axes(layer))
@@ -94,6 +99,33 @@ def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:
         return f"{axes}{starts}{ends}framed = Slice(x, starts, ends, frame_axes)\n", "framed"
     pads = integers("pads", onnx_pads(resize.frame)) + number("fill", resize.fill)
     return f"{axes}{pads}framed = Pad(x, pads, fill, frame_axes)\n", "framed"
+
+
+def _fitted(layer: Layer, resize: Resize) -> str:
+    """Lines that define `framed`, what `fit` makes of x: in whole numbers, Keras's float32 up to products of 2**23."""
+    axes = spatial_axes(layer)
+    lines = integers("frame_axes", axes) + integers("fit_one", [1]) + integers("fit_two", [2])
+    for n, axis, length in zip("hw", axes, resize.size or (), strict=True):
+        lines += f"fit_{n} = Shape <start = {axis}, end = {axis + 1}> (x)\n" + integers(f"fit_{n}_size", [length])
+    for n, other in ("hw", "wh"):
+        lines += f"fit_{n}_product = Mul(fit_{other}, fit_{n}_size)\n"
+        lines += f"fit_{n}_ratio = Div(fit_{n}_product, fit_{other}_size)\n"
+        if resize.fit == "pad":
+            lines += f"fit_{n}_all = Max(fit_{n}, fit_{n}_ratio)\nfit_{n}_more = Sub(fit_{n}_all, fit_{n})\n"
+            lines += f"fit_{n}_pad = Div(fit_{n}_more, fit_two)\n"
+            continue
+        lines += f"fit_{n}_least = Min(fit_{n}, fit_{n}_ratio)\nfit_{n}_cut = Max(fit_{n}_least, fit_one)\n"
+        lines += f"fit_{n}_large = GreaterOrEqual(fit_{n}, fit_{n}_size)\n"
+    if resize.fit == "pad":
+        lines += "pads = Concat <axis = 0> (fit_h_pad, fit_w_pad, fit_h_pad, fit_w_pad)\n" + number("fill", resize.fill)
+        return lines + "framed = Pad(x, pads, fill, frame_axes)\n"
+    lines += "fit_large = And(fit_h_large, fit_w_large)\n"
+    for n in "hw":
+        kept = f"Where(fit_large, fit_{n}_size, fit_{n}_cut)" if resize.fit == "center" else f"Identity(fit_{n}_cut)"
+        lines += f"fit_{n}_kept = {kept}\nfit_{n}_rest = Sub(fit_{n}, fit_{n}_kept)\n"
+        lines += f"fit_{n}_start = Div(fit_{n}_rest, fit_two)\nfit_{n}_end = Add(fit_{n}_start, fit_{n}_kept)\n"
+    lines += "starts = Concat <axis = 0> (fit_h_start, fit_w_start)\nends = Concat <axis = 0> (fit_h_end, fit_w_end)\n"
+    return lines + "framed = Slice(x, starts, ends, frame_axes)\n"
 
 
 def _lengths(resize: Resize, position: int, axis: int, name: str, x: str) -> str:

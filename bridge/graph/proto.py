@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
+from bridge.graph import in_training
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
+from bridge.graph.inner import taken_by
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"
@@ -21,12 +24,17 @@ DEEPEST = 64  # layers within layers
 def to_proto(graph: Graph) -> onnx.ModelProto:
     """The layered ONNX model. Raises BridgeError if a layer has no body."""
     functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
-    nodes, refused = [], []
+    nodes: list[onnx.NodeProto] = []
+    beside: list[onnx.NodeProto] = []
+    refused: list[str] = []
+    acting = {id(node) for node in in_training.needed(graph.nodes, [value.name for value in graph.outputs])}
+    alone = {id(node) for node in in_training.needed(graph.nodes, _trained(graph), trained=True)} - acting
     for node in graph.nodes:
+        listed = beside if id(node) in alone else nodes
         if node.layer is None:
-            nodes.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
+            listed.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
             continue
-        shapes = [graph.values[name].shape or () for name in node.tensors]
+        shapes = [graph.values[name].shape or () for name in _tensors(node)]
         try:
             function = function_of(node.layer, shapes, len(node.outputs))
         except Refused as reason:
@@ -37,24 +45,30 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             count = sum(kind == node.kind for kind, _ in functions)
             function.overload = str(count + 1) if count else ""
             functions[key] = function
-        nodes.append(_layer_node(node, functions[key].overload))
+        listed.append(_layer_node(node, functions[key].overload))
     if refused:
         raise BridgeError(f"{graph.name}: can't be converted yet: {'; '.join(dict.fromkeys(refused))}.")
+    apart = {name for node in beside for name in node.output}
+    shown = {name for node in nodes for name in taken_by(node)} | {value.name for value in graph.outputs}
+    aside = {name: array for name, array in graph.constants.items() if beside and name not in shown}
     onnx_graph = helper.make_graph(
         nodes,
         graph.name,
         [_value_info(value) for value in graph.inputs],
         [_value_info(value) for value in graph.outputs],
-        [numpy_helper.from_array(array, path) for path, array in (graph.arrays | graph.constants).items()],
+        [numpy_helper.from_array(a, name) for name, a in (graph.arrays | graph.constants).items() if name not in aside],
         value_info=[  # their first axis need not be the batch: TimeDistributed and the user's code may merge others in
             _value_info(v, first=None)
             for v in graph.values.values()
-            if v.shape is not None and _is_between(graph, v.name)
+            if v.shape is not None and v.name not in apart and _is_between(graph, v.name)
         ],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
     proto = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bridge")
     proto.functions.extend(functions.values())
+    if beside:
+        infos = [_value_info(value, first=None) for value in graph.values.values() if value.shape is not None]
+        proto.functions.append(in_training.function_of(beside, _trained(graph), aside, infos))
     facts = {"weights": {p: _weight_facts(w) for p, w in graph.weights.items()}, "source": graph.source}
     metadata = {"bridge.format": FORMAT, "bridge.facts": json.dumps(facts)}
     if graph.keras_config is not None:
@@ -87,13 +101,17 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
     facts = _json(properties.get("bridge.facts", ""), file, "bridge.facts")
     if any(t.data_type == onnx.TensorProto.STRING for t in proto.graph.initializer):
         raise BridgeError(f"{file}: holds text as a tensor, which no layered model does. The file is damaged.")
-    arrays = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
+    arrays = in_training.constants(proto) | {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     weights: dict[str, Weight] = {}
     for path, fact in _dict(facts, "weights", file).items():
         if path not in arrays:
             raise BridgeError(f"{file}: the weight {path} is listed but missing. The file is damaged; convert again.")
         weights[path] = Weight(path, arrays[path].shape, arrays[path].dtype.name, **_weight_options(fact, path, file))
-    nodes = [_node(n, weights, file) for n in proto.graph.node]
+    try:
+        written = in_training.all_nodes(proto)
+    except BridgeError as reason:
+        raise BridgeError(f"{file}: {reason}. The file is damaged; convert again.") from None
+    nodes = [_node(n, weights, file) for n in written]
     inputs = [_value(v) for v in proto.graph.input]
     outputs = [_value(v) for v in proto.graph.output]
     graph = Graph(
@@ -104,23 +122,34 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         weights=weights,
         arrays={p: arrays[p] for p in weights},
         constants={n: a for n, a in arrays.items() if n not in weights},
-        values={v.name: v for v in [*inputs, *map(_value, proto.graph.value_info), *outputs]},
+        values={v.name: v for v in [*inputs, *map(_value, in_training.value_infos(proto)), *outputs]},
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),
     )
-    _check_bodies(graph, proto, file)
+    _check_bodies(graph, zip(nodes, written, strict=True), proto, file)
     return graph
 
 
-def _check_bodies(graph: Graph, proto: onnx.ModelProto, file: str) -> None:
+def _trained(graph: Graph) -> list[str]:
+    return [name for node in graph.nodes for name in in_training.in_training(node)]
+
+
+def _tensors(node: Node) -> list[str]:
+    """The tensors that a node takes in the file."""
+    return in_training.in_inference(node) if node.kind == in_training.IN_TRAINING else node.tensors
+
+
+def _check_bodies(
+    graph: Graph, pairs: Iterable[tuple[Node, onnx.NodeProto]], proto: onnx.ModelProto, file: str
+) -> None:
     """Each layer's function must be what its config says: torch follows the config, runtimes the function."""
     held = {(f.name, f.overload): _signature(f) for f in proto.functions}
-    for node, written in zip(graph.nodes, proto.graph.node, strict=True):
+    for node, written in pairs:
         if node.layer is None:
             continue
         if unknown := [name for name in node.tensors if name not in graph.values]:
             raise BridgeError(f"{file}: {node}: nothing is known of its input {unknown[0]!r}. The file is damaged.")
-        shapes = [graph.values[name].shape or () for name in node.tensors]
+        shapes = [graph.values[name].shape or () for name in _tensors(node)]
         try:
             expected = _signature(function_of(node.layer, shapes, len(node.outputs)))
         except Refused as reason:
@@ -145,7 +174,8 @@ def _is_between(graph: Graph, name: str) -> bool:
 def _layer_node(node: Node, overload: str) -> onnx.NodeProto:
     layer = node.layer
     assert layer is not None
-    attributes: dict[str, Any] = {"path": layer.path, "config": json.dumps(layer.config)}
+    inputs, config = in_training.told(node)
+    attributes: dict[str, Any] = {"path": layer.path, "config": json.dumps(config)}
     if layer.weights:
         attributes["weights"] = list(layer.weights)
     if not layer.trainable:
@@ -154,7 +184,7 @@ def _layer_node(node: Node, overload: str) -> onnx.NodeProto:
         attributes["split"] = 1
     if node.training is not None:
         attributes["training"] = int(node.training)
-    proto = helper.make_node(node.kind, node.inputs, node.outputs, node.name, domain=DOMAIN, **attributes)
+    proto = helper.make_node(node.kind, inputs, node.outputs, node.name, domain=DOMAIN, **attributes)
     proto.overload = overload
     return proto
 
@@ -184,6 +214,11 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
     if len(paths) != len(own) or any(p not in weights for p in paths):
         raise BridgeError(f"{file}: {path} ({proto.op_type}) has weights that the file does not hold. It is damaged.")
     config = _json(written, file, f"the config of {path}")
+    if proto.op_type == in_training.IN_TRAINING:
+        inputs = [*inputs, *in_training.trained_names(proto)]
+        config = {"name": config.get("name")}
+        if len(inputs) != 2 * len(outputs):
+            raise BridgeError(f"{file}: {path} does not say what training gives. The file is damaged; convert again.")
     layer = Layer(
         kind=proto.op_type,
         path=path,

@@ -14,9 +14,6 @@ _FOREIGN = (
 REASONS: dict[str, str] = {
     **dict.fromkeys(("TextVectorization", "StringLookup", "Hashing", "HashedCrossing", "FeatureSpace"), TEXT),
     **dict.fromkeys(("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"), _FOREIGN),
-    "ContrastLimitedAdaptiveHistogramEqualization": (
-        "it evens out the histograms of an image's tiles, in inference too; do that where the data are read"
-    ),
 }
 
 # Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with

@@ -43,16 +43,18 @@ def resizing_of(layer: Layer, shape: Shape) -> Resize:
     if pad and config["fill_mode"] != "constant":
         raise Refused(f"its option fill_mode={config['fill_mode']!r} is not supported, and not by Keras either")
     frame: tuple[Pads, ...] = ((0, 0), (0, 0))
-    if crop or pad:
-        known = _known(lengths, "crop_to_aspect_ratio" if crop else "pad_to_aspect_ratio")
+    known = _known(lengths)
+    fit = "" if known or not (crop or pad) else "crop" if crop else "pad"
+    if known and (crop or pad):
         frame = _cropped(known, size, np.float32) if crop else _padded(known, size)
     return Resize(
-        tuple(None if n is None else n + sum(pads) for n, pads in zip(lengths, frame, strict=True)),
+        tuple(None if n is None or fit else n + sum(pads) for n, pads in zip(lengths, frame, strict=True)),
         frame,
         float(config["fill_value"]) if pad else 0.0,
         size,
         method=_method(layer, "bilinear"),
         antialias=bool(config["antialias"]),
+        fit=fit,
     )
 
 
@@ -63,8 +65,10 @@ def center_crop(layer: Layer, shapes: list[Shape]) -> str:
 
 def center_crop_of(layer: Layer, shape: Shape) -> Resize:
     """The middle of the images; of images that are smaller, the largest part of this aspect ratio, resized."""
-    height, width = _known(space(layer, shape), "cropping to the centre")
-    size = (int(layer.config["height"]), int(layer.config["width"]))
+    size, known = (int(layer.config["height"]), int(layer.config["width"])), _known(space(layer, shape))
+    if known is None:
+        return Resize((None, None), size=size, fit="center")
+    height, width = known
     over = (height - size[0], width - size[1])
     if min(over) < 0:
         frame = _cropped((height, width), size, float)
@@ -79,11 +83,10 @@ def _method(layer: Layer, default: str) -> str:
     return found
 
 
-def _known(lengths: Shape, why: str) -> tuple[int, int]:
+def _known(lengths: Shape) -> tuple[int, int] | None:
+    """Height and width, if both are known."""
     height, width = lengths
-    if height is None or width is None:
-        raise Refused(f"the size of its input is not known, which {why} needs")
-    return height, width
+    return None if height is None or width is None else (height, width)
 
 
 def _cropped(lengths: tuple[int, int], size: tuple[int, int], real: type) -> tuple[Pads, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.graph.body import BODIES, Refused, body
+from bridge.graph.embedding import embedded
 from bridge.graph.layer import Layer, Shape
 
 
@@ -14,15 +15,20 @@ def wrapped(layer: Layer) -> Layer:
     inner: dict[str, Any] = layer.config["layer"]
     kind, config = str(inner["class_name"]), dict(inner["config"])
     weights = {word: weight for word, weight in layer.weights.items() if word != "vector_u"}
-    if kind == "Embedding":
-        raise Refused("around an Embedding Keras makes whole numbers of the output, as the input has")
-    if kind not in BODIES or "kernel" not in weights:
+    if kind not in BODIES or (normalized(layer) != "kernel" and kind != "Embedding"):
         raise Refused(f"around {kind[:60]} it is not possible yet")
     return replace(layer, kind=kind, path=f"{layer.path}/{config['name']}", config=config, weights=weights)
+
+
+def normalized(layer: Layer) -> str:
+    """The layer's own word for the weight that is normalized."""
+    return "kernel" if "kernel" in layer.weights else "embeddings"
 
 
 @body("SpectralNormalization")
 def spectral_normalization(layer: Layer, shapes: list[Shape]) -> str:
     """The wrapped layer's own body; training alone normalizes the kernel."""
     inner = wrapped(layer)
+    if inner.kind == "Embedding":  # of float32 numbers: Keras gives the output the input's type
+        return f"whole = Cast <to = 6> (x)\n{embedded(inner, 'whole')}"
     return BODIES[inner.kind](inner, shapes)

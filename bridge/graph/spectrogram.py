@@ -6,7 +6,7 @@ import math
 
 from bridge.graph.body import Refused, body, integers, number, numbers
 from bridge.graph.layer import Layer, Shape
-from bridge.graph.layers import refuse_option
+from bridge.graph.space import channels_last
 
 EPSILON = 1e-7  # keras.config.epsilon(), which the layers take their least values from
 _MEL_Q, _MEL_BREAK = 1127.0, 700.0  # mel(f) = Q log(1 + f / BREAK)
@@ -25,10 +25,10 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> str:
     config, channels = layer.config, stft_channels(layer, shapes[0])
     length, step, bins = stft_sizes(layer)
     pad = 'auto_pad = "SAME_UPPER"' if config["padding"] == "same" else "pads = [0, 0]"
-    # (batch, time, channels) -> (batch * channels, 1, time)
-    lines = integers("singles", [-1, 1]) + "t = Transpose <perm = [0, 2, 1]> (x)\nsizes = Shape(x)\n"
-    lines += "first = Constant <value_ints = [0]> ()\nsecond = Constant <value_ints = [1]> ()\n"
-    lines += "third = Constant <value_ints = [2]> ()\ntime = Slice(sizes, second, third)\n"
+    last = channels_last(layer)
+    # (batch, time, channels) or (batch, channels, time) -> (batch * channels, 1, time)
+    lines = f"t = {'Transpose <perm = [0, 2, 1]>' if last else 'Identity'} (x)\n" + integers("singles", [-1, 1])
+    lines += "time = Shape <start = 2> (t)\nbatch = Shape <start = 0, end = 1> (x)\n"
     lines += "apart = Concat <axis = 0> (singles, time)\nwaves = Reshape(t, apart)\n"
     for part in ("real", "imag"):
         if f"{part}_kernel" in layer.weights:
@@ -38,20 +38,22 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> str:
     # (batch * channels, frequencies, frames) -> the layer's own layout
     rows = bins * 2 if config["mode"] == "stft" else bins
     if config["expand_dims"]:
-        lines += integers("channels", [channels]) + integers("rows", [rows]) + "batch = Slice(sizes, first, second)\n"
+        lines += integers("channels", [channels]) + integers("rows", [rows])
         lines += integers("rest", [-1]) + "together = Concat <axis = 0> (batch, channels, rows, rest)\n"
-        return lines + "z = Reshape(made, together)\ny = Transpose <perm = [0, 3, 2, 1]> (z)"
-    lines += integers("features", [channels * rows]) + "batch = Slice(sizes, first, second)\n"
+        return (
+            lines + f"z = Reshape(made, together)\ny = Transpose <perm = {[0, 3, 2, 1] if last else [0, 1, 3, 2]}> (z)"
+        )
+    lines += integers("features", [channels * rows])
     lines += integers("rest", [-1]) + "together = Concat <axis = 0> (batch, features, rest)\n"
-    return lines + "z = Reshape(made, together)\ny = Transpose <perm = [0, 2, 1]> (z)"
+    return lines + f"z = Reshape(made, together)\ny = {'Transpose <perm = [0, 2, 1]>' if last else 'Identity'} (z)"
 
 
 def stft_channels(layer: Layer, shape: Shape) -> int:
     """How many channels the signal has. Raises Refused for what is not done."""
-    refuse_option(layer, data_format="channels_last")
-    if len(shape) != 3 or shape[2] is None:
+    channels = shape[-1 if channels_last(layer) else 1] if len(shape) == 3 else None
+    if channels is None:
         raise Refused("its input is not (batch, time, channels) with a fixed number of channels")
-    return shape[2]
+    return channels
 
 
 def _of_mode(mode: str) -> str:

@@ -16,6 +16,8 @@ VOCABULARY = "vocabulary.txt"
 
 def fill(model: keras.Model, assets: dict[str, bytes], file: str) -> None:
     """Gives each adapted lookup layer its vocabulary. Raises BridgeError for texts that are none, or of no layer."""
+    if not assets:
+        return
     left = dict(assets)
     for place, item, label in tree.homes(model):
         if not isinstance(item, IndexLookup | keras.layers.TextVectorization):

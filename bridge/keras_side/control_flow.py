@@ -12,7 +12,6 @@ import tensorflow as tf
 from tensorflow.python.autograph.core import ag_ctx
 from tensorflow.python.autograph.impl import api
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
-from tensorflow.python.ops import custom_gradient
 from tensorflow.python.ops.control_flow_v2_func_graphs import (
     CondBranchFuncGraph,
     WhileBodyFuncGraph,
@@ -48,21 +47,6 @@ def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
     if any(one.activity_regularizer is not None for one in each):
         return f"{where}, where its activity penalty would be lost"
     return None
-
-
-@contextlib.contextmanager
-def own_gradients() -> Iterator[list[str]]:
-    """The scopes in which code of the user's own says by tf.custom_gradient what its gradient is."""
-    scopes: list[str] = []
-    plain = custom_gradient._graph_mode_decorator
-
-    def decorated(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if str(f.__module__).split(".")[0] not in ("tensorflow", "keras"):
-            scopes.append(tf.compat.v1.get_default_graph().get_name_scope())
-        return plain(f, args, kwargs)
-
-    with mock.patch.object(custom_gradient, "_graph_mode_decorator", decorated):
-        yield scopes
 
 
 @contextlib.contextmanager

@@ -55,10 +55,14 @@ def _calls(graph: Any, name: str) -> list[Any]:
     names = [layer.name for layer in graph.layers]
     if name in names:
         raise BridgeError(f"{graph.name}: {name} is an input, so the whole model begins there. Leave --from-layer out.")
-    inside = [layer.name for layer in graph.layers if name in {inner.name for inner in layer._flatten_layers(False)}]
+    last = name.rpartition("/")[2]  # bridge's own path of a layer in a layer
+    inside = [layer.name for layer in graph.layers if last in {inner.name for inner in layer._flatten_layers(False)}]
     where = f" It is a layer within {inside[0]}, which can only be taken whole." if inside else ""
-    near = difflib.get_close_matches(name, names, 3, 0.4) or names[:6]
-    raise BridgeError(f"--from-layer {name}: {graph.name} has no layer of that name.{where}\nIt has {', '.join(near)}.")
+    names = list(dict.fromkeys(node.operation.name for node in _in_order(graph)))
+    near = difflib.get_close_matches(name, names, 3, 0.4)
+    found = f"Names near it: {', '.join(near)}" if near else f"Its first layers: {', '.join(names[:6])}"
+    wrong = f"--from-layer {name}: {graph.name} has no layer of that name.{where}"
+    raise BridgeError(f"{wrong}\n{found}; bridge inspect lists all of them.")
 
 
 def _in_order(graph: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 
@@ -34,7 +35,29 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
+    _keep(source, model)
     return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
+
+
+# The model traced last, for the float64 outputs that a conversion may ask for next; loading a deep one takes seconds
+_last: dict[tuple[Any, ...], keras.Model] = {}
+_LARGE = 1 << 26  # numbers in its weights from which on a model is loaded again rather than kept
+
+
+def _keep(source: dict[str, Any], model: keras.Model) -> None:
+    _last.clear()
+    if model.count_params() < _LARGE:
+        _last[_identity(source)] = model
+
+
+def _kept(source: dict[str, Any]) -> keras.Model:
+    """The model of a source, which may be one that was used before: for runs that leave it as it is."""
+    return _last.get(_identity(source)) or load(Source(**source))
+
+
+def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
+    told = Path(source["path"]).stat()
+    return repr(sorted(source.items())), told.st_mtime_ns, told.st_size, told.st_ino
 
 
 def job_describe(path: str) -> dict[str, Any]:
@@ -58,7 +81,7 @@ def job_gradients(source: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 def job_run(source: dict[str, Any], inputs: dict[str, np.ndarray], layers: bool = False, double: bool = False) -> Any:
     """What the model of a file gives for these inputs: {"outputs": {name: array}, "layers": {path: array}}."""
-    model = load(Source(**source))
+    model = _kept(source) if double else load(Source(**source))
     if layers:
         return run_layers(model, inputs, double=double)
     return {"outputs": run(model, inputs, double=double), "layers": {}}

@@ -44,7 +44,11 @@ def outputs(layer: keras.Layer, inputs: list[tf.Tensor], said: list[Spec]) -> li
 
 
 def pass_mask_on(layer: keras.Layer, x: tf.Tensor, y: tf.Tensor, config: dict[str, Any]) -> None:
-    """A ReversibleEmbedding sets its output's mask itself, in the call that a placeholder stands for."""
+    """Layers that set their output's mask themselves, in the call that a placeholder stands for."""
+    if type(layer).__name__ == "SpectralNormalization" and layer.layer.supports_masking:
+        mask = layer.layer.compute_mask(x, getattr(x, "_keras_mask", None))
+        if mask is not None:
+            keras.src.backend.set_keras_mask(y, mask)
     if type(layer).__name__ == "ReversibleEmbedding" and layer.mask_zero and not config["reverse"]:
         keras.src.backend.set_keras_mask(y, keras.layers.Embedding.compute_mask(layer, x))
 

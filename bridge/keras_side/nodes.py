@@ -65,7 +65,6 @@ def fill(
         if node.domain == DOMAIN:
             call = calls[_number(node)]
             rename |= {name: value.name for name, value in zip(node.output, call.outputs, strict=True)}
-    taken = {*rename.values()}
     named = {call.node.name for call in calls}
     for node, output in zip(_output_nodes(proto), output_names, strict=True):
         # an output is called what Keras calls it; its layer's own name stays the node's name
@@ -73,6 +72,7 @@ def fill(
         if current != output:
             rename = {key: f"{value}/inner" if value == output else value for key, value in rename.items()}
             rename[node] = output
+    taken = {*rename.values(), *output_names}
     for node in proto.graph.node:
         for name in node.output:
             if name and name not in rename:
@@ -97,7 +97,12 @@ def fill(
             name = _free_value(short(node.name), named)
             found = Node(name, node.op_type, inputs, outputs, attributes=attributes_of(node))
             found.attributes |= {
-                name: renamed(inner, rename, lambda name: _free_value(short(name), taken), short)
+                name: renamed(
+                    inner,
+                    rename,
+                    lambda name: _free_value(short(name), taken),
+                    lambda name: _free_value(short(name), named),
+                )
                 for name, inner in inner_graphs(found).items()
             }
             graph.nodes.append(found)

@@ -1,36 +1,16 @@
-"""What a model's own code does beside arithmetic: it adds losses, draws random numbers, asks for the training flag."""
+"""What a model's own code does beside arithmetic: it adds losses and draws random numbers."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
 
-
-class Inference(int):
-    """A training flag that is false, can be told from a False of the model's own, and knows which code looks at it."""
-
-    def __new__(cls) -> Inference:
-        made = super().__new__(cls, 0)
-        made.asked = []
-        return made
-
-    asked: list[Any]
-
-    def __bool__(self) -> bool:
-        frame = sys._getframe(1)
-        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
-            self.asked.append(frame.f_locals.get("self", frame.f_code.co_name))
-        return False
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self) == other
-
-    __hash__ = int.__hash__
+Needed = Callable[[tf.Operation], Iterable[tf.Tensor]]
 
 
 class Losses:
@@ -56,15 +36,48 @@ class Losses:
         return keras.tree.pack_sequence_as(result, leaves)
 
 
-def drawing(outputs: Iterable[tf.Tensor]) -> list[str]:
-    """The layers whose code draws random numbers that these tensors of a graph depend on."""
+def drawing(outputs: Iterable[tf.Tensor], needed: Needed) -> list[str]:
+    """The layers whose code draws random numbers that these tensors of a graph depend on.
+
+    needed: the inputs of an operation that count.
+    """
+    kinds = ("Multinomial", "TruncatedNormal", "StatelessMultinomial")
+    return _owners(outputs, needed, lambda operator: "Random" in operator.type or operator.type in kinds)
+
+
+def with_gradients_of_their_own(outputs: Iterable[tf.Tensor]) -> list[str]:
+    """The layers whose code says by `custom_gradient` what the gradient is; TensorFlow and Keras do so rightly."""
+    return _owners(outputs, lambda operator: operator.inputs, _has_own_gradient)
+
+
+def _has_own_gradient(operator: tf.Operation) -> bool:
+    try:
+        name = operator.get_attr("_gradient_op_type")
+    except ValueError:
+        return False
+    return any(
+        str(function.__module__).split(".")[0] not in ("tensorflow", "keras")
+        for function in _within(gradient_registry.lookup(name.decode()), depth=3)
+    )
+
+
+def _within(function: Any, depth: int) -> Iterator[Any]:
+    """The functions that a function was made of: what TensorFlow registers is made around the user's own."""
+    for cell in getattr(function, "__closure__", None) or ():
+        if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
+            yield cell.cell_contents
+            yield from _within(cell.cell_contents, depth - 1) if depth else ()
+
+
+def _owners(outputs: Iterable[tf.Tensor], needed: Needed, is_one: Callable[[tf.Operation], bool]) -> list[str]:
+    """The layers in whose code such an operation is that these tensors of a graph depend on."""
     found, seen, waiting = {}, set(), [tensor.op for tensor in outputs]
     while waiting:
         operator = waiting.pop()
         if operator.name in seen:
             continue
         seen.add(operator.name)
-        if "Random" in operator.type or operator.type in ("Multinomial", "TruncatedNormal", "StatelessMultinomial"):
+        if is_one(operator):
             found[(re.findall(r"layer_([^/]+)", operator.name) or [operator.name])[-1]] = None
-        waiting += [tensor.op for tensor in operator.inputs]
+        waiting += [tensor.op for tensor in needed(operator)]
     return list(found)

@@ -8,28 +8,30 @@ ONNX operators. All variables are inputs of the trace: a custom layer's weights 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import onnx
 import tensorflow as tf
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.check import invalid
 from bridge.graph.fold import folded
-from bridge.keras_side.control_flow import own_gradients
 from bridge.keras_side.direct import layers_alone
+from bridge.keras_side.in_training import Inference
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
-from bridge.keras_side.own_code import Inference, drawing
+from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.precision import in_float32, note
-from bridge.keras_side.refusals import refusals, refuse, without_what_is_within
+from bridge.keras_side.refusals import Unconvertible, refusals, refuse, without_what_is_within
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
-GRADES = "its own code says what its gradient is (custom_gradient); torch's gradient is that of what it computes"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
@@ -48,47 +50,126 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
 
 def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
     found = names(model)
-    problems = refusals(model, found)
+    refused = refusals(model, found)
     try:
-        return _traced_through(model, source, found, problems)
+        return _traced_through(model, source, found, refused)
+    except Unconvertible:
+        raise
     except Exception:
-        refuse(model, problems)  # what comes of layers that can't be converted is not worth telling
+        refuse(model, refused)  # what comes of layers that can't be converted is not worth telling
         raise
 
 
-def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Names, problems: list[str]) -> Graph:
-    """problems: what is known to stand in the way, to which what is found on the way is added before it is told."""
-    whole = list(problems)
-    inputs, arguments = signature(model)
+def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Names, refused: list[str]) -> Graph:
+    """refused: what is known to stand in the way, which is told with what is found on the way."""
+    inputs, _ = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
         found = names(model)
     for layer in model._flatten_layers():
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
-    tracer = Tracer(model, found, [value.name for value in inputs])
-    variables = list(found.variables.values())
     weights = list(found.weights.values())
+    made, notes = _both_ways(model, found, refused)
+    tracer, proto, output_names = made.tracer, made.proto, made.output_names
+    rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
+    rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
+    graph = Graph(
+        name=_model_name(model, source),
+        inputs=inputs,
+        outputs=[],
+        nodes=[],
+        weights={w.path: w for w in weights},
+        arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
+        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
+    )
+    fill(graph, proto, tracer.calls, rename, output_names, tracer.short)
+    kept = {id(node) for node in graph.nodes}
+    lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
+    refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    if tracer.own_gradients:
+        graph.source["own_gradients"] = tracer.own_gradients
+    if notes:
+        graph.source["notes"] = [*graph.source.get("notes", []), *notes]
+    graph = folded(graph)
+    refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
+    return graph
+
+
+def _told(tracer: Tracer, operation: str, reason: str) -> str:
+    """A reason with the layer whose code it is about, as far as the operation's name tells."""
+    owner = tracer.owner(operation)
+    return f"{owner + ': ' if owner else ''}{reason}" + (f" ({operation})" if operation else "")
+
+
+@dataclass
+class _Trace:
+    """A model as tf2onnx saw it. asking: the layers, and functions by name, whose code looked at the training flag."""
+
+    tracer: Tracer
+    proto: onnx.ModelProto
+    output_names: list[str]
+    asking: list[Any]
+
+
+def _both_ways(model: keras.Model, found: Names, refused: list[str]) -> tuple[_Trace, list[str]]:
+    """The trace, with what the model's own code does in training where it does another thing then, and notes."""
+    made = _as_onnx(model, found, refused)
+    layers = [who for who in made.asking if isinstance(who, keras.Layer)]
+    lacking = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
+    failed: dict[int, str] = {}
+
+    def traced(forks: list[keras.Layer]) -> _Trace | None:
+        try:
+            return _as_onnx(model, found, [], forks)
+        except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
+            failed.update({id(layer): _said(error) for layer in forks})
+            return None
+
+    forked = traced(layers) if layers else None
+    if layers and forked is None and len(layers) > 1:
+        alone = [layer for layer in layers if traced([layer]) is not None]
+        failed = {key: why for key, why in failed.items() if key not in {id(layer) for layer in alone}}
+        forked = traced(alone) if alone else None
+    made = forked or made
+    lacking |= made.tracer.unforked | {
+        made.tracer.described(who): failed[id(who)] for who in layers if id(who) in failed
+    }
+    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in lacking.items()]
+
+
+def _said(error: Exception) -> str:
+    """An error in one line, without what Keras puts round it."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    own = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
+    return own[0][:200] if own else type(error).__name__
+
+
+def _as_onnx(model: keras.Model, found: Names, refused: list[str], forks: Iterable[keras.Layer] = ()) -> _Trace:
+    inputs, arguments = signature(model)
+    tracer = Tracer(model, found, [value.name for value in inputs])
+    tracer.forks = {id(layer) for layer in forks}
+    variables = list(found.variables.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
     specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
     output_names: list[str] = []
-    grading: list[str] = []
-    inference = Inference()
+    flag = Inference()
+    problems: list[str] = []
 
     def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
-        tracer.values = {id(v): value for v, value in zip(variables, values, strict=True)}
-        state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-        with tracer.intercepting(), own_gradients() as scopes, state:
+        tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
+        with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             args, kwargs = arguments(list(given))
             try:
-                outputs = model(*args, training=inference, **kwargs)
+                outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         named = named_outputs(model, outputs)
-        grading.extend(tracer.owner(f"{scope}/") or "the model's own code" for scope in scopes)
-        problems[:] = [*whole, *tracer.problems, *(f"{name}: {DRAWS}" for name in drawing(named.values()))]
+        draws = map(tracer.called, drawing(named.values(), tracer.needed))
+        problems[:] = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
         problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
+        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own
@@ -105,34 +186,7 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
             problems += without_what_is_within([_told(tracer, *reason) for reason in error.reasons], problems)
     refuse(model, problems)
     assert proto is not None
-    rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
-    rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
-    graph = Graph(
-        name=_model_name(model, source),
-        inputs=inputs,
-        outputs=[],
-        nodes=[],
-        weights={w.path: w for w in weights},
-        arrays={path: np.asarray(variable.numpy()) for path, variable in found.variables.items()},
-        source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
-    )
-    fill(graph, proto, tracer.calls, rename, output_names, tracer.short)
-    kept = {id(node) for node in graph.nodes}
-    lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
-    refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
-    if asking := tracer.owners(inference.asked):
-        graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(asking)}: {ASKS}"]
-    if grading:
-        graph.source["notes"] = [*graph.source.get("notes", []), f"{', '.join(dict.fromkeys(grading))}: {GRADES}"]
-    graph = folded(graph)
-    refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
-    return graph
-
-
-def _told(tracer: Tracer, operation: str, reason: str) -> str:
-    """A reason with the layer whose code it is about, as far as the operation's name tells."""
-    owner = tracer.owner(operation)
-    return f"{owner + ': ' if owner else ''}{reason}" + (f" ({operation})" if operation else "")
+    return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()))
 
 
 def _build(model: keras.Model) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -24,9 +24,10 @@ from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
 from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repeated_reason
+from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
-from bridge.keras_side.nodes import PLACEHOLDER, Call
-from bridge.keras_side.own_code import Inference, Losses
+from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
+from bridge.keras_side.own_code import Losses
 from bridge.keras_side.refusals import BUILT_IN
 
 # layers whose `activation` option becomes a node of its own
@@ -44,24 +45,27 @@ class Tracer:
     def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str]):
         self.model, self.found = model, found
         self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
+        self.forks: set[int] = set()  # ids of the layers whose code does another thing in training
+        self.begin({})
+
+    def begin(self, values: dict[int, tf.Tensor]) -> None:
+        """Forgets what was met before: TensorFlow may trace a function more than once. values: of the variables."""
         self.calls: list[Call] = []
-        self.values: dict[int, tf.Tensor] = {}
+        self.values = values
         self.masked: list[str] = []
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
+        self.own_gradients: list[str] = []
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
+        self.unforked: dict[str, str] = {}  # the forks whose two ways can't be brought together, and why
+        self._forking = False
         self._count: dict[str, int] = {}
-
-    def owners(self, asked: list[Any]) -> list[str]:
-        """The layers and functions whose code asked for the training flag, each once."""
-        named = [self._described(who) if isinstance(who, keras.Layer) else str(who) for who in asked]
-        return list(dict.fromkeys(named))
 
     def owner(self, operation: str) -> str:
         """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
         layer = self._maker(operation)
-        return self._described(layer) if layer is not None else ""
+        return self.described(layer) if layer is not None else ""
 
     def short(self, operation: str) -> str:
         """The operation's name with the path of its layer in the place of TensorFlow's scopes."""
@@ -79,11 +83,16 @@ class Tracer:
         """The layers, the outermost of a name first, by what their scopes are called; those of later calls have a
         number besides."""
         layers = [layer for layer in self.model._flatten_layers() if self.found.layers.get(id(layer))]
-        ordered = sorted(layers, key=lambda layer: -self._path(layer).count("/"))
-        return {_scope(layer.name): layer for layer in ordered}
+        return {_scope(layer): layer for layer in sorted(layers, key=lambda layer: -self._path(layer).count("/"))}
 
-    def _described(self, layer: keras.Layer) -> str:
+    def described(self, layer: keras.Layer) -> str:
+        """ "encoder/sampling (Sampling)"."""
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
+
+    def called(self, scope: str) -> str:
+        """The path of the layer that a name scope was made for; TensorFlow numbers the scopes of repeated calls."""
+        paths = {_scope(layer): self._path(layer) for layer in self.model._flatten_layers()}
+        return next((paths[name] for name in (scope, re.sub(r"_\d+$", "", scope)) if name in paths), scope)
 
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
@@ -104,6 +113,11 @@ class Tracer:
                     return self._layer(operation, args, kwargs)
                 if reason:
                     self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
+            if result is None and id(operation) in self.forks and not self._forking:
+                return self._in_both(operation, args, kwargs, own)
+            return own(operation, args, kwargs, result)
+
+        def own(operation: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = None) -> Any:
             result = plain(operation, *args, **kwargs) if result is None else result
             if isinstance(operation, keras.Layer) and (loss := self.losses.take(operation)) is not None:
                 path = self._path(operation) or operation.name
@@ -114,7 +128,7 @@ class Tracer:
             return result
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(_SCOPE + _scope(layer.name))
+            return keras.src.backend.name_scope(_SCOPE + _scope(layer))
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -129,6 +143,58 @@ class Tracer:
             as_onnx_has_it(),
         ):
             yield
+
+    def _in_both(
+        self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any], call: Callable[..., Any]
+    ) -> Any:
+        """What a layer of the model's own gives in inference, or in training: a node takes one of them."""
+        self._forking = True
+        try:
+            result = call(layer, args, kwargs)
+            before = dict(state())
+            with drawing_by(self._drawn):
+                trained = call(layer, *with_flag(Flag(1), args, kwargs))
+        finally:
+            self._forking = False
+        path = self._path(layer)
+        after, mine = dict(state()), keras.tree.flatten(result)
+        state().clear()
+        state().update(before)
+        theirs = keras.tree.flatten(trained)
+        forms = [[(t.dtype, t.shape) if tf.is_tensor(t) else t for t in leaves] for leaves in (mine, theirs)]
+        if forms[0] != forms[1]:
+            self.unforked[self.described(layer)] = "what it gives is of another form in training"
+            return result
+        assigned = [v for v in layer.variables if id(v) in self.values and after[id(v)] is not before[id(v)]]
+        for variable in assigned:
+            place = next(i for i, t in enumerate(theirs) if tf.is_tensor(t))
+            described = Layer("AssignedState", path, {"name": layer.name})
+            given = [theirs[place], tf.cast(after[id(variable)], variable.dtype), self.values[id(variable)]]
+            name = self._name(f"{path}/assigned")
+            theirs[place] = self._placeholders(described, name, given, [], _like(given[0]), split=True)[0]
+        places = [i for i, one in enumerate(mine) if tf.is_tensor(one) and one is not theirs[i]]
+        if not places:
+            return result
+        given = [leaves[i] for leaves in (mine, theirs) for i in places]
+        outputs = [(tuple(mine[i].shape), mine[i].dtype.name) for i in places]
+        described = Layer("InTraining", path, {"name": layer.name})
+        chosen = self._placeholders(described, self._name(f"{path}/chosen"), given, [], outputs, split=True)
+        for place, tensor in zip(places, chosen, strict=True):
+            if (mask := getattr(mine[place], "_keras_mask", None)) is not None:
+                tensor._keras_mask = mask
+            mine[place] = tensor
+        return keras.tree.pack_sequence_as(result, mine)
+
+    def _drawn(self, distribution: str, shape: Any) -> tf.Tensor:
+        name = self._name(f"random/{distribution.lower()}")
+        like = tf.zeros(shape)
+        return self._placeholder(Layer(f"Random{distribution}", name, {"name": name}), name, like, like.shape)
+
+    def needed(self, operation: tf.Operation) -> Iterable[tf.Tensor]:
+        """The inputs of an operation that count in inference."""
+        number = placeholder_number(operation.name) if operation.type == "PyFunc" else None
+        chosen = number is not None and self.calls[number].node.kind == "InTraining"
+        return operation.inputs[: len(operation.outputs)] if chosen else operation.inputs
 
     def _add_loss(self) -> Any:
         def add_loss(layer: keras.Layer, loss: Any) -> None:
@@ -156,8 +222,11 @@ class Tracer:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
             return "the model makes this layer anew in each call; make it once"
+        if self._forking and not layer.built:
+            return "it is called in training alone, and the file has no weights of it"
         acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))
-        if kwargs.get("training") and acts:
+        training = kwargs.get("training")
+        if training and not isinstance(training, Flag) and acts:
             return "the model's code calls it with training=True, so its output is random or depends on the batch"
         if args and isinstance(args[0], dict):
             return "it is given a dict (images with their labels, boxes or masks), only images so far"
@@ -168,16 +237,16 @@ class Tracer:
         if any(t.shape.rank is None for t in tensors):
             return "its input has no known rank, which the conversion needs"
         kind, reverse = type(layer).__name__, kwargs.get("reverse", False)
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask, and whether it hands it on depends on the layer that it wraps"
         takes_any = kind in (*_TAKE_ANY, *_TAKE_NUMBERS) or (kind == "ReversibleEmbedding" and not reverse)
         wrong = (
             {t.dtype.name for t in layer_facts.of_one_type(layer, tensors)} - {"float32"} if not takes_any else set()
         )
+        if wrong and kind == "SpectralNormalization":
+            return (
+                f"its input is {', '.join(sorted(wrong))}, and Keras makes such numbers of its output; give it float32"
+            )
         if wrong:
             return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
-        if kind == "SpectralNormalization" and any(getattr(t, "_keras_mask", None) is not None for t in tensors):
-            return "it is given a mask; whether it hands it on depends on the layer that it wraps, not possible yet"
         return self.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
     def _layer(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
@@ -207,7 +276,7 @@ class Tracer:
             weights={word: self.found.weights[id(v)] for word, v in own.items()},
             trainable=bool(layer.trainable),
         )
-        fixed = None if training is None or isinstance(training, Inference) else bool(training)
+        fixed = None if training is None or isinstance(training, Flag) else bool(training)
         acting = layer_facts.acting(layer)
         activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
@@ -242,10 +311,11 @@ class Tracer:
                 results = [self._penalized(layer, path, t, n) for t, n in zip(results, names, strict=True)]
             return keras.tree.pack_sequence_as(out, results)
         result = results[0]
-        layer_facts.pass_mask_on(layer, tensors[0], result, special)
         if splits:
             result = self._activate(acting, activation, f"{name}/value" if penalized else name, path, result)
-        return self._penalized(acting, path, result, name) if penalized else result
+        result = self._penalized(acting, path, result, name) if penalized else result
+        layer_facts.pass_mask_on(layer, tensors[0], result, special)
+        return result
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:
@@ -325,8 +395,9 @@ class Tracer:
         return path if self._count[path] == 1 else f"{path}#{self._count[path]}"
 
 
-def _scope(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name)
+def _scope(layer: keras.Layer) -> str:
+    """A layer's name as TensorFlow takes it for a scope."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", layer.name)
 
 
 def _signbit(x: tf.Tensor) -> tf.Tensor:

@@ -6,13 +6,15 @@ it saves. What each object holds is asked of the object itself (`save_own_variab
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
+from keras.src.saving import saving_lib
 from keras.src.saving.keras_saveable import KerasSaveable
-from keras.src.saving.saving_lib import _walk_saveable
 from keras.src.utils.naming import to_snake_case
 
 from bridge.errors import BridgeError
@@ -86,12 +88,21 @@ def _object(item: Any, path: str, label: str, seen: set[int]) -> Iterator[Home]:
         label = f"{label}/{item.name}" if label else item.name
     if hasattr(item, "save_own_variables"):
         yield path, item, labelled(item, label or None) if hasattr(item, "name") else label
-    for name, child in _walk_saveable(item):
+    for name, child in _children(item):
         inner = f"{path}/{name}" if path else name
         if isinstance(child, KerasSaveable):
             yield from _object(child, inner, label, seen)
         elif isinstance(child, list | dict | tuple):
             yield from _container(child, inner, label, seen, set())
+
+
+# Keras 3.15 keeps this under another name than the one it looks for, so it makes a layer anew for each one it walks
+_skipped = functools.cache(saving_lib.get_attr_skipset)
+
+
+def _children(item: Any) -> list[tuple[str, Any]]:
+    with mock.patch.object(saving_lib, "get_attr_skipset", _skipped):
+        return list(saving_lib._walk_saveable(item))
 
 
 def _container(items: Any, path: str, label: str, seen: set[int], containers: set[int]) -> Iterator[Home]:

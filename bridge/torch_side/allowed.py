@@ -52,6 +52,7 @@ def check(text: str, names: set[str], attributes: set[str]) -> None:
     nodes = list(ast.walk(ast.parse(text)))
     local = {node.arg for node in nodes if isinstance(node, ast.arg)}
     local |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    attributes = attributes | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}  # its own methods
     bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
         if not isinstance(node, _SYNTAX) or not _is_expected(node, names, attributes, local, bases):

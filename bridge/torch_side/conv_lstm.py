@@ -64,7 +64,7 @@ class ConvLSTM(nn.Module):
     def forward(
         self, x: Tensor, state0: Tensor | None = None, state1: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """mask: (batch, steps), true for the steps that count."""
+        """mask: (batch, steps), true for the steps that count; or (batch, steps, *space), for the places."""
         x = x.movedim(-1, 2) if self.channels_last else x
         gates = self._gates(self.input, x.flatten(0, 1), self.pads, self._draw(self.dropout, x[:, 0]))
         gates = gates.unflatten(0, x.shape[:2])
@@ -83,7 +83,9 @@ class ConvLSTM(nn.Module):
             if mask is None:
                 h, c, output = new_h, new_c, new_h
             else:
-                kept = mask[:, step].bool().view(-1, *[1] * (h.ndim - 1))
+                kept = mask[:, step].bool()
+                kept = kept.view(*kept.shape, *[1] * (h.ndim - kept.ndim))
+                kept = kept.movedim(-1, 1) if self.channels_last else kept
                 h, c = torch.where(kept, new_h, h), torch.where(kept, new_c, c)
                 output = torch.where(kept, new_h, nothing if self.zero_output else output)
             outputs.append(output)

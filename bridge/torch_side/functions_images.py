@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -31,6 +32,26 @@ def bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
         else:
             x = torch.lerp(x[..., lower], x[..., upper], part)
     return x
+
+
+def fitted(x: Tensor, size: tuple[int, int], pad: bool = False, fill_value: float = 0.0) -> Tensor:
+    """Images, channels in front, with the aspect ratio of `size`: their middle, or all of them with a frame around."""
+    height, width = x.shape[2:]
+    rows, columns = width * size[0] // size[1], height * size[1] // size[0]
+    if pad:
+        down, across = max(rows - height, 0) // 2, max(columns - width, 0) // 2
+        return F.pad(x, (across, across, down, down), value=fill_value)
+    rows, columns = max(min(height, rows), 1), max(min(width, columns), 1)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return x[:, :, top : top + rows, left : left + columns]
+
+
+def center_crop(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of images, channels in front; of those that are smaller than `size`, what fits it best, resized."""
+    top, left = (x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2
+    if top < 0 or left < 0:
+        return bilinear(fitted(x, size), size)
+    return x[:, :, top : top + size[0], left : left + size[1]]
 
 
 def stretched(x: Tensor, factors: tuple[int, int]) -> Tensor:

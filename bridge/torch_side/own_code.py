@@ -26,6 +26,13 @@ class AddedLoss(nn.Module):
         return self.__dict__ | {"penalty": 0.0}  # a tensor with a history can't be copied
 
 
+def assigned(x: Tensor, value: Tensor, state: Tensor) -> Tensor:
+    """x, after the state got its new value."""
+    with torch.no_grad():
+        state.copy_(value)
+    return x
+
+
 @rule("StopGradient")
 def stop_gradient(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(call="{0}.detach()")
@@ -34,3 +41,23 @@ def stop_gradient(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("AddedLoss")
 def added_loss(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(New(AddedLoss))
+
+
+@rule("InTraining")
+def in_training(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part()  # the choice is written by torch_side/source.py
+
+
+@rule("AssignedState")
+def assigned_state(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="assigned({0}, {1}, {2})", functions=(assigned,))
+
+
+@rule("RandomNormal")
+def random_normal(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="torch.randn_like({0})")
+
+
+@rule("RandomUniform")
+def random_uniform(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="torch.rand_like({0})")

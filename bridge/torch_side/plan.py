@@ -17,6 +17,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     applications,
     attention,
     augmentation,
+    clahe,
     conv_lstm,
     convolution,
     einsum,
@@ -38,6 +39,7 @@ from bridge.torch_side.sizes import with_plain_sizes
 from bridge.torch_side.step import Name, Step
 
 SHOWN = 6  # reasons in one message
+OWN_GRADIENT = "its own code says what its gradient is (custom_gradient), which torch would not follow"
 _TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
 
 
@@ -108,6 +110,7 @@ def make_plan(graph: Graph) -> Plan:
                 assert node.layer is not None
                 _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
     problems += methods.problems
+    problems += [f"{name}: {OWN_GRADIENT}" for name in graph.source.get("own_gradients", [])]
     if problems:
         raise Unconvertible(graph, problems)
     for path, weight in graph.weights.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from bridge.graph import Layer
@@ -9,7 +11,14 @@ from bridge.graph.interpolation import Resize as Resized
 from bridge.graph.interpolation import exact_scales
 from bridge.graph.layer import Shape
 from bridge.graph.resize import center_crop_of, resizing_of, up_sampling_of
-from bridge.torch_side.functions_images import bilinear, nearest, resize_weights, stretched
+from bridge.torch_side.functions_images import (
+    bilinear,
+    center_crop,
+    fitted,
+    nearest,
+    resize_weights,
+    stretched,
+)
 from bridge.torch_side.modules_images import Resize
 from bridge.torch_side.part import New, Part, literal, rule
 from bridge.torch_side.space import channels_first_call, flat_pads, unless
@@ -34,12 +43,22 @@ def resizing(layer: Layer, shapes: list[Shape]) -> Part:
 
 
 @rule("CenterCrop", note="smaller images are resized")
-def center_crop(layer: Layer, shapes: list[Shape]) -> Part:
-    return _resized(layer, center_crop_of(layer, shapes[0]))
+def center_crop_part(layer: Layer, shapes: list[Shape]) -> Part:
+    found = center_crop_of(layer, shapes[0])
+    if found.fit:
+        return Part(call=channels_first_call(layer, f"center_crop({{x}}, {found.size})"), functions=(center_crop,))
+    return _resized(layer, found)
 
 
 def _resized(layer: Layer, resize: Resized) -> Part:
-    x = "{x}"
+    if not resize.fit:
+        return _interpolated(layer, resize, "{x}")
+    options = f", pad=True, fill_value={literal(resize.fill)}" if resize.fit == "pad" else ""
+    part = _interpolated(layer, resize, f"fitted({{x}}, {resize.size}{options})")
+    return replace(part, functions=(*part.functions, fitted))
+
+
+def _interpolated(layer: Layer, resize: Resized, x: str) -> Part:
     if any(size < 0 for pads in resize.frame for size in pads):
         cuts = ", ".join(f"{-before or ''}:{after or ''}" for before, after in resize.frame)
         x = f"{{x}}[:, :, {cuts}]"

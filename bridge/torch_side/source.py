@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import itertools
 import keyword
 import re
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.graph import Node, Refused
 from bridge.graph.activations import final_word
 from bridge.graph.convolution import CONVOLUTIONS
+from bridge.graph.in_training import IN_TRAINING, in_inference, in_training, needed
 from bridge.graph.space import channels_last, rank_of
-from bridge.torch_side.part import literal
+from bridge.torch_side.branches import Branches, branches
+from bridge.torch_side.part import Part, literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
 from bridge.torch_side.variables import LETTERS, with_few
@@ -34,10 +37,11 @@ def load(folder: str | Path = Path(__file__).parent) -> {name}:
 
 @dataclass(frozen=True)
 class _Lines:
-    """A function's body, and the expression that each value has after it."""
+    """A function's body, the expression that each value has after it, and the methods that it calls."""
 
     body: list[str]
     values: dict[str, str]
+    methods: list[str]
 
 
 def class_name(plan: Plan) -> str:
@@ -82,7 +86,7 @@ def _forward_methods(plan: Plan) -> list[str]:
     listed = ", ".join(f"{literal(name)}: {value}" for name, value in before.items())
     body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
     if not finals:
-        return [_method("forward", inputs, _doc(plan), body, result)]
+        return [*lines.methods, _method("forward", inputs, _doc(plan), body, result)]
     words = dict.fromkeys(str(_ending(plan, step)) for step in finals.values())
     doc = f"The outputs before the final {' or '.join(words)}"
     logits = _method("logits", inputs, f"{doc}: train on these.", body, result)
@@ -92,17 +96,27 @@ def _forward_methods(plan: Plan) -> list[str]:
     else:
         activated = [f"outputs[{literal(o)}] = {_call(step, [f'outputs[{literal(o)}]'])}" for o, step in finals.items()]
         body = [f"outputs = {inner}", *activated, "return outputs"]
-    return [logits, _method("forward", inputs, _doc(plan), body, result)]
+    return [*lines.methods, logits, _method("forward", inputs, _doc(plan), body, result)]
 
 
 def taps_source(plan: Plan) -> str:
     """A function (module, inputs) -> every node's output by the node's name, for comparing layer by layer."""
     inputs = list(_input_names(plan).values())
     outputs = [value.name for value in plan.graph.outputs]
-    lines = _forward(plan, plan.steps, _input_names(plan), outputs, taps=True)
+    graph_made = {name for node in plan.graph.nodes for name in node.outputs}
+    acting = {name for node in needed(plan.graph.nodes, outputs) for name in node.outputs}
+    idle = graph_made - acting - {""}
+    steps = [_in_inference(step) if step.node.kind == IN_TRAINING else step for step in plan.steps]
+    steps = [step for step in steps if not {*step.node.outputs} & idle]
+    lines = _forward(plan, steps, _input_names(plan), outputs, taps=True)
     return _method(
         "taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"], "dict"
     )
+
+
+def _in_inference(step: Step) -> Step:
+    """A choice between the modes as what it gives in inference."""
+    return replace(step, part=Part(call=_joined([f"{{{i}}}" for i in range(len(step.node.outputs))])))
 
 
 def file_source(plan: Plan, made_by: str) -> str:
@@ -237,17 +251,35 @@ def _forward(
 ) -> _Lines:
     """The lines that compute some values from those that are parameters; these by the names that they have there."""
     graph = plan.graph
-    uses = Counter(name for step in steps for name in step.node.inputs)
     expressions = dict(parameters)
     expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
-    inputs, reserved = list(parameters.values()), {*_RESERVED, *plan_names(plan)}
-    taken = {*expressions.values(), *_RESERVED, *plan_names(plan)}
-    lines: list[str] = []
+    return _body(plan, steps, outputs, expressions, list(parameters.values()), taps)
+
+
+def _body(
+    plan: Plan,
+    steps: list[Step],
+    outputs: list[str],
+    expressions: dict[str, str],
+    inputs: list[str],
+    taps: bool = False,
+) -> _Lines:
+    """The body of a function that runs these steps. expressions: of the values there are before; inputs: its own."""
+    uses = Counter(name for step in steps for name in step.node.inputs)
+    reserved = {*_RESERVED, *plan_names(plan)}
+    taken = {*expressions.values(), *reserved}
+    lines, methods, expressions = [], [], dict(expressions)
+    choices = {} if taps else branches(steps, outputs)
+    inner = {id(step) for choice in choices.values() for step in choice.both}
+    steps = [step for step in steps if id(step) not in inner]
     for position, step in enumerate(steps):
         node = step.node
         call = _call(step, [expressions.get(name, "None") for name in node.tensors])
+        if id(step) in choices:
+            call, more = _chosen(plan, step, choices[id(step)], expressions)
+            methods += more
         following = steps[position + 1].node if position + 1 < len(steps) else None
         output = node.outputs[0]
         if not taps and _flows_into(node, following, uses[output], output in outputs):
@@ -265,9 +297,51 @@ def _forward(
         if taps:
             lines.append(f"values[{literal(node.name)}] = {targets[0]}")
     if taps:
-        return _Lines(lines, expressions)
+        return _Lines(lines, expressions, methods)
     lines, results = with_few(lines, [expressions[output] for output in outputs], inputs, reserved)
-    return _Lines(lines, dict(zip(outputs, results, strict=True)))
+    return _Lines(lines, dict(zip(outputs, results, strict=True)), methods)
+
+
+def _chosen(plan: Plan, step: Step, choice: Branches, expressions: dict[str, str]) -> tuple[str, list[str]]:
+    """The expression of a value that depends on the mode, and the methods for what one mode alone needs."""
+    calls, methods = [], []
+    node = step.node
+    assert node.layer is not None
+    modes = {"inference": (in_inference(node), choice.inference), "training": (in_training(node), choice.training)}
+    for mode, (values, steps) in modes.items():
+        if not steps:
+            calls.append(_joined([expressions[value] for value in values]))
+            continue
+        made = {name for each in steps for name in each.node.outputs}
+        taken = [*(name for each in steps for name in each.mentioned), *values]
+        outer = [n for n in dict.fromkeys(taken) if n not in made and _is_variable(expressions.get(n, "None"))]
+        reserved = plan_names(plan)
+        names = ["x"] if len(outer) == 1 else [_variable(name, reserved) for name in outer]
+        lines = _body(plan, steps, values, expressions | dict(zip(outer, names, strict=True)), names)
+        method = _method_name(plan, f"{node.name.replace('/', '_').removesuffix('_chosen')}_in_{mode}")
+        doc = f"What {literal(node.layer.path)[1:-1] or 'the model'} computes in {mode} alone."
+        results = [lines.values[value] for value in values]
+        body = [*lines.body, f"return {', '.join(map(_bare, results))}"]
+        result = "Tensor" if len(values) == 1 else f"tuple[{', '.join(['Tensor'] * len(values))}]"
+        methods += [*lines.methods, _method(method, names, doc, body, result)]
+        calls.append(f"self.{method}({', '.join(expressions[name] for name in outer)})")
+    return f"({calls[1]} if self.training else {calls[0]})", methods
+
+
+def _joined(expressions: list[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"({', '.join(expressions)})"
+
+
+def _is_variable(expression: str) -> bool:
+    return expression.isidentifier() and not keyword.iskeyword(expression)
+
+
+def _method_name(plan: Plan, wish: str) -> str:
+    parts = {name[0] for name in [*plan.modules, *plan.free.values(), *plan.constants.values()]}
+    name = identifier(wish)
+    while name in parts:
+        name += "_"
+    return name
 
 
 def _inner_methods(plan: Plan) -> list[str]:
@@ -307,8 +381,11 @@ def _call(step: Step, inputs: list[str]) -> str:
 
 def _bare(call: str) -> str:
     """The expression without parentheses round the whole of it."""
-    inner = call[1:-1]
-    return inner if call == f"({inner})" and not {"(", ")"} & set(inner) else call
+    if not call.startswith("(") or not call.endswith(")"):
+        return call
+    depths = list(itertools.accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in call))
+    whole = "'" not in call and '"' not in call and min(depths[:-1], default=0) > 0
+    return call[1:-1] if whole and "," not in call else call
 
 
 def _scalar(array: object) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bridge.graph import Layer, Refused
 from bridge.graph.layer import Shape
-from bridge.graph.spectral import wrapped
+from bridge.graph.spectral import normalized, wrapped
 from bridge.torch_side.part import RULES, New, Part, Take, rule
 
 _TAKEN = ("name", "sizes", "order", "iterations", "frozen", "vector_u", "normalize")
@@ -60,13 +60,16 @@ class SpectralNormalization(nn.Module):
         weight.div_(torch.where(some, norm, torch.ones_like(norm)))
 
 
-@rule("SpectralNormalization", note="around a layer with a kernel; acts in training, as in Keras")
+@rule(
+    "SpectralNormalization",
+    note="around a layer with a kernel, or an Embedding of float32 numbers; acts in training, as in Keras",
+)
 def spectral_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     inner = wrapped(layer)
     part = RULES[inner.kind](inner, shapes)
-    if part.module is None or part.weights.get("weight", Take("")).weight != "kernel":
+    if part.module is None or part.weights.get("weight", Take("")).weight != normalized(layer):
         raise Refused(f"around {inner.kind} it is not possible yet")
-    shape, take = layer.weights["kernel"].shape, part.weights["weight"]
+    shape, take = layer.weights[normalized(layer)].shape, part.weights["weight"]
     axes = [axis for entry in take.apart(len(shape)) for axis in entry]
     sizes = tuple(shape[axis] for axis in axes)
     options = (
@@ -77,7 +80,8 @@ def spectral_normalization(layer: Layer, shapes: list[Shape]) -> Part:
         SpectralNormalization, name, part.module, sizes, tuple(axes.index(i) for i in range(len(axes))), **options
     )
     weights = {f"{name}.{word}": found for word, found in part.weights.items()} | {"vector_u": Take("vector_u")}
-    return Part(module, weights, part.call, part.functions)
+    call = "{self}({0}.int())" if inner.kind == "Embedding" else part.call
+    return Part(module, weights, call, part.functions)
 
 
 def _free_name(name: str) -> str:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from bridge.graph import Layer
 from bridge.graph.layer import Shape
+from bridge.graph.space import channels_last
 from bridge.graph.spectrogram import decibels, refuse_mel, stft_channels, stft_sizes
 from bridge.torch_side.part import New, Part, Take, rule
 
@@ -105,7 +106,8 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> Part:
     options = {"same": True} if layer.config["padding"] == "same" else {}
     options |= {"expand_dims": True} if layer.config["expand_dims"] else {}
     weights = {f"{name.removesuffix('_kernel')}.weight": Take(name, (2, 1, 0)) for name in layer.weights}
-    return Part(New(STFTSpectrogram, layer.config["mode"], bins, length, step, **options), weights)
+    call = None if channels_last(layer) else "{self}({0}.movedim(1, -1)).movedim(-1, 1)"
+    return Part(New(STFTSpectrogram, layer.config["mode"], bins, length, step, **options), weights, call)
 
 
 @rule("MelSpectrogram")

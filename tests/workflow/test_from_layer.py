@@ -122,7 +122,12 @@ def test_weights_before_the_part_stay_as_the_architecture_made_them(bridge, file
 @pytest.mark.parametrize(
     ("model", "layer", "text"),
     [
-        ("whole", "vector", "--from-layer vector: whole has no layer of that name.\nIt has vectors"),
+        (
+            "whole",
+            "vector",
+            "--from-layer vector: whole has no layer of that name.\nNames near it: vectors; bridge inspect",
+        ),
+        ("whole", "q9", "whole has no layer of that name.\nIts first layers: lookup, vectors, "),
         ("whole", "age", "whole: age is an input, so the whole model begins there"),
         ("masked", "mean", "what vectors makes has a mask, which would be lost. Begin with vectors, or before it"),
         ("own", "out", "own (Own): its own code says how its layers are connected, so --from-layer\ncan't cut it"),

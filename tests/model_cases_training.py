@@ -1,0 +1,179 @@
+"""Models whose own code does another thing in training: alive in torch's train() too."""
+
+from model_case import model
+
+
+@model()
+def statistics_of_ones_own():
+    """A normalization written by hand: the batch's statistics in training, moving ones in inference."""
+    import keras
+    from keras import layers, ops
+
+    class Centered(layers.Layer):
+        def build(self, shape):
+            self.inner = layers.Dense(shape[-1], name="inner", kernel_regularizer="l2")
+            self.inner.build(shape)
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+            self.moving = self.add_weight(shape=(shape[-1],), name="moving", trainable=False)
+
+        def call(self, x, training=None):
+            x = self.inner(x)
+            if training:
+                center = ops.mean(x, axis=0)
+                self.moving.assign(0.9 * self.moving + 0.1 * center)
+            else:
+                center = self.moving
+            return (x - center) * self.scale
+
+    x = keras.Input((4,), name="x")
+    y = layers.Dense(5, activation="tanh")(x)
+    for number in range(2):
+        y = y + Centered(name=f"centered_{number}")(y)
+    return keras.Model(x, layers.Dense(2, activation="softmax")(y))
+
+
+@model()
+def subclassed_model_with_a_head_for_training():
+    """The model itself asks, its layers are called in both ways, and a loss is added in training alone."""
+    import keras
+    import numpy as np
+    from keras import layers, ops
+
+    class TwoWays(keras.Model):
+        def __init__(self):
+            super().__init__(name="two_ways")
+            self.trunk = layers.Dense(4, activation="relu", name="trunk")
+            self.norm = layers.BatchNormalization(name="norm")
+            self.head, self.other = layers.Dense(3, name="head"), layers.Dense(3, name="other")
+
+        def call(self, x, training=False):
+            y = self.norm(self.trunk(x), training=training)
+            if training:
+                self.add_loss(ops.mean(ops.square(self.other(y))))
+                return {"scores": self.head(y) * 0.5, "hidden": y}
+            return {"scores": self.head(y), "hidden": y}
+
+    made = TwoWays()
+    made(np.zeros((2, 4), np.float32), training=True)
+    return made
+
+
+@model()
+def a_choice_within_a_nested_model_used_twice():
+    """Its layer asks for the flag in a function that it calls, which keras.ops.cond may do for it."""
+    import keras
+    from keras import layers, ops
+
+    class Scaled(layers.Layer):
+        def build(self, shape):
+            self.factor = self.add_weight(shape=(), name="factor", initializer="ones")
+
+        def ways(self, x, training):
+            return ops.tanh(x) * self.factor if training else x * self.factor
+
+        def call(self, x, training=None):
+            return [self.ways(x, training), x]
+
+    part = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")], name="part")
+    x = inner = keras.Input((4,))
+    y, same = Scaled(name="scaled")(part(inner))
+    nested = keras.Model(inner, y + same, name="nested")
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, layers.Dense(2)(nested(nested(x))))
+
+
+@model(random=True)
+def stochastic_depth_of_ones_own():
+    import keras
+    from keras import layers, ops
+
+    class DropPath(layers.Layer):
+        def __init__(self, rate, **options):
+            super().__init__(**options)
+            self.rate, self.seed = rate, keras.random.SeedGenerator()
+
+        def call(self, x, training=None):
+            if not training:
+                return x
+            shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
+            kept = 1 - self.rate
+            return x / kept * ops.floor(kept + keras.random.uniform(shape, seed=self.seed))
+
+    x = keras.Input((3, 4), name="x")
+    y = x + DropPath(0.5, name="path_0")(layers.Dense(4, name="dense_0")(x))
+    return keras.Model(x, y + DropPath(0.5, name="path_1")(layers.Dense(4, name="dense_1")(y)))
+
+
+@model(random=True)
+def noise_of_every_kind():
+    """Keras's and TensorFlow's random functions, with seeds and without."""
+    import keras
+    import tensorflow as tf
+    from keras import layers, ops
+
+    class Noisy(layers.Layer):
+        def call(self, x, training=None):
+            if not training:
+                return x
+            drawn = [
+                keras.random.normal(ops.shape(x), mean=1.0, stddev=0.5),
+                keras.random.uniform(ops.shape(x), -2.0, 3.0),
+                ops.cast(keras.random.randint(ops.shape(x), 2, 7), "float32"),
+                keras.random.dropout(x, 0.3),
+                tf.nn.dropout(x, rate=0.4, noise_shape=[None, 1]),
+                tf.random.normal(tf.shape(x), stddev=2.0) + tf.random.uniform(tf.shape(x)),
+                tf.random.stateless_normal(tf.shape(x), [1, 2]),
+                ops.cast(keras.random.categorical(x * [0.0, 0, 1, 2, 0, 0, 0, 0], 8), "float32"),
+            ]
+            return ops.concatenate([ops.sum(ops.stack(drawn), axis=0), *drawn], axis=-1)[:, :8] + x * 0
+
+    x = keras.Input((8,), name="x")
+    return keras.Model(x, Noisy(name="noisy")(x))
+
+
+@model(random=True)
+def another_form_in_training():
+    """What cannot live in torch is told by name: more features than in inference, a draw that ONNX has no form for."""
+    import keras
+    from keras import layers, ops
+
+    class Wider(layers.Layer):
+        def call(self, x, training=None):
+            return ops.concatenate([x, x], axis=-1) if training else x
+
+    class Gamma(layers.Layer):
+        def call(self, x, training=None):
+            return x * keras.random.gamma(ops.shape(x), 1.0) if training else x
+
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(x)))
+
+
+@model(refused=r"reversed: its own code says what its gradient is \(custom_gradient\), which torch would not follow")
+def a_gradient_of_ones_own():
+    """Torch would find another gradient than the code says; Keras's own `silu` says what is right."""
+    import keras
+    from keras import layers, ops
+
+    @ops.custom_gradient
+    def reversing(x):
+        def gradient(*arguments, upstream=None):
+            return -(arguments[0] if upstream is None else upstream)
+
+        return x, gradient
+
+    class Reversed(layers.Layer):
+        def call(self, x):
+            return reversing(ops.silu(x))
+
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2)(Reversed(name="reversed")(x)))
+
+
+@model()
+def a_gradient_that_keras_says():
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2)(ops.silu(ops.relu6(x))))
