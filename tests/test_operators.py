@@ -46,7 +46,7 @@ EXCLUDED = {
     r"(float8|float4|e4m3fn|e5m2|int4|int2)": "the same types, quantized and cast by their bits",
     r"(equal_string|string_|strnormalizer|regex_full_match|tfidfvectorizer|label_encoder|identity_string)": "text",
     r"image_decoder": "files of images",
-    r"training_dropout_(default|mask)|training_dropout$|bernoulli": "random numbers, drawn as one library does",
+    r"training_dropout|bernoulli": "random numbers, drawn as one library does",
     r"^test_(adam|adagrad|momentum|nesterov)": "steps of training, which are the caller's",
     r"^test_ai_onnx_ml": "trees and tables of ai.onnx.ml, which no layered model holds",
     r"flexattention(?!.*_expanded)": "a preview, which no released opset has",
