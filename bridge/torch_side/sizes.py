@@ -325,7 +325,7 @@ def _special(
         if not wanted.counted and 0 in wanted.items:
             return None
         items = [Size(node.inputs[0], i) if item == 0 else item for i, item in enumerate(start)] or wanted.items
-        return f"{{0}}.reshape({', '.join(writer.item(item) for item in items)})"
+        return f"{{0}}.reshape({', '.join(writer.item(item) for item in items) or '()'})"
     if node.kind == "Expand" and 1 in computed and computed[1].counted and 1 not in computed[1].items:
         return f"{{0}}.expand({writer.items(computed[1])})"
     if node.kind == "Range" and source is not None and all(found is not None for found in sizes):
