@@ -13,17 +13,23 @@ __version__ = "0.1.0"
 _HOME = {
     "BridgeError": "bridge.errors:BridgeError",
     "CheckFailed": "bridge.errors:CheckFailed",
+    "New": "bridge.torch_side.part:New",
+    "Part": "bridge.torch_side.part:Part",
+    "Refused": "bridge.graph.body:Refused",
+    "Take": "bridge.torch_side.part:Take",
+    "body": "bridge.own_rules:body",
     "evaluate": "bridge.api:evaluate",
     "finetune": "bridge.api:finetune",
     "keras2onnx": "bridge.api:keras2onnx",
     "keras2torch": "bridge.api:keras2torch",
     "load": "bridge.api:load",
     "parity": "bridge.api:parity",
+    "rule": "bridge.own_rules:rule",
     "save": "bridge.api:save",
     "torch2keras": "bridge.api:torch2keras",
     "torch2onnx": "bridge.api:torch2onnx",
 }
-__all__ = ["BridgeError", "CheckFailed", "__version__", *sorted(name for name in _HOME if name.islower())]
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.convert import claim_torch, keras2onnx, torch2keras, torch2onnx
+from bridge.keras_side.source import Paths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,20 +22,23 @@ __all__ = ["evaluate", "finetune", "keras2onnx", "keras2torch", "load", "parity"
 def keras2torch(model: str | Path, output: str | Path | None = None, **options: Any) -> nn.Module:
     """A Keras model file as a trainable torch module, in training mode; with `output` also as a bridge folder.
 
-    options: as for bridge.convert.keras2torch (arch, mlp, unsafe, into, map_file, force). TensorFlow runs in a process
-    of its own. Raises BridgeError if the model can't be converted.
+    options: as for bridge.convert.keras2torch (arch, mlp, custom, rules, unsafe, into, map_file, force). TensorFlow
+    runs in a process of its own. Raises BridgeError if the model can't be converted.
     """
     from bridge.convert import keras2torch
 
     return keras2torch(model, output, **options).module
 
 
-def load(folder: str | Path) -> nn.Module:
-    """The module of a bridge folder, in evaluation mode. Nothing in the folder is executed."""
+def load(folder: str | Path, *, rules: Paths = ()) -> nn.Module:
+    """The module of a bridge folder, in evaluation mode. Nothing in the folder is executed.
+
+    rules: the files with your own rules that the conversion was given.
+    """
     claim_torch("Loading a torch module")
     from bridge.torch_side.build import load
 
-    return load(folder)
+    return load(folder, rules)
 
 
 def save(module: nn.Module, folder: str | Path, *, force: bool = False) -> None:

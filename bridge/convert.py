@@ -13,17 +13,21 @@ import onnx
 
 from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed, require
-from bridge.files import refuse_existing, refuse_input_as_output, whole_file
+from bridge.files import refuse_existing, refuse_input_as_output, whole_file, whole_folder
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
+from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
-from bridge.keras_side.source import Source, listed
+from bridge.keras_side.source import Paths, Source, listed
 from bridge.process import claim, import_ahead
+from bridge.runs import in_onnx_runtime, in_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
 ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how much more than of Keras's own outputs
 
@@ -48,6 +52,9 @@ def keras2onnx(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
@@ -55,10 +62,13 @@ def keras2onnx(
 
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-10:softmax": for files that hold weights alone.
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
-    these. Raises BridgeError if the model can't be converted.
+    these. custom: Python files that define the classes and functions that the model file names. rules: Python files
+    with rules for layers of your own (see bridge.rule), which then stay one node each. signature: what to call of a
+    SavedModel's program, operator by operator.
+    Raises BridgeError if the model can't be converted.
     """
-    output = _output(output, ".onnx", force, model, _file_of(arch))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+    output = _output(output, ".onnx", force, model, _file_of(arch), *listed(custom), *listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session")
     found = traced(source)
     graph = from_proto(found.proto)
@@ -90,15 +100,18 @@ def keras2torch(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer: as for keras2onnx. into: "FILE.py:Class", a torch module of the user's own that gets
-    the weights; map_file: JSON that decides by hand which tensor gets which. Raises BridgeError if the model can't be
-    converted.
+    arch, mlp, unsafe, from_layer, custom, rules, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of
+    the user's own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
+    Raises BridgeError if the model can't be converted.
     """
     claim_torch("Converting to torch")
     if map_file is not None and into is None:
@@ -106,11 +119,11 @@ def keras2torch(
     if output is not None:
         output = Path(output)
         refuse_existing(output, force)
-        refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file)
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer))
+        refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
+    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
     import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     found = traced(source)
-    graph = from_proto(found.proto)
+    graph = with_rules(from_proto(found.proto), listed(rules))
     from bridge.torch_side.build import build, plan_of
     from bridge.torch_side.folder import weight_rows, write_folder
 
@@ -140,21 +153,16 @@ def _into(
 
 def _proved(source: Source, found: Traced, graph: Graph, module: nn.Module | None = None) -> Proof:
     """Runs the conversion beside Keras's own outputs. Raises CheckFailed if they differ."""
-    from bridge.runtime import open_session
-
     if found.non_finite:
         shown = ", ".join(found.non_finite[:5])
         raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
     inputs = probe_inputs(graph.inputs)
-    session = open_session(found.proto.SerializeToString())
-    outputs = dict(zip([value.name for value in session.outputs], session.run(inputs), strict=True))
+    outputs = in_onnx_runtime(found.proto, graph, inputs)
     exact = _Exact(source, graph)
     by_runtime = _largest(exact, outputs, found.outputs, "ONNX Runtime")
     if module is None:
         return Proof(by_runtime)
-    from bridge.torch_side.run import run
-
-    return Proof(by_runtime, _largest(exact, run(module, inputs), found.outputs, "torch"))
+    return Proof(by_runtime, _largest(exact, in_torch(module, graph, inputs), found.outputs, "torch"))
 
 
 def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
@@ -166,9 +174,15 @@ def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.nda
         )
     worst = max(relative_difference(got[output], wanted[output]) for output in wanted)
     if not (worst <= TOLERANCE or (worst <= ROUNDED and exact.shows_rounding(got, wanted))):
+        own = [str(node) for node in exact.graph.nodes if is_own(node.layer) and not node.is_split]
+        fault = (
+            f"Does your rule compute what your layer does? It is asked for {', '.join(own[:4])}."
+            if own
+            else "This is a fault of bridge, please report it with the output of bridge inspect."
+        )
         raise CheckFailed(
             f"{name}: {who} and Keras differ on random inputs, by {worst:.2g} of the outputs' scale.\n"
-            "Nothing was written. This is a fault of bridge, please report it with the output of bridge inspect."
+            f"Nothing was written. {fault}"
         )
     return worst
 
@@ -197,9 +211,12 @@ class _Exact:
         )
 
 
-def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, force: bool = False) -> onnx.ModelProto:
+def torch2onnx(
+    folder: str | Path, output: str | Path, *, inline: bool = False, rules: Paths = (), force: bool = False
+) -> onnx.ModelProto:
     """Writes the network of a bridge folder, with the weights of its model.safetensors, as ONNX.
 
+    rules: the files with your own rules that the conversion was given.
     An output inside the folder itself (its model.onnx) is brought up to date so.
     """
     claim_torch("Reading torch weights")
@@ -210,7 +227,7 @@ def torch2onnx(folder: str | Path, output: str | Path, *, inline: bool = False, 
     model = model_of(folder)
     # a plain file in the place of the layered one would be the end of the folder
     output = _output(output, ".onnx", force, model if inline else None)
-    proto = stamped(folder_graph(folder), digest(weights_of(folder)))
+    proto = stamped(folder_graph(folder, listed(rules)), digest(weights_of(folder)))
     write_proto(inlined(proto) if inline else proto, output, force=force)
     return proto
 
@@ -222,13 +239,18 @@ def torch2keras(
     arch: str | None = None,
     weights_only: bool = False,
     unsafe: bool = False,
+    custom: Paths = (),
+    rules: Paths = (),
     force: bool = False,
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    arch: the code that builds the Keras model, where the model's config can't; for a folder of a part of a model
+    To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
+    kept; for a folder of a part of a model
     (from_layer) it may build the whole one, whose other weights stay as the code made them.
-    weights_only: with .h5, the legacy layout of weights alone. Returns {"weights": count, "parameters": count,
+    weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
+    Returns {"weights": count, "parameters": count,
     "kept": count of weights that are not of the part}.
     """
     claim_torch("Reading torch weights")
@@ -236,23 +258,32 @@ def torch2keras(
 
     folder, output = Path(folder), Path(output)
     model_of(folder)
-    if not output.name.lower().endswith((".keras", ".h5", ".hdf5")):
-        raise BridgeError(f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5.")
     refuse_existing(output, force)
-    refuse_input_as_output(output, folder, _file_of(arch))
-    return home(folder_graph(folder), output, arch=arch, weights_only=weights_only, unsafe=unsafe, force=force)
+    refuse_input_as_output(output, folder, _file_of(arch), *listed(custom), *listed(rules))
+    graph = folder_graph(folder, listed(rules))
+    if graph.saved_model is None and not output.name.lower().endswith(KERAS_FILES):
+        raise BridgeError(
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
+            "SavedModel,\nwhich is written only of what came from one, whole."
+        )
+    source = Source("", arch, None, unsafe, custom=listed(custom))
+    return home(graph, output, source, weights_only=weights_only, force=force)
 
 
-def home(
-    graph: Graph, output: Path, *, arch: str | None, weights_only: bool, unsafe: bool, force: bool
-) -> dict[str, Any]:
-    """Writes a layered graph as a Keras file."""
+def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, force: bool) -> dict[str, Any]:
+    """Writes a layered graph as a Keras file or, to another name, as the SavedModel that it came from.
+
+    source: what builds the Keras model beside the graph's own config.
+    """
     from bridge.graph import to_proto
 
     data = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
-    source = asdict(Source("", arch, None, unsafe))
-    with whole_file(output, force) as part:
-        result = ask("home", proto=data, output=str(part), source=source, weights_only=weights_only)
+    to_file = output.name.lower().endswith(KERAS_FILES)
+    if weights_only and not to_file:
+        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
+    whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
+    with whole as part:
+        result = ask("home", proto=data, output=str(part), source=asdict(source), weights_only=weights_only)
     return dict(result)
 
 

@@ -94,11 +94,13 @@ def _move_file(part: Path, path: Path, force: bool) -> None:
 
 
 @contextmanager
-def whole_folder(path: str | Path, force: bool = False, marker: str = "map.json") -> Iterator[Path]:
+def whole_folder(
+    path: str | Path, force: bool = False, marker: str = "map.json", own: tuple[str, ...] = FOLDER_FILES
+) -> Iterator[Path]:
     """A new folder beside `path` to fill; it becomes `path` when the block ends well, else it vanishes.
 
     With `force` an older result is replaced, but only a folder that has `marker` (one that bridge wrote). What bridge
-    wrote there goes, all of it: an old history.csv beside new weights would tell of another run. Other files stay.
+    wrote there (`own`) goes, all of it: an old history.csv beside new weights would tell of another run. Others stay.
     """
     path = Path(path)
     refuse_existing(path, force)
@@ -115,7 +117,7 @@ def whole_folder(path: str | Path, force: bool = False, marker: str = "map.json"
             if not force:
                 raise BridgeError(f"{path}: exists already. Choose another output or pass --force to replace it.")
             for kept in path.iterdir():
-                if kept.name not in FOLDER_FILES and not os.path.lexists(part / kept.name):
+                if kept.name not in own and not os.path.lexists(part / kept.name):
                     _copy(kept, part / kept.name)
             os.rename(path, old)
         try:

@@ -1,9 +1,13 @@
-"""Python files that the user names (`--arch`, `--into`): loaded and called, their faults told by file and line."""
+"""Python files that the user names (`--arch`, `--custom`, `--rules`, `--into`), loaded and called.
+
+Their faults are told by file and line.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,6 +20,7 @@ from bridge.errors import BridgeError
 from bridge.files import existing_file
 
 MODULE = "_bridge_user_code"  # private, so that it can't take the place of anything installed
+_neighbours: set[str] = set()  # modules that the user's files imported from beside them
 
 
 def split(spec: str) -> tuple[Path, str] | None:
@@ -30,9 +35,7 @@ def make(file: Path, name: str, label: str, listed: Callable[[Any], bool], what:
     label: how errors name the option, "--arch FILE.py:build". listed: which of the file's own things an error lists
     where `name` is missing. Raises BridgeError for a file, a name or a call that fails.
     """
-    existing_file(file, what)
-    with faults(file, str(file)):
-        module = _load(file)
+    module = load(file, MODULE, what)
     made = getattr(module, name, None)
     if not callable(made):
         own = [n for n, item in vars(module).items() if getattr(item, "__module__", None) == MODULE and listed(item)]
@@ -46,10 +49,17 @@ def make(file: Path, name: str, label: str, listed: Callable[[Any], bool], what:
         return made()
 
 
+def load(file: Path, name: str, what: str) -> ModuleType:
+    """The file as a module of this name, executed. what: how an error calls the file, if it is missing."""
+    existing_file(file, what)
+    with faults(file, str(file)):
+        return _load(file, name)
+
+
 @contextmanager
 def faults(file: Path, label: str) -> Iterator[None]:
     """Turns whatever the user's code raises into a BridgeError that begins with `label` and names its line."""
-    folder, bytecode = str(file.resolve().parent), sys.dont_write_bytecode
+    folder, bytecode, before = str(file.resolve().parent), sys.dont_write_bytecode, set(sys.modules)
     sys.path.append(folder)  # last: the file may import its neighbours, but none of them shadows a package
     sys.dont_write_bytecode = True  # nothing is written beside the user's files
     try:
@@ -61,6 +71,26 @@ def faults(file: Path, label: str) -> Iterator[None]:
     finally:
         sys.dont_write_bytecode = bytecode
         sys.path.remove(folder)
+        _neighbours.update(name for name in set(sys.modules) - before if is_beside(sys.modules[name], file))
+
+
+def forget() -> None:
+    """Lets files beside the user's be read anew: they may have changed, or be another project's of the same name."""
+    for name in _neighbours:
+        sys.modules.pop(name, None)
+    _neighbours.clear()
+
+
+def is_beside(module: Any, file: Path) -> bool:
+    """Whether a module is the user's own: its file is in the folder of theirs, or below it."""
+    origin = getattr(module, "__file__", None)
+    if not isinstance(origin, str) or getattr(module, "__name__", "").startswith(MODULE):
+        return False
+    folder, place = file.resolve().parent, Path(origin).resolve()
+    if not place.is_relative_to(folder):
+        return False
+    # a virtual environment in that folder is not the user's code
+    return not any(word == "site-packages" or word.startswith(".") for word in place.relative_to(folder).parts)
 
 
 def described(value: Any) -> str:
@@ -68,12 +98,12 @@ def described(value: Any) -> str:
     return "nothing (is a return missing?)" if value is None else f"an object of type {type(value).__name__}"
 
 
-def _load(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE, file)
+def _load(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise BridgeError(f"{file}: is not a Python file (its name must end in .py).")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -81,7 +111,8 @@ def _load(file: Path) -> ModuleType:
 def _one_line(error: BaseException, file: Path) -> str:
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} (line {error.lineno})"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    names = (str(file), os.path.abspath(file))
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename in names]
     place = f" (line {lines[-1]})" if lines else ""
     said = next(iter(str(error).strip().splitlines()), "")[:300]
     return f"{type(error).__name__}: {said}{place}"

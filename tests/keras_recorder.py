@@ -1,8 +1,9 @@
 """Records what Keras does with the cases whose names come on its standard input: keras_recorder.py FOLDER [graphs].
 
 One .npz a case: the layered model, the weights, and for random inputs the outputs, gradients, a step in training mode,
-losses and constraints. A case that bridge refuses has the message in it instead. With "graphs": the layered models
-alone, which is fast.
+losses and constraints. Under "double/" the same in float64, of whole models; their gradients in float32 only where
+Keras's own rounding is asked for too. A case that bridge refuses has the message in it instead. With "graphs": the
+layered models alone, which is fast.
 """
 
 import importlib
@@ -18,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
+from keras_double import twin_of
 from layer_cases import CASES, REFUSED
 from model_cases import MODELS
 from model_cases_applications import FAMILIES
@@ -25,6 +27,7 @@ from model_cases_applications import FAMILIES
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
 from bridge.graph.applications import APPLICATIONS
+from bridge.keras_side.double import as_double, unrounded
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
@@ -47,7 +50,7 @@ def main(folder):
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))
     makers = {str(case): (lambda case=case: of_layer(case), case.values, case.random, case.image) for case in CASES}
     makers |= {
-        str(case): (case.make, case.values, case.random, 0, case.settled)
+        str(case): (case.make, case.values, case.random, 0, case.settled, not case.no_double)
         for case in [*MODELS.values(), *FAMILIES.values()]
     }
     for kind, options, shape in REFUSED:
@@ -110,11 +113,11 @@ def of_layer(case):
     return plain(case.kind, case.options, case.shapes, case.dtype, ready, case.named, case.call)
 
 
-def record(file, make, values, noisy, image=0, settled=False):
+def record(file, make, values, noisy, image=0, settled=False, double=False):
     keras.backend.clear_session(free_memory=False)  # its garbage collection takes longer than all the rest
     random = np.random.default_rng(zlib.crc32(file.stem.encode()))
     try:
-        entries = observed(make, values, noisy, image, settled, random, file.stem)
+        entries = observed(make, values, noisy, image, settled, double, random, file.stem)
     except BridgeError as error:
         entries = {"error": np.array(str(error))}
     except Exception:  # a bug fails its own case's tests, and hides no other's
@@ -129,7 +132,7 @@ def write(file, writer):
     part.rename(file)
 
 
-def observed(make, values, noisy, image, settled, random, name):
+def observed(make, values, noisy, image, settled, double, random, name):
     with remembered():
         model = make()
     randomize(model, random)
@@ -139,27 +142,44 @@ def observed(make, values, noisy, image, settled, random, name):
     if GRAPHS_ALONE:
         return {"proto": np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)}
     with in_float32(model):
-        return measured(model, graph, values, noisy, image, random)
+        twin = twin_of(model, make) if double else None
+        return measured(model, twin, graph, values, noisy, image, settled, random)
 
 
-def measured(model, graph, values, noisy, image, random):
+def measured(model, twin, graph, values, noisy, image, settled, random):
     kept = {}
     kept["proto"] = np.frombuffer(to_proto(graph).SerializeToString(deterministic=True), np.uint8)
     kept["trainable"] = np.array(sum(v.shape.num_elements() for v in map(tf.constant, model.trainable_variables)))
-    for rows in (1, 5):
-        inputs = {v.name: draw(random, (rows, *v.shape[1:]), v.dtype, values) for v in graph.inputs}
-        kept |= {f"x{rows}/{name}": array for name, array in inputs.items()}
-        kept |= {f"y{rows}/{name}": array for name, array in run(model, inputs).items()}
-    inputs = {
-        v.name: draw(random, (5, *v.shape[1:]), v.dtype, values if values in RANGES else "normal") for v in graph.inputs
-    }
-    kept |= {f"x/{name}": array for name, array in inputs.items()}
+    given = {}
+    for key, rows, kind in (("x1", 1, values), ("x5", 5, values), ("x", 5, values if values in RANGES else "normal")):
+        given[key] = {v.name: draw(random, (rows, *v.shape[1:]), v.dtype, kind) for v in graph.inputs}
+    once = twin is None and values in (*RANGES, "normal")  # one forward pass of five rows is enough
+    if once:
+        given["x5"] = given["x"]
+    kept |= {f"{key}/{name}": array for key, inputs in given.items() for name, array in inputs.items()}
+    for rows in ("1",) if once else ("1", "5"):
+        kept |= {f"y{rows}/{name}": array for name, array in run(model, given[f"x{rows}"]).items()}
+        if twin is not None:
+            with unrounded():
+                exact = run(twin, as_doubles(given[f"x{rows}"]))
+            kept |= {f"double/y{rows}/{name}": array for name, array in exact.items()}
     variables = names(model).variables
     start = {path: v.numpy() for path, v in variables.items()}
     kept |= {f"weight/{path}": array for path, array in start.items()}
     factors = {}
     for mode in ("eval",) if noisy else ("eval", "train"):
-        kept |= step(model, graph, inputs, variables, factors, mode, random)
+        if mode == "train" and twin is None and not asks_for_training(model):
+            kept |= {f"train/{n.removeprefix('eval/')}": array for n, array in kept.items() if n.startswith("eval/")}
+            continue
+        if twin is not None:
+            with unrounded():
+                exact = step(twin, as_doubles(given["x"]), names(twin).variables, factors, mode, random, "float64")
+            kept |= {f"double/{name}": array for name, array in exact.items()}
+        if twin is None or settled:
+            kept |= step(model, given["x"], variables, factors, mode, random)
+    kept |= {f"factor/{name}": array for name, array in factors.items()}
+    if once:
+        kept |= {f"y5/{name}": kept[f"eval/y/{name}"] for name in factors}
     if noisy and len(graph.outputs) == 1:
         kept |= statistics(model, graph, image, random)
     for path, variable in variables.items():
@@ -169,7 +189,18 @@ def measured(model, graph, values, noisy, image, random):
     return kept
 
 
-def step(model, graph, inputs, variables, factors, mode, random):
+def as_doubles(inputs):
+    return {name: as_double(array) for name, array in inputs.items()}
+
+
+def asks_for_training(model):
+    """Whether any of its layers takes the argument `training`; else both modes are one and the same call."""
+    containers = keras.Sequential | keras.src.models.Functional
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, containers)]
+    return any(layer._call_has_training_arg for layer in layers)
+
+
+def step(model, inputs, variables, factors, mode, random, kind="float32"):
     """Outputs, losses, gradients of sum(outputs * factors) + losses, and the weights after the call."""
     floats = {name: tf.constant(array) for name, array in inputs.items() if array.dtype.kind == "f"}
     trained = {path: v for path, v in variables.items() if v.trainable and v.dtype.startswith("float")}
@@ -181,13 +212,12 @@ def step(model, graph, inputs, variables, factors, mode, random):
         for name, output in outputs.items():
             if name not in factors:
                 factors[name] = random.standard_normal(output.shape).astype(np.float32)
-        losses = tf.add_n(model.losses) if model.losses else tf.constant(0.0)
-        total = tf.add_n([tf.reduce_sum(tf.cast(y, tf.float32) * factors[name]) for name, y in outputs.items()])
+        losses = tf.add_n(model.losses) if model.losses else tf.constant(0.0, kind)
+        total = tf.add_n([tf.reduce_sum(tf.cast(y, kind) * tf.cast(factors[n], kind)) for n, y in outputs.items()])
         total += losses
     sources = {f"weight/{p}": v.value for p, v in trained.items()} | {f"input/{n}": x for n, x in floats.items()}
     gradients = tape.gradient(total, list(sources.values()), unconnected_gradients="zero")
-    kept = {f"factor/{name}": array for name, array in factors.items()}
-    kept |= {f"{mode}/y/{name}": np.asarray(y) for name, y in outputs.items()}
+    kept = {f"{mode}/y/{name}": np.asarray(y) for name, y in outputs.items()}
     kept |= {
         f"{mode}/gradient/{n}": np.asarray(tf.convert_to_tensor(g)) for n, g in zip(sources, gradients, strict=True)
     }

@@ -13,8 +13,10 @@ GRADIENTS = 2e-5  # rounding adds up over the layers that a gradient passes: Ker
 class ModelCase:
     """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest.
 
+    double: how far torch's float64 may be from Keras's where it can't be 1e-11 of the scale, with its reason.
+    no_double: why there is no float64 to compare with.
     settled: weights and moving statistics go together as in a trained network, which deep networks need: with others
-        their activations explode or die.
+        their activations explode or die. Keras's own rounding of their gradients is recorded too.
     """
 
     name: str
@@ -24,7 +26,8 @@ class ModelCase:
     looser: tuple[float, str] | None = None
     refused: str | None = None
     no_reference: str = ""
-    gradients: tuple[float, str] | None = None
+    double: tuple[float, str] | None = None
+    no_double: str = ""
     settled: bool = False
 
     @property
@@ -33,11 +36,17 @@ class ModelCase:
 
     @property
     def gradient_tolerance(self) -> float:
-        return self.gradients[0] if self.gradients else max(self.tolerance, GRADIENTS)
+        return max(self.tolerance, GRADIENTS)
+
+    @property
+    def double_tolerance(self) -> float:
+        return self.double[0] if self.double else 1e-11
 
     def __str__(self) -> str:
         return f"model-{self.name}"
 
+
+SLOPE = (2e-8, "TensorFlow's LeakyRelu holds its slope as a float32")
 
 MODELS: dict[str, ModelCase] = {}
 

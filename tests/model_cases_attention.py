@@ -27,10 +27,7 @@ def _embedded(tokens, width, **options):
     return Positions(name="positions")(x)
 
 
-TRANSFORMER = (3e-6, "two blocks of attention and normalization after each other")
-
-
-@model(looser=TRANSFORMER)
+@model()
 def text_transformer():
     import keras
     from keras import layers
@@ -43,7 +40,7 @@ def text_transformer():
     return keras.Model(tokens, layers.Dense(3, activation="softmax", name="head")(x))
 
 
-@model(looser=TRANSFORMER)
+@model()
 def text_transformer_with_padding():
     """Zeros in the text mask queries, keys and values; attention takes the mask from its inputs and hands it on."""
     import keras
@@ -58,7 +55,7 @@ def text_transformer_with_padding():
     return keras.Model(tokens, layers.Dense(3, name="head")(x))
 
 
-@model(looser=TRANSFORMER)
+@model()
 def decoder_that_looks_back_and_across():
     import keras
     from keras import layers

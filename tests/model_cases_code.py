@@ -46,7 +46,7 @@ def a_loop_as_long_as_the_values_say():
             return i + 1, y * (1.5 + ops.square(self.w))
 
         steps, y = ops.while_loop(going, step, (0, x), maximum_iterations=50)
-        return y + ops.cast(steps, "float32")
+        return y + ops.cast(steps, x.dtype)
 
     return _layer("loop", call, {"w": (6,)})
 
@@ -68,7 +68,7 @@ def a_loop_within_a_loop():
     def call(self, x):
         def outer(i, y):
             def inner(j, z):
-                return j + 1, z * self.w + ops.cast(i, "float32")
+                return j + 1, z * self.w + ops.cast(i, z.dtype)
 
             return i + 1, ops.tanh(ops.while_loop(lambda j, z: j < i + 1, inner, (0, y))[1])
 
@@ -160,7 +160,7 @@ def a_vectorized_map_and_a_counted_loop():
 
     def call(self, x):
         y = ops.vectorized_map(lambda row: row * ops.sum(row), x)
-        return ops.fori_loop(0, 3, lambda i, z: z * self.w + ops.cast(i, "float32"), y)
+        return ops.fori_loop(0, 3, lambda i, z: z * self.w + ops.cast(i, z.dtype), y)
 
     return _layer("both", call, {"w": (6,)})
 
@@ -188,7 +188,7 @@ def a_function_that_autograph_writes():
         total = tf.zeros_like(x)
         for i in tf.range(3):
             if tf.reduce_sum(x) > 0.0:
-                total += x * tf.cast(i, tf.float32)
+                total += x * tf.cast(i, x.dtype)
             else:
                 total -= w
             x = x * w
@@ -206,7 +206,7 @@ def an_array_of_tensors():
             y = tf.tanh(y * tf.convert_to_tensor(self.w))
             return i + 1, y, rows.write(i, y)
 
-        rows = tf.TensorArray(tf.float32, size=4, element_shape=(None, 6))
+        rows = tf.TensorArray(x.dtype, size=4, element_shape=(None, 6))
         rows = tf.while_loop(lambda i, y, rows: i < 4, step, [tf.constant(0), x, rows])[2]
         return tf.transpose(rows.stack(), (1, 0, 2))
 
@@ -236,7 +236,10 @@ def layers_in_a_loop():
     return keras.Model(x, layers.Dense(2, name="head")(Repeated(name="repeated")(x)))
 
 
-@model(no_reference="onnx's evaluator leaves out the last channel of an LRN's window")
+@model(
+    no_reference="onnx's evaluator leaves out the last channel of an LRN's window",
+    no_double="TensorFlow resizes in float32 alone",
+)
 def convolutions_of_a_layers_own():
     """tf.nn's and tf.image's functions with kernels that are weights of the layer."""
     import tensorflow as tf
@@ -253,7 +256,10 @@ def convolutions_of_a_layers_own():
     return _layer("convolutions", call, {"kernel": (3, 2, 3, 4), "each": (2, 2, 3, 1)}, (6, 6, 3))
 
 
-@model(no_reference="onnx's evaluator takes no depth of rank 1 for OneHot, which the standard allows")
+@model(
+    no_reference="onnx's evaluator takes no depth of rank 1 for OneHot, which the standard allows",
+    no_double="tf.one_hot's numbers are float32",
+)
 def picking_and_sorting():
     import tensorflow as tf
 
@@ -274,7 +280,10 @@ def picking_and_sorting():
     return _layer("picking", call, {"table": (5, 3)})
 
 
-@model(no_reference="onnx's evaluator wants equal sizes of GatherElements on axis -1")
+@model(
+    no_reference="onnx's evaluator wants equal sizes of GatherElements on axis -1",
+    no_double="the signal's window is float32",
+)
 def numbers_of_a_signal():
     """What TensorFlow has complex numbers or rare functions for."""
     import tensorflow as tf
@@ -286,7 +295,7 @@ def numbers_of_a_signal():
         smooth = tf.nn.gelu(x) + tf.math.expm1(x * 0.1) + tf.math.xlogy(x, tf.abs(x) + 0.5)
         loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(x), x) + tf.math.softplus(x)
         places = ops.slice_update(tf.cast(x > 0, tf.int32), (0, 1), tf.cast(x[:, :2] > 1, tf.int32) * 3)
-        parts = tf.cast(places, tf.float32) + tf.math.reduce_euclidean_norm(x, 1, keepdims=True)
+        parts = tf.cast(places, x.dtype) + tf.math.reduce_euclidean_norm(x, 1, keepdims=True)
         inner = (
             tf.linalg.diag_part(tf.matmul(x[:, :, None], x[:, None]))
             + tf.linalg.band_part(x[:, None] * x[:, :, None], 1, 0)[:, 0]

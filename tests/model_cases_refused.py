@@ -11,23 +11,6 @@ def integers_into_an_activation():
     return keras.Sequential([keras.Input((4,), dtype="int32"), layers.LeakyReLU(name="leaky")])
 
 
-@model(refused=r"scale \(Scale\): its activity regularizer Mine")
-def an_activity_regularizer_of_the_users_own():
-    import keras
-    from keras import layers
-
-    class Mine(keras.regularizers.Regularizer):
-        def __call__(self, x):
-            return keras.ops.sum(x)
-
-    class Scale(layers.Layer):
-        def call(self, x):
-            return x * 2.0
-
-    x = keras.Input((4,))
-    return keras.Model(x, Scale(name="scale", activity_regularizer=Mine())(x))
-
-
 def _of_precision(policy):
     import keras
     from keras import layers
@@ -68,21 +51,6 @@ def text():
     x = keras.Input((1,), dtype="string")
     vocabulary = layers.TextVectorization(vocabulary=["a", "b"], output_sequence_length=3, name="text")
     return keras.Model(x, layers.Dense(2)(layers.Rescaling(1.0)(vocabulary(x))))
-
-
-@model(refused=r"kernel: its regularizer 'Mine'|dense/kernel: its regularizer")
-def a_regularizer_of_the_users_own():
-    import keras
-    from keras import layers
-
-    class Mine(keras.regularizers.Regularizer):
-        def __call__(self, x):
-            return keras.ops.sum(x)
-
-        def get_config(self):
-            return {}
-
-    return keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_regularizer=Mine(), name="dense")])
 
 
 @model(refused=r"random \(Dropout\): .*training=True")

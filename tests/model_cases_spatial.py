@@ -2,6 +2,8 @@
 
 from model_case import model
 
+RESIZED = (2e-7, "what TensorFlow resizes is float32, in a float64 model too")
+
 
 @model()
 def small_cnn():
@@ -62,7 +64,7 @@ def causal_stack():
     return keras.Model(steps, layers.Conv1D(3, 1, activation="softmax")(layers.Add()(skips)))
 
 
-@model()
+@model(double=RESIZED)
 def augmentation_that_does_nothing():
     """Ranges of nothing, and calls that say that they are no training."""
     import keras
@@ -88,7 +90,7 @@ def augmentation_that_does_nothing():
     return made
 
 
-@model(random=True)
+@model(random=True, double=RESIZED)
 def images_changed_in_training():
     import keras
     from keras import layers

@@ -1,6 +1,6 @@
 """Whole models with unusual names, types, outputs, activations and masks."""
 
-from model_case import model
+from model_case import SLOPE, model
 
 
 @model()
@@ -140,7 +140,7 @@ def activation_layer_at_the_end():
     return keras.Sequential([keras.Input((4,)), layers.Dense(1), layers.Activation("sigmoid")])
 
 
-@model()
+@model(double=SLOPE)
 def layers_as_activations():
     import keras
     from keras import layers
@@ -294,7 +294,7 @@ def an_output_called_as_the_input():
     return keras.Model(x, {"image": layers.Dense(4, name="decoded")(x)})
 
 
-@model()
+@model(no_double="its own code holds a float32 tensor")
 def a_layer_that_holds_tensors():
     import keras
     from keras import layers, ops
@@ -311,3 +311,31 @@ def a_layer_that_holds_tensors():
 
     x = keras.Input((4,))
     return keras.Model(x, layers.Dense(2)(Holds(name="holds")(x)))
+
+
+@model()
+def regularizers_of_the_users_own():
+    import keras
+    from keras import layers
+
+    class Near(keras.regularizers.Regularizer):
+        """Its L1 must count, which a trace puts aside for Keras's own penalties."""
+
+        def __init__(self, to):
+            self.to = to
+
+        def __call__(self, x):
+            return 0.125 * keras.ops.sum(keras.ops.square(x - self.to)) + keras.regularizers.L1(0.0625)(x)
+
+        def get_config(self):
+            return {"to": self.to}
+
+    class Scale(layers.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    x = keras.Input((4,))
+    y = Scale(activity_regularizer=Near(0.25))(x)
+    y = layers.Dense(3, kernel_regularizer=Near(1.0), trainable=False)(y)
+    y = layers.Conv1D(2, 1, kernel_regularizer=Near(0.375))(layers.Reshape((3, 1))(y))
+    return keras.Model(x, layers.Flatten(activity_regularizer=Near(0.5))(y))

@@ -1,11 +1,9 @@
 """Whole networks of the kinds that are in use, built by hand: for images and for sequences."""
 
-from model_case import model
-
-DEEP = (5e-6, "rounding adds up over blocks that normalize after each other")
+from model_case import SLOPE, model
 
 
-@model(looser=DEEP)
+@model()
 def vision_transformer():
     """Patches by a convolution, a class token and positions by custom layers, blocks that normalize first."""
     import keras
@@ -43,7 +41,7 @@ def vision_transformer():
     return keras.Model(image, layers.Dense(3, activation="softmax", name="head")(x[:, 0]))
 
 
-@model(looser=(5e-6, "convolutions, normalizations and skips of several sizes"))
+@model()
 def u_net_of_any_size():
     import keras
     from keras import layers
@@ -67,7 +65,7 @@ def u_net_of_any_size():
     return keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid", name="mask")(x))
 
 
-@model(looser=(3e-6, "gates after each other"))
+@model()
 def wave_net():
     """Gates of dilated causal convolutions, with residuals and skips, over sequences of any length."""
     import keras
@@ -84,7 +82,7 @@ def wave_net():
     return keras.Model(steps, layers.Conv1D(5, 1, activation="softmax", name="next")(x))
 
 
-@model()
+@model(double=SLOPE)
 def variational_decoder():
     import keras
     from keras import layers
@@ -96,7 +94,7 @@ def variational_decoder():
     return keras.Model(code, layers.Conv2DTranspose(1, 3, padding="same", activation="sigmoid", name="image")(x))
 
 
-@model(looser=(3e-6, "an encoder and a decoder"), random=True)
+@model(random=True)
 def variational_autoencoder():
     """Its sampling draws in training only."""
     import keras
@@ -174,7 +172,10 @@ def tabular():
     return keras.Model(inputs, layers.Activation("sigmoid")(layers.Add()([wide, deep])))
 
 
-@model(looser=(3e-6, "three convolutions and two normalizations"))
+@model(
+    looser=(3e-6, "three convolutions and two normalizations"),
+    no_double="TensorFlow has no AvgPool3D of float64 on a CPU",
+)
 def volumes_of_any_size():
     import keras
     from keras import layers

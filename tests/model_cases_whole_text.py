@@ -2,10 +2,8 @@
 
 from model_case import model
 
-DEEP = (5e-6, "attention and normalization after each other")
 
-
-@model(looser=DEEP)
+@model()
 def tagger_with_a_custom_embedding():
     """Token and position embeddings in one layer, whose own compute_mask says what is padding."""
     import keras
@@ -55,7 +53,7 @@ def tagger_with_a_custom_embedding():
     return keras.Model(tokens, layers.Dense(4, activation="softmax", name="tags")(x))
 
 
-@model(looser=DEEP)
+@model()
 def translator():
     """Encoder and decoder with cross attention, causal and padding masks, each a model of its own."""
     import keras
@@ -81,7 +79,7 @@ def translator():
     return keras.Model([source, target], layers.Dense(10, name="logits")(x))
 
 
-@model(looser=DEEP)
+@model()
 def language_model_with_tied_weights():
     """The embedding's matrix gives the logits too; attention sees the past alone."""
     import keras
@@ -130,7 +128,7 @@ def reversible_logits_of_a_shared_layer():
     return keras.Model(tokens, ops.softmax(vocabulary(x, reverse=True)))
 
 
-@model(looser=DEEP)
+@model()
 def masked_language_model_with_segments():
     """BERT's inputs: tokens, segments and a padding mask that is data; the first token's state is pooled."""
     import keras
@@ -162,7 +160,7 @@ def text_convolutions():
     return keras.Model(tokens, layers.Dense(1, activation="sigmoid")(layers.Concatenate()(found)))
 
 
-@model(looser=DEEP)
+@model()
 def transformer_classifier():
     """Trained for a hundred steps in test_training_models.py."""
     import keras

@@ -13,6 +13,7 @@ sys.modules["bridge"] = sys.modules["onnx"] = sys.modules["keras"] = None  # non
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+torch.set_num_threads(1)  # the other core is the Keras process's
 for source in sorted(Path(sys.argv[1]).glob("*/model.py")):
     case = source.parent.name
     spec = importlib.util.spec_from_file_location(f"alone_{abs(hash(case))}", source)

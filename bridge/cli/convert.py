@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from bridge.cli.options import force_option, keras_options
+from bridge.cli.options import custom_option, force_option, keras_options, rules_option
 
 
 @click.group("convert")
 def command() -> None:
     """Convert Keras to ONNX or torch, and torch to ONNX or home to Keras.
 
-    MODEL is a .keras file, a full or weights-only .h5, or a .weights.h5; weights alone need --arch or --mlp.
+    MODEL is a .keras file, a full or weights-only .h5, a .weights.h5 or a SavedModel folder; weights alone need --arch
+    or --mlp.
     """
 
 
@@ -68,12 +69,13 @@ def keras2torch(model: str, output: str, into: str | None, map_file: str | None,
 @click.argument("folder", metavar="DIR")
 @click.option("-o", "--output", required=True, metavar="FILE.onnx")
 @click.option("--inline", is_flag=True, help="A plain ONNX file: standard operators only, no functions.")
+@rules_option
 @force_option
-def torch2onnx(folder: str, output: str, inline: bool, force: bool) -> None:
+def torch2onnx(folder: str, output: str, inline: bool, rules: tuple[str, ...], force: bool) -> None:
     """Write a bridge folder's network, with the weights of its model.safetensors, as ONNX."""
     from bridge.convert import torch2onnx
 
-    proto = torch2onnx(folder, output, inline=inline, force=force)
+    proto = torch2onnx(folder, output, inline=inline, rules=rules, force=force)
     kind = "plain" if inline else "layered"
     click.echo(f"{output}: {kind} ONNX, {len(proto.graph.node)} nodes, {len(proto.graph.initializer)} weights.")
 
@@ -82,11 +84,16 @@ def torch2onnx(folder: str, output: str, inline: bool, force: bool) -> None:
 @click.argument("folder", metavar="DIR")
 @click.option("-o", "--output", required=True, metavar="FILE.keras")
 @click.option("--arch", metavar="FILE.py:FUNCTION", help="What builds the Keras model, where its config can't.")
+@custom_option
+@rules_option
 @click.option("--weights-only", is_flag=True, help="With .h5: the legacy layout of weights alone.")
 @click.option("--unsafe", is_flag=True, help="Rebuild Lambda layers from the code in the model's config. Your risk.")
 @force_option
 def torch2keras(folder: str, output: str, **options: Any) -> None:
-    """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit."""
+    """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit.
+
+    What came from a SavedModel goes home into one: to a folder, any other name.
+    """
     from bridge.cli.show import waiting
     from bridge.convert import torch2keras
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import data_options, force_option, optimizer_option, seed_option
+from bridge.cli.options import data_options, force_option, optimizer_option, rules_option, seed_option
 from bridge.cli.options import optimizer as read_optimizer
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=int, default=32, show_default=True)
 @seed_option("Of the rows' order, of held-out rows and of fresh weights.")
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
+@rules_option
 @click.option("--resume", is_flag=True, help="Go on with an interrupted (or finished) run to the same output.")
 @force_option
 def command(model: str, data: str, output: str, optimizer: str, validation: str, **options: Any) -> None:

@@ -15,16 +15,36 @@ force_option = click.option("--force", is_flag=True, help="Replace the output if
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+custom_option = click.option(
+    "--custom",
+    multiple=True,
+    metavar="FILE.py",
+    help="Your code that defines custom classes and functions of the file.",
+)
+rules_option = click.option(
+    "--rules", multiple=True, metavar="FILE.py", help="Your rules for layers of your own, which stay one node each."
+)
+
+
 def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which Keras model a file means."""
     for option in (
-        click.option("--unsafe", is_flag=True, help="Run the code that the file carries (Lambda layers). Your risk."),
+        click.option(
+            "--unsafe",
+            is_flag=True,
+            help="Run the code that the file carries (Lambda layers, any operators). Your risk.",
+        ),
+        click.option(
+            "--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."
+        ),
         click.option(
             "--from-layer",
             multiple=True,
             metavar="NAME",
             help="Take the part of the model from this layer on; more than once for several.",
         ),
+        rules_option,
+        custom_option,
         click.option("--mlp", metavar="SPEC", help="A stack of Dense layers: 784-64:relu-64:relu-10:softmax."),
         click.option("--arch", metavar="FILE.py:FUNCTION", help="What builds the model; or its config.json."),
     ):

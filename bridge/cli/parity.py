@@ -161,7 +161,9 @@ def _show_layers(console: Console, report: Report) -> None:
         by_layer.setdefault(layer.layer, {})[layer.file] = layer
     # operators between the layers are shown where they differ
     names = [
-        n for n, found in by_layer.items() if any(r.kind in BODIES or not (r.kind and r.ok) for r in found.values())
+        n
+        for n, found in by_layer.items()
+        if any(r.kind in BODIES or ">" in r.kind or not (r.kind and r.ok) for r in found.values())
     ]
     shown = names if len(names) <= MOST_LAYERS else _around(names, report)
     for name in shown:

@@ -58,7 +58,8 @@ def function_of(
     held = [helper.make_node("Constant", [], [n], value=numpy_helper.from_array(a, n)) for n, a in constants.items()]
     taken = {name: None for node in nodes for name in taken_by(node) if name and name not in {*made, *constants}}
     given = [name for name in dict.fromkeys(results) if name in made]
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
+    domains = dict.fromkeys(node.domain for node in nodes if node.domain not in ("", DOMAIN))
+    opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in (DOMAIN, *domains))]
     known = [value for value in values if value.name in made]
     return helper.make_function(
         DOMAIN, _FUNCTION, list(taken), given, [*held, *nodes], opsets, attributes=[], value_info=known

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
+
+from bridge.own_rules import Rules
 
 Shape = tuple[int | None, ...]
 # What layers that leave images as they are in inference do to them in training, at random. Those of the first kind do
@@ -145,6 +148,11 @@ class Graph:
     values: dict[str, Value] = field(default_factory=dict)  # what is known of the tensors between nodes
     keras_config: str | None = None  # the whole model's JSON, when Keras could write one
     source: dict[str, Any] = field(default_factory=dict)  # file name, format, versions: for people
+    saved_model: str | None = None  # of one: all of it that is no weight, as text (keras_side/saved_model/pack.py)
+    functions: dict[str, onnx.FunctionProto] = field(
+        default_factory=dict
+    )  # of nodes with a rule of the user's, by name
+    rules: Rules | None = None  # the user's own, as far as they were given
 
     @property
     def layers(self) -> dict[str, Layer]:

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
-from bridge.graph import in_training
+from bridge.graph import in_training, own_layers
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
 from bridge.graph.inner import taken_by
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
@@ -34,15 +34,15 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         if node.layer is None:
             listed.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
             continue
-        shapes = [graph.values[name].shape or () for name in _tensors(node)]
         try:
-            function = function_of(node.layer, shapes, len(node.outputs))
+            function = _function(graph, node)
         except Refused as reason:
             refused.append(f"{node}: {reason}")
             continue
-        key = (node.kind, function.SerializeToString(deterministic=True))
+        kind = f"{function.domain}.{function.name}"
+        key = (kind, function.SerializeToString(deterministic=True))
         if key not in functions:
-            count = sum(kind == node.kind for kind, _ in functions)
+            count = sum(other == kind for other, _ in functions)
             function.overload = str(count + 1) if count else ""
             functions[key] = function
         listed.append(_layer_node(node, functions[key].overload))
@@ -64,6 +64,9 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
         ],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
+    opsets += [helper.make_opsetid(own_layers.DOMAIN, 1)] * any(
+        f.domain == own_layers.DOMAIN for f in functions.values()
+    )
     proto = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bridge")
     proto.functions.extend(functions.values())
     if beside:
@@ -73,8 +76,22 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     metadata = {"bridge.format": FORMAT, "bridge.facts": json.dumps(facts)}
     if graph.keras_config is not None:
         metadata["bridge.keras_config"] = graph.keras_config
+    if graph.saved_model is not None:
+        metadata["bridge.saved_model"] = graph.saved_model
     helper.set_model_props(proto, metadata)
     return proto
+
+
+def _function(graph: Graph, node: Node) -> onnx.FunctionProto:
+    """The meaning of a layer's node: bridge's own, or the one that the user's rule gave it. Raises Refused."""
+    assert node.layer is not None
+    if own_layers.is_own(node.layer) and not node.is_split:
+        function = onnx.FunctionProto()
+        function.CopyFrom(graph.functions[node.name])
+        function.ClearField("overload")
+        return function
+    shapes = [graph.values[name].shape or () for name in _tensors(node)]
+    return function_of(node.layer, shapes, len(node.outputs))
 
 
 def is_layered(proto: onnx.ModelProto) -> bool:
@@ -125,6 +142,7 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         values={v.name: v for v in [*inputs, *map(_value, in_training.value_infos(proto)), *outputs]},
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),
+        saved_model=properties.get("bridge.saved_model"),
     )
     _check_bodies(graph, zip(nodes, written, strict=True), proto, file)
     return graph
@@ -143,12 +161,19 @@ def _check_bodies(
     graph: Graph, pairs: Iterable[tuple[Node, onnx.NodeProto]], proto: onnx.ModelProto, file: str
 ) -> None:
     """Each layer's function must be what its config says: torch follows the config, runtimes the function."""
-    held = {(f.name, f.overload): _signature(f) for f in proto.functions}
+    held = {(f.name, f.overload): _signature(f) for f in proto.functions if f.domain == DOMAIN}
+    own = {(f.name, f.overload): f for f in proto.functions if f.domain == own_layers.DOMAIN}
     for node, written in pairs:
         if node.layer is None:
             continue
+        if written.domain == own_layers.DOMAIN:
+            if (written.op_type, written.overload) not in own:
+                raise BridgeError(f"{file}: {node}: its function is missing. The file is damaged; convert again.")
+            graph.functions[node.name] = own[written.op_type, written.overload]
         if unknown := [name for name in node.tensors if name not in graph.values]:
             raise BridgeError(f"{file}: {node}: nothing is known of its input {unknown[0]!r}. The file is damaged.")
+        if node.name in graph.functions:
+            continue  # its meaning is the user's; with_rules compares it with their rules
         shapes = [graph.values[name].shape or () for name in _tensors(node)]
         try:
             expected = _signature(function_of(node.layer, shapes, len(node.outputs)))
@@ -184,7 +209,11 @@ def _layer_node(node: Node, overload: str) -> onnx.NodeProto:
         attributes["split"] = 1
     if node.training is not None:
         attributes["training"] = int(node.training)
-    proto = helper.make_node(node.kind, inputs, node.outputs, node.name, domain=DOMAIN, **attributes)
+    kind, domain = node.kind, DOMAIN
+    if own_layers.is_own(layer) and not node.is_split:
+        attributes[own_layers.REGISTERED] = layer.kind
+        kind, domain = own_layers.operator(layer.kind), own_layers.DOMAIN
+    proto = helper.make_node(kind, inputs, node.outputs, node.name, domain=domain, **attributes)
     proto.overload = overload
     return proto
 
@@ -192,7 +221,7 @@ def _layer_node(node: Node, overload: str) -> onnx.NodeProto:
 def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
     attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
     inputs, outputs = list(proto.input), list(proto.output)
-    if proto.domain != DOMAIN:
+    if proto.domain not in (DOMAIN, own_layers.DOMAIN):
         if proto.domain not in ("", "ai.onnx"):
             raise BridgeError(f"{file}: node {proto.name!r} is of the unknown domain {proto.domain!r}.")
         return Node(proto.name, proto.op_type, inputs, outputs, attributes=attributes)
@@ -200,8 +229,14 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
         path = attributes["path"].decode()
         own = [name.decode() for name in attributes.get("weights", [])]
         written = attributes.get("config", b"").decode(errors="replace")
+        kind = attributes[own_layers.REGISTERED].decode() if proto.domain == own_layers.DOMAIN else proto.op_type
         if (
-            path.count("/") > DEEPEST
+            (proto.domain == own_layers.DOMAIN) != (">" in kind)
+            or (
+                ">" in kind
+                and (len(kind) > 200 or own_layers.operator(kind) != proto.op_type or not kind.isprintable())
+            )
+            or path.count("/") > DEEPEST
             or not all(word.replace("/", "_").isidentifier() for word in own)
             or len(set(own)) != len(own)
         ):
@@ -220,7 +255,7 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
         if len(inputs) != 2 * len(outputs):
             raise BridgeError(f"{file}: {path} does not say what training gives. The file is damaged; convert again.")
     layer = Layer(
-        kind=proto.op_type,
+        kind=kind,
         path=path,
         config=config,
         weights={name: weights[p] for name, p in zip(own, paths, strict=True)},
@@ -229,7 +264,7 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
     training = attributes.get("training")
     return Node(
         name=proto.name,
-        kind=proto.op_type,
+        kind=kind,
         inputs=inputs,
         outputs=outputs,
         layer=layer,

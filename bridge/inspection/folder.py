@@ -9,7 +9,7 @@ from bridge.errors import BridgeError
 from bridge.files import FOLDER_FILES
 from bridge.folder import map_rows, model_of, read_map, stale, weights_of
 from bridge.graph import is_layered, read_proto
-from bridge.inspection.onnx_file import inspect_layered
+from bridge.inspection.onnx_file import inspect_layered, own_rules_line
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import Header, read_header
 
@@ -27,16 +27,17 @@ def inspect_folder(path: Path) -> Inspection:
     if reason := stale(path, told):
         warnings.append(reason.replace("\n", " "))
     rows = map_rows(path, read_map(path))
-    has_config = "bridge.keras_config" in told
     home = "bridge convert torch2keras writes it as Keras file" + (
-        "." if has_config else ", with --arch FILE.py:function."
+        "." if "bridge.keras_config" in told else ", with --arch FILE.py:function."
     )
+    if "bridge.saved_model" in told:
+        home += " To a name without an ending it writes the SavedModel that it came from."
     return Inspection(
         path=str(path),
         format="bridge folder",
         facts=found.facts | _facts(path, header, rows),
         layers=found.layers,
-        convert=["bridge finetune trains it, bridge eval runs its model.onnx.", home],
+        convert=["bridge finetune trains it, bridge eval runs its model.onnx.", home, *own_rules_line(proto)],
         refusals=_contradictions(header, rows),
         warnings=warnings,
         notes=found.notes,

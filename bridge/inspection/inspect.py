@@ -11,7 +11,8 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
-from bridge.keras_side.source import listed
+from bridge.keras_side.saved_model.folder import is_saved_model
+from bridge.keras_side.source import Paths, Source, listed
 
 
 def inspect(
@@ -21,21 +22,27 @@ def inspect(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
-    arch, mlp, unsafe, from_layer: as for convert; Keras files alone take them.
+    A SavedModel folder counts as Keras file.
+    arch, mlp, unsafe, from_layer, custom, rules, signature: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    is_keras = suffix in (".keras", ".h5", ".hdf5") or (file / "saved_model.pb").is_file()
+    is_keras = suffix in (".keras", ".h5", ".hdf5") or is_saved_model(file)
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
-        return inspect_keras(str(path), arch, mlp, unsafe, listed(from_layer))
-    if arch or mlp or unsafe or from_layer:
-        raise BridgeError(f"{path}: is no Keras file; --arch, --mlp, --from-layer and --unsafe are for those.")
+        part, given = listed(from_layer), listed(custom)
+        return inspect_keras(Source(str(path), arch, mlp, unsafe, part, given, listed(rules), signature))
+    if arch or mlp or unsafe or from_layer or custom or rules or signature:
+        options = "--arch, --mlp, --from-layer, --custom, --rules, --signature and --unsafe"
+        raise BridgeError(f"{path}: is no Keras file; {options} are for those.")
     if file.is_dir():
         return inspect_folder(file)
     if suffix == ".onnx":
@@ -43,6 +50,6 @@ def inspect(
     if suffix == ".safetensors":
         return inspect_safetensors(file)
     raise BridgeError(
-        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), .onnx, .safetensors and bridge folders,\n"
-        f"not {suffix or 'files without a suffix'}."
+        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, .onnx, "
+        f".safetensors and bridge folders,\nnot {suffix or 'files without a suffix'}."
     )

@@ -13,50 +13,58 @@ from bridge.keras_side.source import Source
 from bridge.process import worker
 
 
-def inspect_keras(path: str, arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...]) -> Inspection:
+def inspect_keras(source: Source) -> Inspection:
     """What is in a Keras file, and what convert would refuse of it, all at once.
 
-    Raises BridgeError if the file is damaged, or if `arch` or `mlp` don't fit it.
+    Raises BridgeError if the file is damaged, or if the source's `arch` or `mlp` don't fit it.
     """
-    told = ask("describe", path=path)
+    path, arch, mlp = source.path, source.arch, source.mlp
+    told = ask("describe", path=path, custom=source.custom)
     facts = {
         "Keras": str(told["keras_version"] or "not told"),
         "model": str(told["model_class"] or "not told: weights alone"),
     }
+    facts |= told.get("facts", {})
+    if "signatures" in facts and not told["model_class"]:
+        del facts["Keras"], facts["model"]
     if told["training_config"]:
         facts["besides"] = "optimizer and loss, which convert leaves out"
     refusals = [_without(path, line) for line in told["refusals"]]
     if told["needs_architecture"] and not arch and not mlp:
         way = f"--mlp {told['mlp']} with an activation for each ?, or " if told["mlp"] else ""
         convert = [f"Weights alone: convert needs {way}--arch FILE.py:function or --arch config.json."]
-        return Inspection(path, told["format"], facts, _described(told["layers"]), convert, refusals)
-    if refusals and not (arch or unsafe):
+        layers = _described(told["layers"])
+        return Inspection(path, told["format"], facts, layers, convert, refusals, skeleton=told["skeleton"] or "")
+    if refusals and not (arch or source.unsafe):
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
     try:
-        found = ask("survey", source=asdict(Source(path, arch, mlp, unsafe, part)))
+        found = ask("survey", source=asdict(source))
     except BridgeError as error:
-        if arch or mlp or part:
+        if arch or mlp or source.from_layer or source.signature:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
-    refusals = found["refusals"] or _by_torch(found["proto"])
-    convert = [] if refusals else _can(layers)
+    refusals = found["refusals"] or _by_torch(found["proto"], source.rules)
+    convert = [] if refusals else _can(layers, found["by_operators"])
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
     return Inspection(path, told["format"], named, layers, convert, refusals, warnings, found["notes"])
 
 
-def _by_torch(proto: Any) -> list[str]:
+def _by_torch(proto: Any, rules: tuple[str, ...]) -> list[str]:
     """What keras2torch alone would refuse; nothing where torch isn't installed, which it needs."""
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         return []
-    lines = worker("torch_side").call("refusals", proto=proto)["refusals"]
+    lines = worker("torch_side").call("refusals", proto=proto, rules=rules)["refusals"]
     return [f"{line} (keras2torch; keras2onnx takes it)" for line in lines]
 
 
-def _can(layers: list[Layer]) -> list[str]:
+def _can(layers: list[Layer], by_operators: bool = False) -> list[str]:
+    if by_operators:
+        count = sum(len(layer.weights) for layer in layers)
+        return [f"bridge convert keras2torch and keras2onnx take it, operator by operator, with its {count} variables."]
     if not layers:
         return []
     return [f"bridge convert keras2torch and keras2onnx take it: {len(layers)} layers, each one node and one module."]

@@ -11,6 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto
+from bridge.graph.own_layers import DOMAIN as OWN
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 
 
@@ -40,10 +41,16 @@ def inspect_layered(path: Path, proto: onnx.ModelProto) -> Inspection:
         format="layered ONNX",
         facts=facts | ({"between layers": between} if between else {}),
         layers=layers_of(graph),
-        convert=["bridge finetune trains it, bridge eval runs it with ONNX Runtime."],
+        convert=["bridge finetune trains it, bridge eval runs it with ONNX Runtime.", *own_rules_line(proto)],
         warnings=_not_finite(graph.arrays),
         notes=list(notes_of(graph)),
     )
+
+
+def own_rules_line(proto: onnx.ModelProto) -> list[str]:
+    """What to pass for layers whose torch form is in the user's own rules."""
+    own = {node.op_type: None for node in proto.graph.node if node.domain == OWN}
+    return [f"Whatever runs it in torch needs your rules for {', '.join(own)}: --rules FILE.py."] if own else []
 
 
 def layers_of(graph: Graph) -> list[Layer]:

@@ -42,7 +42,8 @@ class Inspection:
     """facts: versions, inputs, outputs and the like, for people. convert: what bridge can do with the file.
 
     refusals: everything that convert would refuse and why. warnings: what is odd about the file: NaN, stale parts.
-    notes: what else to know: what of Keras's training torch will lack.
+    notes: what else to know: what of Keras's training torch will lack. skeleton: for weights alone of a plain stack,
+    the source of a function for --arch, with blanks.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Inspection:
     refusals: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skeleton: str = ""
 
     @property
     def parameters(self) -> int:

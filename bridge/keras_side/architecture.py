@@ -14,7 +14,8 @@ from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.keras_side import arch, config
+from bridge.keras_side import arch, config, custom
+from bridge.keras_side.examples import remembered
 
 JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
@@ -41,7 +42,8 @@ def from_json(text: bytes | str, origin: str, *, version: str | None = None, uns
     parsed = config.parse(text, origin)
     prepared = config.prepare(parsed, origin, config.version_of(parsed, version), unsafe)
     try:
-        model = keras.saving.deserialize_keras_object(prepared, safe_mode=not unsafe)
+        with remembered(), keras.saving.custom_object_scope(custom.objects()):
+            model = keras.saving.deserialize_keras_object(prepared, safe_mode=not unsafe)
     except _REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
     if not isinstance(model, keras.Model):

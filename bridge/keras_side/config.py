@@ -18,10 +18,11 @@ from keras.src.activations import ALL_OBJECTS_DICT
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
-from bridge.keras_side import keras2
+from bridge.keras_side import custom, keras2
 
 DEPTH_LIMIT = 100
-PASS_ARCH = "Pass the code that defines it: --arch FILE.py:function"
+SHOWN = 6  # problems in one message
+PASS_ARCH = "Pass the code that builds the model: --arch FILE.py:function"
 _CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
 _FILES = {
     "StringLookup",
@@ -76,11 +77,20 @@ def version_of(config: dict[str, Any], stated: str | None = None) -> str:
 
 
 def prepare(config: dict[str, Any], origin: str, version: str, unsafe: bool = False) -> dict[str, Any]:
-    """The config as Keras may read it. Raises BridgeError with the first thing that can't be read, by layer name."""
+    """The config as Keras may read it. Raises BridgeError with everything that can't be read, by layer name."""
     prepared, problems = examine(config, origin, version, unsafe)
     if problems:
-        raise BridgeError(problems[0])
+        raise BridgeError(problems[0] if len(problems) == 1 else _together(problems, origin))
     return prepared
+
+
+def _together(problems: list[str], origin: str) -> str:
+    """Several problems as one message: what is the matter, then what to do."""
+    said = [problem.removeprefix(f"{origin}: ").split("\n") for problem in problems]
+    what = [lines[0].removesuffix(".") for lines in said]
+    ways = list(dict.fromkeys(way for lines in said for way in lines[1:]))
+    more = f" (and {len(what) - SHOWN} more; bridge inspect lists them)" if len(what) > SHOWN else ""
+    return "\n".join([f"{origin}: {'; '.join(what[:SHOWN])}{more}.", *ways])
 
 
 def examine(
@@ -94,7 +104,7 @@ def examine(
         ]
     reader = _Reader(origin, keras2_dialect=major == "2", unsafe=unsafe)
     prepared = reader.node(config, "layers", "the model", 0)
-    return prepared, reader.problems
+    return prepared, [*reader.problems, *reader.lacking()]
 
 
 @dataclass
@@ -103,6 +113,20 @@ class _Reader:
     keras2_dialect: bool
     unsafe: bool
     problems: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(
+        default_factory=dict
+    )  # custom classes and functions that are not given: where each is
+
+    def lacking(self) -> list[str]:
+        """One problem of all the user's code that is missing."""
+        if not self.missing:
+            return []
+        known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
+        advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
+        return [f"{self.origin}: {'; '.join(self.missing.values())}.{known}\n{advice}"]
+
+    def lacks(self, name: str, text: str) -> None:
+        self.missing.setdefault(name, text)
 
     def problem(self, text: str) -> None:
         if f"{self.origin}: {text}" not in self.problems:
@@ -119,7 +143,9 @@ class _Reader:
                 return self.node(value, key, layer, depth)
             return {name: self.value(item, name, layer, depth + 1) for name, item in value.items()}
         if isinstance(value, str) and key.endswith("activation") and value not in activations():
-            self.problem(f"{layer} has the custom activation {value!r}.\n{PASS_ARCH}")
+            if (found := custom.named(value)) is not None:  # older files write the name alone
+                return _custom("function", found, found)
+            self.lacks(value, f"{layer} has the custom activation {value!r}")
         return value
 
     def node(self, node: dict[str, Any], key: str, layer: str, depth: int) -> Any:
@@ -137,6 +163,15 @@ class _Reader:
             return self.function(node, key, layer)
         kind = _kind(node, key)
         module = _module(name, kind, node)
+        if module is None or "module" not in node:
+            own = custom.named(node.get("registered_name"), name)
+            if own is not None:
+                inner = f"layer {_name(node)!r}" if depth and _name(node) else layer
+                if isinstance(config, dict):
+                    config = keras2.without_shapes(config) if self.keras2_dialect else config
+                    config = self.value(config, "config", inner, depth + 1)
+                config = _with_name(config if config is not None else {}, node, own)
+                return _custom(name, own, config) | _besides(self, node, inner, depth)
         if module is None:
             self.unknown(name, node, layer)
             return node
@@ -150,13 +185,12 @@ class _Reader:
                 config = keras2.modernise(name, config, lambda text: self.problem(f"{layer} ({name}) {text}"))
         if name == "Policy":
             name = "DTypePolicy"
-        kept = {"name", "inbound_nodes", "build_config", "shared_object_id"}
         return {
             "module": module,
             "class_name": "Functional" if name == "Model" else name,
             "config": self.value(config or {}, "config", layer, depth + 1),
             "registered_name": name if kind == "operations" else None,
-            **{k: self.value(v, k, layer, depth + 1) for k, v in node.items() if k in kept},
+            **_besides(self, node, layer, depth),
         }
 
     def code(self, node: dict[str, Any], layer: str, depth: int) -> Any:
@@ -174,7 +208,9 @@ class _Reader:
         name = node.get("config")
         if key.endswith("activation") and isinstance(name, str) and name in activations():
             return name
-        self.problem(f"{layer} has the custom function {name!r}.\n{PASS_ARCH}")
+        if (found := custom.named(node.get("registered_name"), name)) is not None:
+            return _custom("function", found, found)
+        self.lacks(str(name), f"{layer} has the custom function {str(name)!r}")
         return node
 
     def unknown(self, name: str, node: dict[str, Any], layer: str) -> None:
@@ -184,7 +220,29 @@ class _Reader:
         elif name in REASONS:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
         else:
-            self.problem(f"{where} has the custom class {name!r}.\n{PASS_ARCH}")
+            registered = node.get("registered_name")
+            self.lacks(name, f"{where} has the custom class {registered if isinstance(registered, str) else name!r}")
+
+
+def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:
+    """What makes Keras take the user's class or function of this name (see custom.objects), whatever the file says."""
+    return {"module": None, "class_name": kind, "config": config, "registered_name": name}
+
+
+def _with_name(config: Any, node: dict[str, Any], own: str) -> Any:
+    """The config with the layer's name, which Keras leaves out where `__init__` has no `name` and no `kwargs`."""
+    made = custom.objects()[own]
+    if not isinstance(config, dict) or "name" in config or not isinstance(node.get("name"), str):
+        return config
+    taken = inspect.signature(made.__init__).parameters.values() if inspect.isclass(made) else ()
+    takes = any(p.name == "name" or p.kind is p.VAR_KEYWORD for p in taken)
+    return {**config, "name": node["name"]} if takes else config
+
+
+def _besides(reader: _Reader, node: dict[str, Any], layer: str, depth: int) -> dict[str, Any]:
+    """What stands beside a node's config and is kept."""
+    kept = {"name", "inbound_nodes", "build_config", "shared_object_id"}
+    return {k: reader.value(v, k, layer, depth + 1) for k, v in node.items() if k in kept}
 
 
 @functools.cache

@@ -14,6 +14,8 @@ from bridge.errors import BridgeError
 from bridge.keras_side import archive, config, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.listing import Held
+from bridge.keras_side.saved_model import describe as saved_model
+from bridge.keras_side.skeleton import skeleton
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -21,10 +23,14 @@ def describe(path: str | Path) -> dict[str, Any]:
 
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
+    skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
     Raises BridgeError if the file is damaged or breaks a rule that holds for every file.
     """
     path = Path(path)
-    if formats.kind(path) == formats.KERAS:
+    kind = formats.kind(path)
+    if kind == formats.SAVED_MODEL:
+        return _saved_model(path)
+    if kind == formats.KERAS:
         content = archive.read(path)
         metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
         parsed = config.parse(content.config, f"{path}: {archive.CONFIG}")
@@ -44,6 +50,30 @@ def describe(path: str | Path) -> dict[str, Any]:
             "backend": file.attribute("", "backend") or file.attribute(base or "", "backend"),
         }
         return _described(path, file, parsed, version, told)
+
+
+def _saved_model(path: Path) -> dict[str, Any]:
+    weights, metadata, told = saved_model.facts(path)
+    if metadata is not None and metadata.config is not None:
+        # what its config can't do its program may
+        return _described(path, weights, metadata.config, metadata.version, told) | {"refusals": []}
+    layers = [
+        _entry(place, "", [(word, Weight(place, "", word, shape, dtype)) for word, shape, dtype in held])
+        for place, held in saved_model.by_place(weights)
+    ]
+    return {
+        "file": str(path),
+        "backend": None,
+        **told,
+        "keras_version": metadata.version if metadata else None,
+        "model_class": metadata.model_class if metadata else None,
+        "layers": layers,
+        "parameters": sum(layer["parameters"] for layer in layers),
+        "classes": {},
+        "refusals": [],
+        "needs_architecture": False,
+        "mlp": None,
+    }
 
 
 def _described(
@@ -68,6 +98,7 @@ def _described(
         "refusals": config.examine(parsed, str(path), version)[1] if parsed else [],
         "needs_architecture": parsed is None,
         "mlp": None if parsed else listing.proposal(file),
+        "skeleton": None if parsed else skeleton(file),
     }
 
 

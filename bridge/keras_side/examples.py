@@ -33,6 +33,11 @@ def example(model: keras.Model) -> dict[str, Any] | None:
     return _seen.get(model)
 
 
+def remember(model: keras.Model, call: dict[str, Any]) -> None:
+    """The arguments of a call, as `example` gives them, for a model that was never called."""
+    _seen[model] = call
+
+
 def _named(model: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     named = dict(model._call_signature.bind(*args, **kwargs).arguments)
     named = {name: value for name, value in named.items() if name != "training" and value is not None}

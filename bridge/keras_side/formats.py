@@ -6,15 +6,18 @@ from pathlib import Path
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
+from bridge.keras_side.saved_model.folder import is_saved_model
 
-KERAS, HDF5 = "keras", "hdf5"
+KERAS, HDF5, SAVED_MODEL = "keras", "hdf5", "saved_model"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def kind(path: str | Path) -> str:
-    """KERAS (a .keras archive) or HDF5 for a file that is what its name says; raises BridgeError for all else."""
+    """KERAS (a .keras archive), HDF5 or SAVED_MODEL for what is what its name says; raises BridgeError for all else."""
     path = Path(path)
+    if is_saved_model(path):
+        return SAVED_MODEL
     if path.is_dir():
         raise BridgeError(_folder(path))
     path = existing_file(path, "the Keras model")
@@ -63,9 +66,7 @@ def _looks(path: Path) -> str:
 
 
 def _folder(path: Path) -> str:
-    if any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
-        return (
-            f"{path}: SavedModel folders come with a later version of bridge.\n"
-            'Load it with the TensorFlow that wrote it and export it: model.save("model.keras").'
-        )
-    return f"{path}: is a folder, and not one that bridge knows. Pass a .keras, .h5, .hdf5 or .weights.h5 file."
+    return (
+        f"{path}: is a folder, and no SavedModel (it has no saved_model.pb).\n"
+        "Pass a SavedModel folder, or a .keras, .h5, .hdf5 or .weights.h5 file."
+    )

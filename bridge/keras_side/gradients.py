@@ -26,4 +26,5 @@ def gradients(
         outputs = named_outputs(model, model(*args, training=False, **kwargs))
         total = sum(tf.reduce_sum(outputs[name] * direction) for name, direction in directions.items())
     results = tape.gradient(total, [v.value for v in variables.values()], unconnected_gradients="zero")
-    return {path: np.asarray(gradient) for path, gradient in zip(variables, results, strict=True)}
+    # those of rows that were looked up come as the rows alone
+    return {path: np.asarray(tf.convert_to_tensor(gradient)) for path, gradient in zip(variables, results, strict=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
     if name.endswith(".weights.h5"):
         model.save_weights(path, overwrite=True)
     elif name.endswith((".h5", ".hdf5")) and weights_only:
-        with h5py.File(path, "w") as file:
+        with h5py.File(path, "w") as file, _twins(path):
             legacy_h5_format.save_weights_to_hdf5_group(file, model)
     elif name.endswith((".h5", ".hdf5")):
         operation = next((item for item in _operations(model) if not isinstance(item, keras.Layer)), None)
@@ -34,7 +35,8 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
                 "itself can't read back from a full .h5 file.\nWrite a .keras file, or the weights alone."
             )
         try:
-            model.save(path, overwrite=True, include_optimizer=False)
+            with _twins(path):
+                model.save(path, overwrite=True, include_optimizer=False)
         except NotImplementedError as error:
             raise BridgeError(
                 f"{path}: {type(model).__name__} has no get_config(), so a full .h5 file can't describe it.\n"
@@ -45,6 +47,20 @@ def write(model: keras.Model, path: Path, *, weights_only: bool = False) -> None
     else:
         wanted = ".h5, .hdf5 or .weights.h5" if weights_only else ".keras, .h5, .hdf5 or .weights.h5"
         raise BridgeError(f"{path}: a Keras file is written to a name that ends in {wanted}.")
+
+
+@contextmanager
+def _twins(path: Path) -> Iterator[None]:
+    """Tells of weights of one name within a layer, for which the legacy layout has one place."""
+    try:
+        yield
+    except ValueError as error:
+        if "name already exists" not in str(error):
+            raise
+        raise BridgeError(
+            f"{path}: Keras itself can't write this model so: a layer of it has two weights of one name.\n"
+            "Write a .keras or a .weights.h5 file."
+        ) from error
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,22 @@ import keras
 import numpy as np
 import onnx
 
+from bridge import user_code
 from bridge.graph import from_proto, to_proto
 from bridge.graph.probe import probe_inputs, refuse_huge
+from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.run import run, run_layers
+from bridge.keras_side.saved_model import home as saved_model
+from bridge.keras_side.saved_model.folder import is_saved_model, look
 from bridge.keras_side.source import Source
 from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
 from bridge.keras_side.train import train_steps
 from bridge.keras_side.wayhome import go_home
+from bridge.own_rules import read as read_rules
 
 
 def job_trace(source: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     told = {"file": Path(source["path"]).name, "model": model.name}
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
-    graph = trace(model, told)
+    graph = trace(model, told, read_rules(source.get("rules", ())))
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs))
@@ -56,12 +61,15 @@ def _kept(source: dict[str, Any]) -> keras.Model:
 
 
 def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
-    told = Path(source["path"]).stat()
-    return repr(sorted(source.items())), told.st_mtime_ns, told.st_size, told.st_ino
+    path = Path(source["path"])
+    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else [path]
+    told = [file.stat() for file in files]
+    return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
 
 
-def job_describe(path: str) -> dict[str, Any]:
-    return describe(path)
+def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
+    with own_classes(custom):
+        return describe(path)
 
 
 def job_survey(source: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +103,24 @@ def job_train(source: dict[str, Any], **options: Any) -> dict[str, Any]:
 def job_home(
     proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False
 ) -> dict[str, Any]:
-    """Writes the weights of a layered model as a Keras file to `output` (a temporary path)."""
+    """Writes the weights of a layered model as a Keras file, or into a SavedModel's folder, to `output` (a temporary
+    path; of a SavedModel, an empty folder).
+    """
     graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    if Path(output).is_dir():
+        return saved_model.write(graph, Path(output), (source or {}).get("arch"))
     return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
+
+
+def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
+    """The job with the user's own classes at hand, which the source names, from its first line to its last."""
+
+    def run(**arguments: Any) -> Any:
+        user_code.forget()
+        with own_classes((arguments.get("source") or {}).get("custom", ())):
+            return job(**arguments)
+
+    return run
 
 
 JOBS: dict[str, Callable[..., Any]] = {
@@ -110,3 +133,4 @@ JOBS: dict[str, Callable[..., Any]] = {
     "train": job_train,
     "home": job_home,
 }
+JOBS = {name: _with_own_classes(job) for name, job in JOBS.items()}

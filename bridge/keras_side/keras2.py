@@ -31,8 +31,7 @@ def modernise(name: str, config: Any, problem: Callable[[str], None]) -> Any:
             problem(f"uses hard_sigmoid, which is another function in Keras 2 than in Keras 3: {LATER}.")
     if name == "InputLayer":
         return _input(config, problem)
-    for key in _SHAPES:
-        config.pop(key, None)  # _sequential made an InputLayer of it where there was none
+    config = without_shapes(config)
     for old, new in _RENAMED.get(name, {}).items():
         if old in config:
             config[new] = config.pop(old)
@@ -47,6 +46,11 @@ def modernise(name: str, config: Any, problem: Callable[[str], None]) -> Any:
     for key in sorted(set(config) - known):
         problem(f"has the setting {key!r}, which Keras 3 does not know: {LATER}.")
     return config
+
+
+def without_shapes(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a layer without its input's shape: `_sequential` made an InputLayer of it where there was none."""
+    return {key: value for key, value in config.items() if key not in _SHAPES}
 
 
 def _parameters(name: str) -> set[str]:

@@ -134,11 +134,18 @@ def _matched(group: Group, variables: list[Any], label: str, file: Weights) -> l
         tails = [tuple(words[-depth:]) for words in wanted]
         if len(by_tail) == len(saved) and set(tails) == set(by_tail) and len(set(tails)) == len(tails):
             return [(variable, by_tail[tail]) for variable, tail in zip(variables, tails, strict=True)]
-    return _by_order(saved, variables, label, file)
+    return _by_order(group, saved, variables, label, file)
 
 
-def _by_order(saved: dict[str, list[str]], variables: list[Any], label: str, file: Weights) -> list[tuple[Any, str]]:
+def _by_order(
+    group: Group, saved: dict[str, list[str]], variables: list[Any], label: str, file: Weights
+) -> list[tuple[Any, str]]:
     """The first saved kernel to the first kernel, and so on: frozen and trainable weights may have changed places."""
+    same = [(words[-1], file.shape(group.weights[weight])) for weight, words in saved.items()] == [
+        (_words(variable.path)[-1], tuple(variable.shape)) for variable in variables
+    ]
+    if same and len({bool(variable.trainable) for variable in variables}) == 1:  # then none can have changed places
+        return list(zip(variables, saved, strict=True))
     by_word: dict[str, list[str]] = {}
     for weight, words in saved.items():
         by_word.setdefault(words[-1], []).append(weight)

@@ -10,9 +10,23 @@ from typing import Any
 import keras
 
 from bridge.errors import BridgeError
-from bridge.keras_side import arch, architecture, archive, assets, config, formats, hdf5, legacy, listing, mlp, tree
+from bridge.keras_side import (
+    arch,
+    architecture,
+    archive,
+    assets,
+    config,
+    custom,
+    formats,
+    hdf5,
+    legacy,
+    listing,
+    mlp,
+    tree,
+)
 from bridge.keras_side.cut import from_layers
 from bridge.keras_side.hdf5 import Weights
+from bridge.keras_side.saved_model import load as saved_model
 from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
 
@@ -27,13 +41,18 @@ def load(source: Source) -> keras.Model:
     """
     if source.arch and source.mlp:
         raise BridgeError("--arch and --mlp both say how the layers are connected: pass one of them.")
-    model = _whole(source)
+    with custom.scope(source.custom):
+        model = _whole(source)
     return from_layers(model, source.from_layer) if source.from_layer else model
 
 
 def _whole(source: Source) -> keras.Model:
-    path = Path(source.path)
-    if formats.kind(path) == formats.KERAS:
+    path, kind = Path(source.path), formats.kind(source.path)
+    if kind == formats.SAVED_MODEL:
+        return saved_model.load(source, _filled)
+    if source.signature:
+        raise BridgeError(f"{path}: is no SavedModel; --signature is for those.")
+    if kind == formats.KERAS:
         content = archive.read(path)
         with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
@@ -120,7 +139,8 @@ def _build(model: keras.Model, source: Source, file: Weights) -> None:
     where = f"--arch {source.arch}" if source.arch else source.path
     raise BridgeError(
         f"{where}: the model {model.name!r} ({type(model).__name__}) has no input shape yet, so it has no weights.\n"
-        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved."
+        "Begin it with keras.Input(shape), or call it once on an example input before it is returned or saved"
+        + ("." if source.arch else ", or pass code that does so: --arch FILE.py:function.")
     )
 
 

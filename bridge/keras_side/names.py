@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from bridge.graph import Weight
 
@@ -104,8 +105,20 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     return free
 
 
+def is_own(thing: Any) -> bool:
+    """Whether a regularizer or constraint is the user's own code (see own_penalties)."""
+    return thing is not None and not type(thing).__module__.startswith(
+        ("keras.src.regularizers", "keras.src.constraints")
+    )
+
+
 def _config(module: Any, thing: Any) -> dict[str, Any] | None:
-    return None if thing is None else module.serialize(thing)
+    if thing is None or is_own(thing):
+        return None
+    for name, value in vars(thing).items():
+        if isinstance(value, tf.Tensor) and not hasattr(value, "numpy"):  # made while Keras traced the layer around it
+            setattr(thing, name, float(tf.get_static_value(value)))
+    return dict(module.serialize(thing))
 
 
 def _initializer(layer: keras.Layer, variable: Any) -> dict[str, Any] | None:

@@ -27,6 +27,11 @@ class Losses:
         found = self._found.pop(id(layer), None)
         return tf.add_n(found) if found else None
 
+    @property
+    def owners(self) -> list[int]:
+        """The ids of the layers whose losses were not taken."""
+        return list(self._found)
+
     @staticmethod
     def put(result: Any, through: Callable[[tf.Tensor], tf.Tensor]) -> Any:
         """The result of a layer with its first tensor sent through a function."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from bridge.graph.recurrent import CELLS
 
 
 def is_own(layer: keras.Layer) -> bool:
-    """Whether a node can say it all: its cells are Keras's own, and no layer in it has a penalty of its own.
+    """Whether a node can say it all: cells and activations are Keras's own, and no layer in it has a penalty.
 
     Others are traced as what they compute.
     """
@@ -19,7 +20,13 @@ def is_own(layer: keras.Layer) -> bool:
         sides = (layer.forward_layer, layer.backward_layer)
         if not all(_is_built_in(side) and side.activity_regularizer is None for side in sides):
             return False
-    return all(_is_built_in(cell) and type(cell).__name__ in CELLS for _, cell in _cells(layer, ""))
+    return all(_is_built_in(cell) and type(cell).__name__ in CELLS and _acts(cell) for _, cell in _cells(layer, ""))
+
+
+def _acts(cell: keras.Layer) -> bool:
+    """Whether its activations are Keras's own functions."""
+    own = (getattr(cell, name, None) for name in ("activation", "recurrent_activation"))
+    return all(not inspect.isfunction(each) or each.__module__.startswith("keras.src.") for each in own)
 
 
 def _is_built_in(layer: keras.Layer) -> bool:

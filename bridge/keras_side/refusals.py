@@ -10,18 +10,17 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.graph.recurrent import RECURRENT
 from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
-from bridge.keras_side import recurrent
+from bridge.keras_side import own_layers, recurrent
 from bridge.keras_side.names import Names
+from bridge.own_rules import Rules
 
 BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
-_REGULARIZERS = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
-_CONSTRAINTS = ("MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm")
-_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 SHOWN = 6
 
 
-def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str]:
+def refusals(model: keras.Model, found: Names, rules: Rules | None = None) -> list[str]:
     """One line for each layer, or option of a layer, that the conversion can't do."""
+    rules = rules or Rules()
     lines, refused = [], ()
     for layer in model._flatten_layers():
         path = found.layers.get(id(layer))
@@ -30,12 +29,8 @@ def refusals(model: keras.Model, found: Names, unsafe: bool = False) -> list[str
         reason = _layer_reason(layer)
         if reason:
             lines.append(f"{path} ({type(layer).__name__}): {reason}")
+        if reason or own_layers.is_ruled(layer, rules):  # whose parts the user's rule knows
             refused = (*refused, f"{path}/")
-    for weight in found.weights.values():
-        for what, known in (("regularizer", _REGULARIZERS), ("constraint", _CONSTRAINTS)):
-            config = getattr(weight, what)
-            if config is not None and not _is_keras(config, known):
-                lines.append(f"{weight.path}: its {what} {config.get('class_name')!r} is not one of Keras's own")
     return lines
 
 
@@ -62,9 +57,6 @@ def without_what_is_within(lines: list[str], refused: list[str]) -> list[str]:
 
 def _layer_reason(layer: keras.Layer) -> str | None:
     kind = type(layer).__name__
-    regularizer = layer.activity_regularizer
-    if regularizer is not None and type(regularizer) not in _PENALTIES:
-        return f"its activity regularizer {type(regularizer).__name__} is not Keras's L1, L2 or L1L2"
     if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
     if kind in (*SEEN_THROUGH, "ConvLSTMCell"):
@@ -96,7 +88,3 @@ def _behind(layer: keras.Layer) -> list[str]:
 
 def _takers(tensor: Any, layer: keras.Layer) -> list[Any]:
     return [node for node in layer._outbound_nodes if any(tensor is given for given in node.input_tensors)]
-
-
-def _is_keras(config: dict[str, Any], known: tuple[str, ...]) -> bool:
-    return config.get("registered_name") is None and config.get("class_name") in known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -12,8 +13,10 @@ import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
+from bridge.keras_side.double import as_double, in_double, unrounded
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.signature import named_outputs, signature
 
 BATCH = 1024
@@ -25,12 +28,10 @@ def run(model: keras.Model, inputs: dict[str, np.ndarray], *, double: bool = Fal
     double: compute in float64, with the float32 weights' exact values: the reference that rounding is told by.
     """
     with in_float32(model):
-        return _run(model, inputs, double)
+        return _in_double(_run, model, inputs) if double else _run(model, inputs)
 
 
-def _run(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, np.ndarray]:
-    if double:
-        model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
+def _run(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     expected, arrange = signature(model)
     missing = [value.name for value in expected if value.name not in inputs]
     if missing or len(inputs) != len(expected):
@@ -64,12 +65,10 @@ def run_layers(model: keras.Model, inputs: dict[str, np.ndarray], *, double: boo
     Not the layers within a TimeDistributed: Keras calls them for each step.
     """
     with in_float32(model):
-        return _run_layers(model, inputs, double)
+        return _in_double(_run_layers, model, inputs) if double else _run_layers(model, inputs)
 
 
-def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool) -> dict[str, Any]:
-    if double:
-        model, inputs = _in_double(model), {k: _double(v) for k, v in inputs.items()}
+def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
     found = names(model).layers
     seen: dict[str, np.ndarray] = {}
     count: dict[str, int] = {}
@@ -94,35 +93,7 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray], double: bool)
     return {"outputs": {k: np.asarray(v) for k, v in named_outputs(model, outputs).items()}, "layers": seen}
 
 
-def _double(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64) if array.dtype == np.float32 else array
-
-
-def _in_double(model: keras.Model) -> keras.Model:
-    """The same model with float64 weights and arithmetic. Raises BridgeError for one that can't be built anew."""
-    try:
-        config = model.get_config()
-    except NotImplementedError:
-        raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
-    own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
-    try:
-        with keras.saving.custom_object_scope(own):
-            twin = type(model).from_config(_with_dtype(config))
-            if not twin.built:
-                raise TypeError("it is not built by its config")
-    except (TypeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0][:200]
-        raise BridgeError(f"{model.name}: Keras can't build it anew in float64: {said}") from None
-    for mine, other in zip(twin.variables, model.variables, strict=True):
-        mine.assign(other.numpy())
-    return twin
-
-
-def _with_dtype(value: Any) -> Any:
-    """A config in which every float32 is a float64."""
-    if isinstance(value, dict):
-        return {key: _with_dtype(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_with_dtype(item) for item in value)
-    return "float64" if isinstance(value, str) and value == "float32" else value
+def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
+    with unrounded():
+        twin = model.in_double() if isinstance(model, Operators) else in_double(model)
+        return run(twin, {name: as_double(array) for name, array in inputs.items()})

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+Paths = str | Path | Iterable[str | Path]
 
-def listed(names: str | Iterable[str]) -> tuple[str, ...]:
-    """One name or several, as a tuple."""
-    return (names,) if isinstance(names, str) else tuple(names)
+
+def listed(names: Paths | None) -> tuple[str, ...]:
+    """One name or path or several, as a tuple."""
+    if names is None:
+        return ()
+    return (str(names),) if isinstance(names, str | Path) else tuple(map(str, names))
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class Source:
     mlp: str | None = None  # "784-64:relu-64:relu-10:softmax"
     unsafe: bool = False  # run code that the file carries (Lambda layers)
     from_layer: tuple[str, ...] = ()  # the part of the model that begins with these layers
+    custom: tuple[str, ...] = ()  # Python files that define the classes and functions that the file names
+    rules: tuple[str, ...] = ()  # Python files with the user's own rules
+    signature: str | None = None  # what to call of a SavedModel's program
 
     @property
     def name(self) -> str:

@@ -11,12 +11,15 @@ from bridge.errors import BridgeError
 from bridge.graph import notes_of, to_proto
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.own_layers import is_ruled
 from bridge.keras_side.refusals import Unconvertible
+from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
 from bridge.keras_side.time_distributed import is_time_distributed
 from bridge.keras_side.trace import trace
 from bridge.keras_side.tracer import is_known
+from bridge.own_rules import Rules, read
 
 
 def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
@@ -28,11 +31,11 @@ def survey(source: Source) -> dict[str, Any]:
     """For `bridge inspect`: inputs, outputs, layers, weights, what convert would refuse, weights that are not finite.
 
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
-    proto: the layered model, empty where there is none.
+    proto: the layered model, empty where there is none. by_operators: whether it is of a SavedModel's program.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason.
     notes: what of Keras's training torch will lack.
     """
-    model = load(source)
+    model, rules = load(source), read(source.rules)
     found = names(model)
     lines: list[str] = []
     inputs: list[dict[str, Any]] = []
@@ -41,7 +44,7 @@ def survey(source: Source) -> dict[str, Any]:
     notes: tuple[str, ...] = ()
     try:
         inputs = inputs_of(model)
-        graph = trace(model)  # the proof, which knows what each output is
+        graph = trace(model, rules=rules)  # the proof, which knows what each output is
         proto = to_proto(graph).SerializeToString(deterministic=True)  # a layer's body may refuse an option of it
         outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
         notes = notes_of(graph)
@@ -52,9 +55,10 @@ def survey(source: Source) -> dict[str, Any]:
     return {
         "model": model.name,
         "keras": keras.__version__,
+        "by_operators": isinstance(model, Operators),
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model)).items()],
+        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model), rules).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
@@ -66,11 +70,18 @@ def survey(source: Source) -> dict[str, Any]:
     }
 
 
-def _leaves(layers: dict[str, keras.Layer]) -> dict[str, keras.Layer]:
+def _leaves(layers: dict[str, keras.Layer], rules: Rules) -> dict[str, keras.Layer]:
     """Without models, inputs, pipelines, and what is within a layer that is one node as a whole: an attention."""
-    inner = tuple(f"{path}/" for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
+    ruled = {path for path, layer in layers.items() if is_ruled(layer, rules)}
+    known = (path for path, layer in layers.items() if is_known(layer) and not is_time_distributed(layer))
+    inner = tuple(f"{path}/" for path in (*known, *ruled))
     others = (keras.Model, keras.layers.InputLayer, keras.layers.Pipeline)
-    return {p: layer for p, layer in layers.items() if not isinstance(layer, others) and not p.startswith(inner)}
+    shown = {
+        path: layer
+        for path, layer in layers.items()
+        if (path in ruled or not isinstance(layer, others)) and not path.startswith(inner)
+    }
+    return {p: layer for p, layer in shown.items() if not isinstance(layer, Variables) or layer.own}
 
 
 def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
@@ -78,6 +89,6 @@ def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
     outputs = keras.tree.flatten(nodes[0].outputs) if nodes else []
     return {
         "name": path,
-        "class": type(layer).__name__,
+        "class": "" if isinstance(layer, Variables) else type(layer).__name__,
         "output_shape": list(outputs[0].shape) if len(outputs) == 1 else None,
     }

@@ -21,38 +21,46 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.check import invalid
 from bridge.graph.fold import folded
+from bridge.graph.own_layers import own_functions
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.in_training import Inference
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
+from bridge.keras_side.own_layers import refuse_idle
+from bridge.keras_side.own_penalties import lacking
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import Unconvertible, refusals, refuse, without_what_is_within
+from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
+from bridge.own_rules import Rules
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
-def trace(model: keras.Model, source: dict[str, Any] | None = None) -> Graph:
+def trace(model: keras.Model, source: dict[str, Any] | None = None, rules: Rules | None = None) -> Graph:
     """The layered graph of a built Keras model, with its weights; one of mixed precision as it is in float32.
 
+    rules: the user's own, for layers of theirs.
     Raises BridgeError, listing every layer that can't be converted and why.
     """
     with in_float32(model) as policies:
-        graph = _traced(model, source)
+        graph = _traced(model, source, rules or Rules())
     graph.keras_config = _config(model)
+    origin.note(model, graph)
     if policies:
         graph.source["notes"] = [note(policies), *graph.source.get("notes", [])]
     return graph
 
 
-def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
+def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> Graph:
     found = names(model)
-    refused = refusals(model, found)
+    refuse_idle(model, found, rules)
+    refused = refusals(model, found, rules)
     try:
-        return _traced_through(model, source, found, refused)
+        return _traced_through(model, source, found, rules, refused)
     except Unconvertible:
         raise
     except Exception:
@@ -60,7 +68,9 @@ def _traced(model: keras.Model, source: dict[str, Any] | None) -> Graph:
         raise
 
 
-def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Names, refused: list[str]) -> Graph:
+def _traced_through(
+    model: keras.Model, source: dict[str, Any] | None, found: Names, rules: Rules, refused: list[str]
+) -> Graph:
     """refused: what is known to stand in the way, which is told with what is found on the way."""
     inputs, _ = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
@@ -70,7 +80,7 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
-    made, notes = _both_ways(model, found, refused)
+    made, notes = _both_ways(model, found, rules, refused)
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
@@ -87,11 +97,13 @@ def _traced_through(model: keras.Model, source: dict[str, Any] | None, found: Na
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    notes += lacking(found)
     if tracer.own_gradients:
         graph.source["own_gradients"] = tracer.own_gradients
     if notes:
         graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     graph = folded(graph)
+    graph.functions = own_functions(graph, rules)
     refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
     return graph
 
@@ -112,16 +124,16 @@ class _Trace:
     asking: list[Any]
 
 
-def _both_ways(model: keras.Model, found: Names, refused: list[str]) -> tuple[_Trace, list[str]]:
+def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
-    made = _as_onnx(model, found, refused)
+    made = _as_onnx(model, found, rules, refused)
     layers = [who for who in made.asking if isinstance(who, keras.Layer)]
     lacking = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
     failed: dict[int, str] = {}
 
     def traced(forks: list[keras.Layer]) -> _Trace | None:
         try:
-            return _as_onnx(model, found, [], forks)
+            return _as_onnx(model, found, rules, [], forks)
         except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
             failed.update({id(layer): _said(error) for layer in forks})
             return None
@@ -145,9 +157,11 @@ def _said(error: Exception) -> str:
     return own[0][:200] if own else type(error).__name__
 
 
-def _as_onnx(model: keras.Model, found: Names, refused: list[str], forks: Iterable[keras.Layer] = ()) -> _Trace:
+def _as_onnx(
+    model: keras.Model, found: Names, rules: Rules, refused: list[str], forks: Iterable[keras.Layer] = ()
+) -> _Trace:
     inputs, arguments = signature(model)
-    tracer = Tracer(model, found, [value.name for value in inputs])
+    tracer = Tracer(model, found, [value.name for value in inputs], rules)
     tracer.forks = {id(layer) for layer in forks}
     variables = list(found.variables.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
@@ -160,7 +174,7 @@ def _as_onnx(model: keras.Model, found: Names, refused: list[str], forks: Iterab
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
         tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            args, kwargs = arguments(list(given))
+            args, kwargs = arguments([tracer.with_penalties(given[0]), *given[1:]])
             try:
                 outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:

@@ -16,19 +16,21 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import numpy as tf_numpy
 from tensorflow.python.framework.func_graph import FuncGraph
 
+from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
 from bridge.graph.augmentation import AUGMENTATIONS
 from bridge.graph.conv_lstm import CONV_LSTM
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import attention, calls, layer_facts, recurrent, time_distributed
+from bridge.keras_side import attention, calls, layer_facts, own_layers, own_penalties, recurrent, time_distributed
 from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repeated_reason
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
 from bridge.keras_side.own_code import Losses
 from bridge.keras_side.refusals import BUILT_IN
+from bridge.own_rules import Rules
 
 # layers whose `activation` option becomes a node of its own
 SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
@@ -36,14 +38,15 @@ _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes 
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
 _SCOPE = "layer_"  # what the names of operations within a layer's code begin with, as own_code.drawing reads them
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
 
 class Tracer:
     """Takes the calls of a model's layers, in their order."""
 
-    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str]):
-        self.model, self.found = model, found
+    def __init__(self, model: keras.Model, found: Names, inputs: Iterable[str], rules: Rules | None = None):
+        self.model, self.found, self.rules = model, found, rules or Rules()
         self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
         self.forks: set[int] = set()  # ids of the layers whose code does another thing in training
         self.begin({})
@@ -61,6 +64,7 @@ class Tracer:
         self.unforked: dict[str, str] = {}  # the forks whose two ways can't be brought together, and why
         self._forking = False
         self._count: dict[str, int] = {}
+        self._apart = False  # while a layer's own code is asked what it gives, no call is a node
 
     def owner(self, operation: str) -> str:
         """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
@@ -101,8 +105,12 @@ class Tracer:
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
             result = None
-            if isinstance(operation, keras.Layer) and is_known(operation):
-                inside = in_inner_graph()
+            if self._apart:
+                return plain(operation, *args, **kwargs)
+            inside = in_inner_graph()
+            if own_layers.is_ruled(operation, self.rules) and self._path(operation) and not inside:
+                result = self._own(operation, args, kwargs)
+            elif isinstance(operation, keras.Layer) and is_known(operation):
                 reason = repeated_reason(operation, kwargs) if inside else self._reason(operation, args, kwargs)
                 if inside and not reason:
                     return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
@@ -110,7 +118,7 @@ class Tracer:
                     result = self._distributed(operation, args, kwargs)
                     reason = None if result is not None else "its layer has several outputs"
                 elif not reason:
-                    return self._layer(operation, args, kwargs)
+                    return self._own_penalty(layer_facts.acting(operation), self._layer(operation, args, kwargs))
                 if reason:
                     self.problems.append(f"{self._path(operation)} ({type(operation).__name__}): {reason}")
             if result is None and id(operation) in self.forks and not self._forking:
@@ -124,8 +132,9 @@ class Tracer:
                 result = Losses.put(result, lambda t: self._with_loss(operation, path, t, loss))
             if isinstance(operation, keras.Layer) and operation.activity_regularizer is not None:
                 path = self._path(operation)
-                return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
-            return result
+                if penalized_by_node(operation):
+                    return keras.tree.map_structure(lambda t: self._penalized(operation, path, t), result)
+            return self._own_penalty(operation, result)
 
         def scope(layer: keras.Layer) -> Any:
             return keras.src.backend.name_scope(_SCOPE + _scope(layer))
@@ -143,6 +152,31 @@ class Tracer:
             as_onnx_has_it(),
         ):
             yield
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[list[int]]:
+        """While this lasts, layers compute what they compute; the list then has the layers that added losses."""
+        before, self._apart, added = self.losses, True, []
+        self.losses = Losses()
+        try:
+            yield added
+            added += self.losses.owners
+        finally:
+            self.losses, self._apart = before, False
+
+    def placeholders(
+        self, layer: Layer, path: str, tensors: list[tf.Tensor], own: list[Any], outputs: list[tuple[Any, str]]
+    ) -> list[tf.Tensor]:
+        """The outputs of a node for one call of a layer."""
+        return self._placeholders(layer, self._name(path), tensors, own, outputs)
+
+    def _own(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a layer with a rule of the user's; None, and a problem, if it can't be a node."""
+        try:
+            return own_layers.call(self, layer, args, kwargs)
+        except BridgeError as reason:
+            self.problems.append(f"{self._path(layer)} ({type(layer).__name__}): {reason}")
+            return None
 
     def _in_both(
         self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any], call: Callable[..., Any]
@@ -210,6 +244,26 @@ class Tracer:
             return x
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
+
+    def _own_penalty(self, operation: Any, result: Any) -> Any:
+        """What a layer gives, with the penalty on it of an activity regularizer of the user's own."""
+        if not isinstance(operation, keras.Layer) or operation.activity_regularizer is None:
+            return result
+        if penalized_by_node(operation):
+            return result
+        if self.steps.told()[0]:
+            self.problems.append(f"{self.described(operation)}: its activity regularizer takes all steps at once")
+        path = self._path(operation) or operation.name
+        return keras.tree.map_structure(
+            lambda t: self._with_loss(operation, path, t, own_penalties.of_activity(operation, t)), result
+        )
+
+    def with_penalties(self, x: tf.Tensor) -> tf.Tensor:
+        """An input of the model, with the penalties on weights that are the user's own code: they depend on none."""
+        for name, loss in own_penalties.penalties(self.found, self.values):
+            described = Layer("AddedLoss", name, {"name": name})
+            x = self._placeholders(described, self._name(name), [x, loss], [], _like(x), split=True)[0]
+        return x
 
     def _with_loss(self, layer: keras.Layer, path: str, x: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
         described = Layer("AddedLoss", path, {"name": layer.name})
@@ -280,7 +334,7 @@ class Tracer:
         acting = layer_facts.acting(layer)
         activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
         splits = activation is not None and activation is not keras.activations.linear
-        penalized = acting.activity_regularizer is not None and kind != "ActivityRegularization"
+        penalized = penalized_by_node(acting) and kind != "ActivityRegularization"
         name = self._name(path)
         first = f"{name}/linear" if splits else f"{name}/value" if penalized else name
         if kind in AUGMENTATIONS:  # in inference they leave their input as it is, whatever they say of its shape
@@ -416,6 +470,11 @@ def _as_constant(plain: Any) -> Any:
             return tf.constant(tensor.numpy())
 
     return capture
+
+
+def penalized_by_node(layer: keras.Layer) -> bool:
+    """Whether the layer has an activity regularizer of Keras's own, which is a node."""
+    return type(layer.activity_regularizer) in _PENALTIES
 
 
 def is_known(layer: keras.Layer) -> bool:

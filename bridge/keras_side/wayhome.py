@@ -22,7 +22,7 @@ def go_home(graph: Graph, output: Path, source: Source | None, weights_only: boo
     the weights disagree.
     """
     model = _model(graph, source)
-    kept = fill(model, graph)
+    kept = fill(model, graph, as_configured=not (source and source.arch))
     assets.restore(model, graph)
     full = output.name.endswith((".h5", ".hdf5")) and not output.name.endswith(".weights.h5")
     if full and not weights_only and (lost := assets.adapted(model)):
@@ -34,13 +34,17 @@ def go_home(graph: Graph, output: Path, source: Source | None, weights_only: boo
     return {"weights": len(graph.weights), "parameters": numbers, "kept": kept}
 
 
-def fill(model: keras.Model, graph: Graph) -> int:
+def fill(model: keras.Model, graph: Graph, as_configured: bool = False) -> int:
     """Gives each variable of the model the graph's weight of its path. Raises BridgeError unless they are the same.
 
-    Of a graph that is a part of a model (--from-layer) the whole model may be filled: then the other weights stay as
-    the architecture's own code made them. Returns how many these are.
+    as_configured: the model was made by the graph's own config, from which Keras leaves the names of some custom
+    layers; then their weights are told by their order. Of a graph that is a part of a model (--from-layer) the whole
+    model may be filled: then the other weights stay as the architecture's own code made them. Returns how many these
+    are.
     """
     variables = names(model).variables
+    if as_configured and _alike(variables, graph):
+        variables = dict(zip(graph.weights, variables.values(), strict=True))
     lacks, extra = set(variables) - set(graph.weights), set(graph.weights) - set(variables)
     kept = len(lacks) if "part" in graph.source and not extra else 0
     if kept:
@@ -63,7 +67,14 @@ def fill(model: keras.Model, graph: Graph) -> int:
     return kept
 
 
+def _alike(variables: dict[str, Any], graph: Graph) -> bool:
+    """Whether the model has the graph's weights in their order, but for the names of layers."""
+    here = [(path.rpartition("/")[2], path.count("/"), tuple(v.shape)) for path, v in variables.items()]
+    return here == [(path.rpartition("/")[2], path.count("/"), w.shape) for path, w in graph.weights.items()]
+
+
 def _model(graph: Graph, source: Source | None) -> keras.Model:
+    keras.utils.clear_session()  # names that Keras makes up are those of the first load
     if source is not None and source.arch:
         return architecture.from_arch(source.arch, unsafe=source.unsafe)
     if graph.keras_config is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value
-from bridge.keras_side.source import listed
+from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import Judged, judge
 from bridge.parity.inputs import check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
@@ -25,6 +25,9 @@ def compare(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -38,8 +41,10 @@ def compare(
     """Runs every file, each framework in its own process, and compares each with the first.
 
     files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
-    arch, mlp, unsafe, from_layer: for the Keras files. data, part, label: as bridge.data.read takes them; run on its
-    first `rows` rows (256), without it on `rows` (64) random ones.
+    arch, mlp, unsafe, from_layer, custom: for the Keras files; signature: for the SavedModels. rules: for layers
+    of your own, in the folders.
+    data, part, label: as bridge.data.read takes them; run on its first `rows` rows (256), without it on `rows` (64)
+    random ones.
     rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first file's
     own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
     Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.
@@ -48,7 +53,7 @@ def compare(
         raise BridgeError(f"--rtol {rtol}: must be a positive number, such as 1e-5.")
     check_seed(seed)
     chosen = given(data, label, part)
-    found = subjects(files, arch, mlp, unsafe, listed(from_layer))
+    found = subjects(files, Source("", arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature))
     if len(found) < 2:
         raise BridgeError("parity compares at least two files, or one bridge folder with itself (torch and ONNX).")
     tell = progress or (lambda text: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto
 from bridge.keras_side.client import ask
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import Source
 from bridge.process import worker
 
@@ -81,8 +82,9 @@ class KerasFile(Subject):
 class OnnxFile(Subject):
     framework = "ONNX Runtime"
 
-    def __init__(self, path: str, file: Path | None = None):
+    def __init__(self, path: str, file: Path | None = None, rules: tuple[str, ...] = ()):
         super().__init__(path)
+        self.rules = rules
         self.file = file or Path(path)
         proto = read_proto(self.file)
         self.layered = is_layered(proto)
@@ -106,7 +108,7 @@ class OnnxFile(Subject):
         if not self.layered or importlib.util.find_spec("torch") is None:
             return None
         try:
-            return _torch_in_double(str(self.file), inputs)
+            return _torch_in_double(str(self.file), inputs, self.rules)
         except BridgeError:  # a layer without a torch rule
             return None
 
@@ -117,8 +119,9 @@ class OnnxFile(Subject):
 class TorchFolder(Subject):
     framework, form = "PyTorch", "bridge folder"
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, rules: tuple[str, ...] = ()):
         super().__init__(path)
+        self.rules = rules
         for package in ("torch", "safetensors"):
             require(package, "torch", "Running a bridge folder's torch module")
         self.graph = read_graph(path)
@@ -127,46 +130,48 @@ class TorchFolder(Subject):
         return self.graph.inputs
 
     def run(self, inputs: Arrays) -> Arrays:
-        return dict(worker("torch_side").call("run", model=self.path, inputs=inputs)["outputs"])
+        return dict(worker("torch_side").call("run", model=self.path, inputs=inputs, rules=self.rules)["outputs"])
 
     def layers(self, inputs: Arrays) -> Arrays:
-        return dict(worker("torch_side").call("layers", model=self.path, inputs=inputs)["layers"])
+        return dict(worker("torch_side").call("layers", model=self.path, inputs=inputs, rules=self.rules)["layers"])
 
     def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
-        return _torch_in_double(self.path, inputs)
+        return _torch_in_double(self.path, inputs, self.rules)
 
     def kinds(self) -> dict[str, str]:
         return kinds_of(self.graph)
 
 
-def _torch_in_double(model: str, inputs: Arrays) -> dict[str, Arrays]:
-    torch = worker("torch_side")
-    outputs = torch.call("run", model=model, inputs=inputs, double=True)["outputs"]
-    return {"outputs": outputs, "layers": torch.call("layers", model=model, inputs=inputs, double=True)["layers"]}
+def _torch_in_double(model: str, inputs: Arrays, rules: tuple[str, ...]) -> dict[str, Arrays]:
+    torch, given = worker("torch_side"), {"model": model, "inputs": inputs, "double": True, "rules": rules}
+    return {"outputs": torch.call("run", **given)["outputs"], "layers": torch.call("layers", **given)["layers"]}
 
 
-def subjects(
-    paths: Iterable[str | Path], arch: str | None, mlp: str | None, unsafe: bool, part: tuple[str, ...] = ()
-) -> list[Subject]:
+def subjects(paths: Iterable[str | Path], source: Source) -> list[Subject]:
     """Every path as what runs it; a bridge folder is two: its torch module and its model.onnx.
 
-    arch, mlp: for the Keras files that hold weights alone; for all Keras files where none does.
-    part: the layers from which on every Keras file is meant; a file of that part alone is meant whole by it.
+    source: how the files are meant. Its arch and mlp are for the Keras files that hold weights alone; for all Keras
+    files where none does. Its from_layer is for every Keras file; a file of that part alone is meant whole by it.
+    Its signature is for the SavedModels.
     """
+    rules = source.rules
     given = [str(path) for path in paths]
     apart = [path for path in given if is_keras(path)]
-    if (arch or mlp) and len(apart) > 1:
-        apart = [path for path in apart if ask("describe", path=path)["needs_architecture"]] or apart
+    if (source.arch or source.mlp) and len(apart) > 1:
+        apart = [
+            path for path in apart if ask("describe", path=path, custom=source.custom)["needs_architecture"]
+        ] or apart
     found: list[Subject] = []
     for path in given:
         if Path(path).is_dir() and not is_keras(path):
-            model = OnnxFile(f"{path.rstrip('/')}/model.onnx", model_of(path))
-            found += [model] if _is_alone(model, path) else [TorchFolder(path), model]
+            model = OnnxFile(f"{path.rstrip('/')}/model.onnx", model_of(path), rules)
+            found += [model] if _is_alone(model, path) else [TorchFolder(path, rules), model]
         elif is_keras(path):
-            how = (arch, mlp) if path in apart else (None, None)
-            found.append(KerasFile(Source(path, *how, unsafe, part)))
+            arch, mlp = (source.arch, source.mlp) if path in apart else (None, None)
+            called = source.signature if is_saved_model(path) else None
+            found.append(KerasFile(replace(source, path=path, arch=arch, mlp=mlp, signature=called)))
         else:
-            found.append(OnnxFile(path))
+            found.append(OnnxFile(path, rules=rules))
     return found
 
 
@@ -190,12 +195,12 @@ def is_keras(path: str) -> bool:
     """Whether a path is meant for Keras: by its suffix, or as a folder, a SavedModel."""
     file = Path(path)
     if file.is_dir():
-        return (file / "saved_model.pb").is_file()
+        return is_saved_model(path)
     if file.suffix.lower() in (".keras", ".h5", ".hdf5"):
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), .onnx files and bridge folders, not this."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, .onnx files and bridge folders."
         )
     return False
 

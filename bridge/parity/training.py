@@ -18,7 +18,7 @@ from bridge.graph.activations import final_word
 from bridge.graph.layer import dropout_of
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import ask
-from bridge.keras_side.source import Source, listed
+from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import difference, relative_l2
 from bridge.parity.inputs import check_seed, given
 from bridge.parity.report import finite_or_null
@@ -107,6 +107,9 @@ def compare_training(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -136,9 +139,12 @@ def compare_training(
         options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
     tell = progress or (lambda text: None)
     tell(f"{steps:,} steps in PyTorch: {folder}")
-    mine = worker("torch_side").call("train", model=folder, **options)  # first: it checks the optimizer's options
+    mine = worker("torch_side").call(
+        "train", model=folder, rules=listed(rules), **options
+    )  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    theirs = ask("train", source=asdict(Source(keras, arch, mlp, unsafe, listed(from_layer))), **options)
+    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature)
+    theirs = ask("train", source=asdict(source), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
@@ -149,6 +155,9 @@ def compare_gradients(
     mlp: str | None = None,
     unsafe: bool = False,
     from_layer: str | Iterable[str] = (),
+    custom: Paths = (),
+    rules: Paths = (),
+    signature: str | None = None,
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
@@ -161,13 +170,13 @@ def compare_gradients(
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed)
-    found = ask("run", source=(source := asdict(Source(keras, arch, mlp, unsafe, listed(from_layer)))), inputs=inputs)[
-        "outputs"
-    ]
+    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature))
+    found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
     theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]
-    mine = worker("torch_side").call("gradients", model=folder, inputs=inputs, directions=directions)["gradients"]
+    asked = {"model": folder, "inputs": inputs, "directions": directions, "rules": listed(rules)}
+    mine = worker("torch_side").call("gradients", **asked)["gradients"]
     names = dict.fromkeys([*theirs, *mine])
     errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
     return GradientReport(rtol, errors)

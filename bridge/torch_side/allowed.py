@@ -44,16 +44,18 @@ _ARITHMETIC = (ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop, ast.Compare, a
 _SYNTAX = (*_STATEMENTS, *_EXPRESSIONS, *_PARTS, *_ARITHMETIC)
 
 
-def check(text: str, names: set[str], attributes: set[str]) -> None:
+def check(text: str, names: set[str], attributes: set[str], rules: str = "") -> None:
     """Raises AssertionError if the source holds anything else than a converted model's does.
 
-    names: the classes and functions that the source may call. attributes: the module's own parts.
+    names: the classes and functions that the source may call. attributes: the module's own parts. rules: the text of
+    the user's own rules, which write lines of it too.
     """
     nodes = list(ast.walk(ast.parse(text)))
     local = {node.arg for node in nodes if isinstance(node, ast.arg)}
     local |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     attributes = attributes | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}  # its own methods
     bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    attributes = attributes | _words_of(rules) | _torch_names_of(rules)
     for node in nodes:
         if not isinstance(node, _SYNTAX) or not _is_expected(node, names, attributes, local, bases):
             raise AssertionError(f"unexpected in a model's source: {ast.unparse(node)[:200]}")
@@ -67,7 +69,7 @@ def _is_expected(node: ast.AST, names: set[str], attributes: set[str], local: se
     if isinstance(node, ast.Attribute):
         path = _dotted(node)
         if path is not None and path.split(".")[0] in _ROOTS:
-            return path in _torch_names() or path.removeprefix("torch.") in source.DTYPES
+            return path in attributes or path in _torch_names() or path.removeprefix("torch.") in source.DTYPES
         return node.attr in _words() or node.attr in attributes
     return not isinstance(node, ast.Call) or isinstance(node.func, ast.Name | ast.Attribute)
 
@@ -91,7 +93,11 @@ def _text() -> str:
 @functools.cache
 def _torch_names() -> frozenset[str]:
     """torch.exp, F.relu, nn.Linear, ...: as bridge's rules spell them, and the parts of longer ones."""
-    found = re.findall(r"\b(?:torch|F|nn)(?:\.\w+)+", _text())
+    return _torch_names_of(_text())
+
+
+def _torch_names_of(text: str) -> frozenset[str]:
+    found = re.findall(r"\b(?:torch|F|nn)(?:\.\w+)+", text)
     parts = (name.split(".") for name in found)
     return frozenset(".".join(words[:length]) for words in parts for length in range(2, len(words) + 1))
 
@@ -99,4 +105,8 @@ def _torch_names() -> frozenset[str]:
 @functools.cache
 def _words() -> frozenset[str]:
     """The attributes and methods that stand behind a dot somewhere in the rules; none begins with an underscore."""
-    return frozenset(w for w in re.findall(r"\.([a-zA-Z]\w*)", _text())) | {"__init__"}
+    return _words_of(_text()) | {"__init__"}
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\.([a-zA-Z]\w*)", text))

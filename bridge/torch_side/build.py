@@ -23,7 +23,10 @@ from bridge.files import existing_file
 from bridge.folder import read_graph, refuse_own_module, weights_of
 from bridge.graph import Graph
 from bridge.graph.body import UNREADABLE
+from bridge.graph.own_layers import with_rules
+from bridge.keras_side.source import Paths
 from bridge.torch_side.allowed import check
+from bridge.torch_side.own_rules import check_own
 from bridge.torch_side.plan import Plan, make_plan
 from bridge.torch_side.source import class_name, class_source, own_things, taps_source
 
@@ -43,17 +46,19 @@ def build(graph: Graph) -> nn.Module:
     except UNREADABLE as error:  # torch's own modules check what they are made with
         said = str(error)[:120]
         raise BridgeError(f"{graph.name}: a layer's config can't be read ({type(error).__name__}: {said}).") from error
+    check_own(module, plan)
     module.load_state_dict(state_from(plan, graph.arrays), strict=True, assign=False)
     return module
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path, rules: Paths = ()) -> nn.Module:
     """The module of a bridge folder: the graph of its model.onnx, the weights of its model.safetensors.
 
-    In evaluation mode. Nothing of the folder is executed; model.py is for people.
+    rules: files with the user's own rules. In evaluation mode. Nothing of the folder is executed; model.py is for
+    people.
     """
     folder = Path(folder)
-    graph = read_graph(folder)
+    graph = with_rules(read_graph(folder), rules)
     refuse_own_module(folder)
     module = build(graph)
     module.load_state_dict(read_state(weights_of(folder), module), strict=True)
@@ -149,7 +154,8 @@ def _run(text: str, plan: Plan, owner: type[nn.Module] | None = None) -> dict[st
     own = {word for name in [*plan.modules, *plan.free.values(), *plan.constants.values()] for word in name}
     own |= {method.name for method in plan.methods}
     kinds = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
-    check(text, set(names), own | kinds | {word for move in plan.moves.values() for word in move.key.split(".")})
+    words = own | kinds | {word for move in plan.moves.values() for word in move.key.split(".")}
+    check(text, set(names), words, plan.graph.rules.text if plan.graph.rules else "")
     scope = types.ModuleType(f"bridge_model_{next(_numbers)}")
     sys.modules[scope.__name__] = scope  # where torch.compile looks for the functions that the class calls
     # for tracebacks and torch.compile

@@ -17,6 +17,8 @@ from bridge.folder import read_graph
 from bridge.graph import Graph
 from bridge.graph.fresh import fresh
 from bridge.graph.head import head_layer, replace_head
+from bridge.graph.own_layers import with_rules
+from bridge.keras_side.source import Paths
 from bridge.torch_side import checkpoint as checkpoints
 from bridge.torch_side.build import build, graph_of, load, plan_of
 from bridge.torch_side.folder import refuse_changed, write_folder
@@ -57,6 +59,7 @@ def finetune(
     batch: int = 32,
     seed: int = 0,
     device: str = "auto",
+    rules: Paths = (),
     resume: bool = False,
     force: bool = False,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -71,6 +74,7 @@ def finetune(
     "structure": the architecture alone, fresh weights by the Keras initializers in its config.
     freeze: patterns over layers and parameters ("dense*"). classes: give it a new head with so many units.
     scale: the inputs are divided by it. optimizer: sgd, adam, adamw, rmsprop, with Keras's defaults and formulas.
+    rules: the files with your own rules that the conversion was given.
     resume: go on with an interrupted run to the same output. Raises BridgeError for whatever does not fit.
     """
     if transfer not in TRANSFERS:
@@ -78,7 +82,7 @@ def finetune(
     if seed < 0:
         raise BridgeError(f"--seed {seed}: must be a whole number, 0 or more.")
     run = _run_of(output, model, resume, force)
-    graph = _graph(model)
+    graph = _graph(model, rules)
     if masked := graph.source.get("masked"):
         raise BridgeError(
             f"{graph.name}: a mask reaches the output {masked[0]!r}; Keras leaves masked steps out of the loss.\n"
@@ -166,19 +170,19 @@ def _run_of(output: str | Path | None, model: object, resume: bool, force: bool)
     return _Run(output, folder, None)
 
 
-def _graph(model: str | Path | nn.Module) -> Graph:
+def _graph(model: str | Path | nn.Module, rules: Paths) -> Graph:
     if isinstance(model, nn.Module):
         refuse_changed(model)
         return graph_of(model)
     path = Path(model)
     if path.is_dir():
-        return graph_of(load(path))
+        return graph_of(load(path, rules))
     if path.suffix.lower() != ".onnx":
         raise BridgeError(
             f"{path}: is neither a bridge folder nor a layered .onnx file.\n"
             f"Convert it first: bridge convert keras2torch {path} -o DIR"
         )
-    return read_graph(path)
+    return with_rules(read_graph(path), rules)
 
 
 def _head(module: nn.Module, graph: Graph) -> set[str]:

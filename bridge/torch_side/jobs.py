@@ -1,11 +1,12 @@
 """What the torch process does when asked: the jobs of `bridge.process.worker("torch_side")`.
 
-`model` is everywhere the path of a bridge folder, whose model.safetensors counts, or of a layered .onnx file.
+`model` is everywhere the path of a bridge folder, whose model.safetensors counts, or of a layered .onnx file; `rules`
+are the files with the user's own rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import nn
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
 from bridge.graph import from_proto
+from bridge.graph.own_layers import with_rules
 from bridge.torch_side import build
 from bridge.torch_side.plan import Unconvertible, make_plan
 from bridge.torch_side.run import precision, run
@@ -24,11 +26,13 @@ from bridge.torch_side.source import class_source
 from bridge.torch_side.train import train_steps
 
 Arrays = dict[str, np.ndarray]
+Rules = Sequence[str]  # the files with the user's own rules
 
 
-def job_refusals(proto: np.ndarray) -> dict[str, Any]:
+def job_refusals(proto: np.ndarray, rules: Rules = ()) -> dict[str, Any]:
     """{"refusals": [line]}: what of a serialized layered model can't become a torch module."""
     graph = from_proto(onnx.load_from_string(proto.tobytes()))
+    graph = with_rules(graph, rules)
     try:
         class_source(make_plan(graph))
     except Unconvertible as error:
@@ -38,29 +42,29 @@ def job_refusals(proto: np.ndarray) -> dict[str, Any]:
     return {"refusals": []}
 
 
-def job_run(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
+def job_run(model: str, inputs: Arrays, double: bool = False, rules: Rules = ()) -> dict[str, Any]:
     """{"outputs": {name: array}} for these inputs. double: in float64, with the float32 weights' exact values."""
-    return {"outputs": run(_module(model), inputs, double=double)}
+    return {"outputs": run(_module(model, rules), inputs, double=double)}
 
 
-def job_layers(model: str, inputs: Arrays, double: bool = False) -> dict[str, Any]:
+def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = ()) -> dict[str, Any]:
     """{"layers": {name: array}}: what every node of the layered graph gives, by the node's name, in their order."""
-    module = _module(model)
+    module = _module(model, rules)
     tensors = _tensors(module, inputs)
     if double:
         module = module.double()
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
     with torch.no_grad(), precision(double):
         values = build.taps(module, tensors)
-    return {"layers": {name: tensor.numpy() for name, tensor in values.items()}}
+    return {"layers": {name: tensor.detach().numpy() for name, tensor in values.items()}}
 
 
-def job_gradients(model: str, inputs: Arrays, directions: Arrays) -> dict[str, Any]:
+def job_gradients(model: str, inputs: Arrays, directions: Arrays, rules: Rules = ()) -> dict[str, Any]:
     """{"gradients": {weight: array}}: of sum(output * direction) over all outputs, in inference mode.
 
     Only weights that Keras trains, by their Keras paths and in Keras's layout; zeros where the outputs don't depend.
     """
-    module = _module(model)
+    module = _module(model, rules)
     plan = build.plan_of(module)
     result = module(*_tensors(module, inputs))
     outputs = result if isinstance(result, dict) else {plan.graph.outputs[0].name: result}
@@ -85,18 +89,19 @@ def job_train(
     batch: int = 32,
     steps: int | None = None,
     epochs: int = 1,
+    rules: Rules = (),
 ) -> dict[str, Any]:
     """Trains as fine-tuning does, on the rows in their order: {"weights": {Keras path: array}, "losses": (steps,)}."""
-    module = _module(model)
+    module = _module(model, rules)
     losses = train_steps(module, optimizer, loss, x, y, batch, steps, epochs)["losses"]
     return {"weights": build.arrays_from(build.plan_of(module), module.state_dict()), "losses": losses}
 
 
-def _module(model: str) -> nn.Module:
+def _module(model: str, rules: Rules) -> nn.Module:
     path = Path(model)
     if path.is_dir():
-        return build.load(path)
-    return build.build(read_graph(path)).eval()
+        return build.load(path, rules)
+    return build.build(with_rules(read_graph(path), rules)).eval()
 
 
 def _tensors(module: nn.Module, inputs: Arrays) -> list[torch.Tensor]:

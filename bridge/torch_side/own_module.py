@@ -14,17 +14,18 @@ from torch import Tensor
 from bridge.errors import BridgeError
 from bridge.folder import check_finite, map_rows, read_graph, read_map, weights_of
 from bridge.graph import Graph, Weight
+from bridge.keras_side.source import Paths
 from bridge.torch_side.build import graph_of, load
 from bridge.torch_side.part import Take
 
 
-def folder_graph(folder: Path) -> Graph:
+def folder_graph(folder: Path, rules: Paths = ()) -> Graph:
     """The layered graph of a bridge folder with the weights of its model.safetensors, whosever module they are in.
 
     Raises BridgeError if these or map.json don't fit the graph, and CheckFailed if a weight holds NaN or infinity.
     """
     mapping = read_map(folder)
-    graph = _mapped(folder, mapping) if "into" in mapping else graph_of(load(folder))
+    graph = _mapped(folder, mapping) if "into" in mapping else graph_of(load(folder, rules))
     check_finite(graph.arrays, str(folder / "model.safetensors"))
     return graph
 

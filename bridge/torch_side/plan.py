@@ -24,6 +24,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     embedding,
     normalization,
     own_code,
+    own_rules,
     pooling,
     recurrent,
     resize,
@@ -136,6 +137,8 @@ def _add(plan: Plan, move: Move) -> None:
 
 def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> Step:
     assert node.layer is not None
+    if own_rules.is_own(node.layer):
+        return _own_step(node, graph, names, layers)
     if node.layer.kind not in RULES:
         raise Refused("there is no rule for this kind of layer yet")
     path = node.layer.path
@@ -149,11 +152,22 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
     part = RULES[node.kind](layer, shapes)
     if part.module is not None and node.training is not None:
         part = _with_fixed_mode(node, part)
+    if part.module is not None and set(node.layer.weights) != {take.weight for take in part.weights.values()}:
+        raise Refused(f"its rule does not use each of its weights once: {sorted(node.layer.weights)}")
+    return _shared(node, part, path, names, layers)
+
+
+def _own_step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> Step:
+    assert node.layer is not None
+    shapes = [graph.values[name].shape or () for name in node.tensors]
+    return _shared(node, own_rules.own_part(node.layer, shapes, graph.rules), node.layer.path, names, layers)
+
+
+def _shared(node: Node, part: Part, path: str, names: _Names, layers: dict[str, Step]) -> Step:
+    """One module a layer, however often it is called."""
     if part.module is None:
         return Step(node, part, None)
     if path not in layers:
-        if set(node.layer.weights) != {take.weight for take in part.weights.values()}:
-            raise Refused(f"its rule does not use each of its weights once: {sorted(node.layer.weights)}")
         layers[path] = Step(node, part, names.of(path))
     elif layers[path].part.module.source != part.module.source:  # type: ignore[union-attr]
         raise Refused("it is called twice in ways that need different modules")

@@ -12,12 +12,15 @@ from torch.overrides import TorchFunctionMode
 
 
 class _InDouble(TorchFunctionMode):
-    """What makes float32 of a tensor, as a model does with bytes, makes float64 of it."""
+    """What makes float32 of a tensor, as a model does with bytes, or a new one, as its first state, makes float64."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func is Tensor.to:
             args = tuple(torch.float64 if arg is torch.float32 else arg for arg in args)
-        return (Tensor.double if func is Tensor.float else func)(*args, **(kwargs or {}))
+        elif func is torch.full and args[0] and kwargs.get("dtype") is torch.float32:
+            kwargs = {**kwargs, "dtype": torch.float64}
+        return (Tensor.double if func is Tensor.float else func)(*args, **kwargs)
 
 
 def precision(double: bool) -> contextlib.AbstractContextManager[Any]:

@@ -11,12 +11,14 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from bridge.errors import BridgeError
 from bridge.graph import Node, Refused
 from bridge.graph.activations import final_word
 from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.in_training import IN_TRAINING, in_inference, in_training, needed
 from bridge.graph.space import channels_last, rank_of
 from bridge.torch_side.branches import Branches, branches
+from bridge.torch_side.own_rules import is_users, needs, source_of
 from bridge.torch_side.part import Part, literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
@@ -122,7 +124,7 @@ def _in_inference(step: Step) -> Step:
 def file_source(plan: Plan, made_by: str) -> str:
     """The whole of model.py: imports, copies of the modules and functions it needs, the class, and `load`."""
     name = class_name(plan)
-    copies = [inspect.getsource(thing) for thing in own_things(plan)]
+    copies = [source_of(thing) for thing in own_things(plan)]
     body = class_source(plan)
     text = "\n\n".join([*copies, body])
     imports = [
@@ -144,8 +146,7 @@ def file_source(plan: Plan, made_by: str) -> str:
 
 def _is_used(line: str, text: str) -> bool:
     words = {"import torch": r"\btorch\.", "from torch.nn import functional as F": r"\bF\."}
-    words["import math"] = r"\bmath\."
-    words["from collections.abc import Callable"] = r"\bCallable\b"
+    words |= {"from collections.abc import Callable": r"\bCallable\b", "import math": r"\bmath\."}
     return line not in words or re.search(words[line], text) is not None
 
 
@@ -177,8 +178,16 @@ def own_things(plan: Plan) -> list[object]:
     wanted += [f for term in penalty_terms(plan) for f in term.functions]
     wanted += [f for line in constraint_lines(plan) for f in line.functions]
     ordered: dict[object, None] = {}
+    begun: set[object] = set()  # the user's functions may call each other
 
     def add(thing: object) -> None:
+        if is_users(thing):
+            if thing not in begun:
+                begun.add(thing)
+                for other in needs(thing):
+                    add(other)
+                ordered.setdefault(thing)
+            return
         module = inspect.getmodule(thing)
         for name in _mentioned(thing):
             other = getattr(module, name, None)
@@ -188,6 +197,12 @@ def own_things(plan: Plan) -> list[object]:
 
     for thing in wanted:
         add(thing)
+    names = Counter(thing.__name__ for thing in ordered)  # type: ignore[attr-defined]
+    if twice := [thing.__name__ for thing in ordered if is_users(thing) and names[thing.__name__] > 1]:  # type: ignore[attr-defined]
+        raise BridgeError(
+            f"{plan.graph.name}: two different things in its source are called {twice[0]}. Give the one in your rules "
+            "another name."
+        )
     return list(ordered)
 
 

@@ -79,3 +79,18 @@ def refusal(keras):
         return str(caught.value)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def saved(keras, tmp_path_factory):
+    """kind -> (folder of a SavedModel that the tests' process made, its outputs); each is made once."""
+    cache = {}
+
+    def one(job, **options):
+        key = (job, *options.values())
+        if key not in cache:
+            folder = tmp_path_factory.mktemp(job) / "saved"
+            cache[key] = folder, keras(job, folder=folder, **options)
+        return cache[key]
+
+    return one

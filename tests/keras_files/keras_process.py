@@ -14,9 +14,14 @@ import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
+sys.path.append(str(Path(__file__).parent))
+import saved_model_files  # noqa: E402
+
+from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
 from bridge.keras_side import home  # noqa: E402
-from bridge.keras_side.describe import describe  # noqa: E402
+from bridge.keras_side.custom import scope as own_classes  # noqa: E402
+from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
 from bridge.keras_side.trace import trace  # noqa: E402
@@ -112,15 +117,90 @@ def part_outputs(path, from_layer, inputs):
     return {"outputs": np.asarray(model(given)).tolist(), "inputs": [[t.name, t.dtype] for t in model.inputs]}
 
 
-def home_again(path, to):
+def home_again(path, to, custom=None):
     """Traces the part that converts, takes it home by its config, and tells what that file computes."""
-    graph = trace(load(Source(path, from_layer=("topics", "embedding_1"))))
-    go_home(graph, Path(to), None, False)
+    with own_classes(custom or ()):
+        how = {"custom": tuple(custom)} if custom else {"from_layer": ("topics", "embedding_1")}
+        graph = trace(load(Source(path, **how)))
+        go_home(graph, Path(to), None, False)
     return len(graph.weights)
 
 
+def make_custom(case, folder, code):
+    """Saves a model of the user's own classes, compiled with a loss of theirs; its weights and outputs."""
+    keras.utils.clear_session()
+    model = randomised(user_code.make(Path(code), case, case, callable))
+    model.compile("adam", keras.saving.get_custom_objects()["lib>my_loss"])
+    for file in ("model.keras", "model.h5"):
+        model.save(Path(folder) / file)
+    return {"digests": digests(model), "outputs": outputs(model) if case != "subclassed" else None}
+
+
+def pictures():
+    return keras.Sequential(
+        [
+            keras.Input((14, 10, 3)),
+            layers.Conv2D(8, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(2),
+            layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="dw"),
+            layers.SeparableConv2D(12, (3, 1), padding="same", activation="relu"),
+            layers.PReLU(shared_axes=[1, 2]),
+            layers.Flatten(),
+            layers.Dense(6, activation="relu"),
+            layers.Dropout(0.2),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+def pooled():
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 4)),
+            layers.Conv2D(8, 3, strides=2),
+            layers.Conv2D(6, 3, groups=2, activation="relu"),
+            layers.BatchNormalization(scale=False),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(8, activation="relu"),
+            layers.Dense(2),
+        ]
+    )
+
+
+def words():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(50, 8),
+            layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
+            layers.Conv1D(7, 2, activation="relu"),
+            layers.GRU(5, reset_after=False),
+            layers.LayerNormalization(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def pictures_from_codes():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(3 * 2 * 6, activation="relu"),
+            layers.Reshape((3, 2, 6)),
+            layers.Conv2DTranspose(4, 3, strides=2, padding="same"),
+            layers.Conv2D(1, 3, activation="sigmoid"),
+        ]
+    )
+
+
 CASES = {
-    f.__name__: f for f in (mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda)
+    f.__name__: f
+    for f in (
+        *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
+        *(pictures, pooled, words, pictures_from_codes),
+    )
 }
 
 
@@ -159,7 +239,12 @@ def make(case, folder, compiled=False):
 
 
 def outputs(model):
-    x = [np.linspace(-1, 1, 3 * int(np.prod(t.shape[1:])), dtype="float32").reshape(3, -1) for t in model.inputs]
+    shapes = [[3, *(4 if size is None else size for size in t.shape[1:])] for t in model.inputs]
+    x = [np.linspace(-1, 1, int(np.prod(shape)), dtype="float32").reshape(shape) for shape in shapes]
+    x = [
+        values if t.dtype == "float32" else np.abs(40 * values).astype(t.dtype)
+        for values, t in zip(x, model.inputs, strict=True)
+    ]
     return [np.asarray(y).tolist() for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
 
 
@@ -187,7 +272,13 @@ def keras_reads(path):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "keras_reads": keras_reads}
-JOBS |= {"make_vocabularies": make_vocabularies, "part_outputs": part_outputs, "home_again": home_again}
+JOBS |= saved_model_files.JOBS
+JOBS |= {
+    "make_custom": make_custom,
+    "make_vocabularies": make_vocabularies,
+    "part_outputs": part_outputs,
+    "home_again": home_again,
+}
 
 if __name__ == "__main__":
     for line in sys.stdin:

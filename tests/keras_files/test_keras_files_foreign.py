@@ -43,11 +43,6 @@ def test_a_file_of_the_other_format_is_told_so(keras, refusal, made, tmp_path):
     )
 
 
-def test_a_saved_model_folder_comes_later(refusal, tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    refusal(r"SavedModel folders come with a later version", path=tmp_path)
-
-
 def test_an_hdf5_file_without_weights_is_told_so(refusal, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["temperature"] = np.ones(3)

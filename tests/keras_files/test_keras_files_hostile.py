@@ -35,7 +35,7 @@ def dense(config):
     return config["config"]["layers"][1]
 
 
-CUSTOM = "Pass the code that defines it: --arch FILE.py:function"
+CUSTOM = "Pass the code that defines it: --custom FILE.py, or code that builds the model: --arch FILE.py:function"
 LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, None]}}
 
 
@@ -47,7 +47,7 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
             rf"layer 'dense' has the custom class 'Evil'.\n{CUSTOM}",
         ),
         (lambda d: d.update(module="os"), rf"layer 'dense' has the custom class 'Dense'.\n{CUSTOM}"),
-        (lambda d: d.update(registered_name="pkg>Dense"), r"layer 'dense' has the custom class 'Dense'"),
+        (lambda d: d.update(registered_name="pkg>Dense"), r"layer 'dense' has the custom class 'pkg>Dense'"),
         (lambda d: d.update(module="keras.utils", class_name="get_file"), r"custom class 'get_file'"),
         (lambda d: d.update(module="keras.models", class_name="load_model"), r"custom class 'load_model'"),
         (lambda d: d.update(module="keras.src.saving.saving_lib", class_name="H5IOStore"), r"custom class 'H5IOStore'"),

@@ -1,0 +1,127 @@
+"""The variables of a SavedModel, read tensor by tensor from its checkpoint; nothing is run for it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+from bridge.errors import BridgeError
+from bridge.keras_side.saved_model import table
+from bridge.keras_side.saved_model.folder import INDEX, INDEX_LIMIT, Folder
+
+OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the tensor that says which object each variable belongs to
+_TEXT = tf.string.as_datatype_enum
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a checkpoint. dtype: numpy's name, "string" for text."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def numpy(self) -> np.dtype:
+        """numpy's type; objects for text."""
+        return np.dtype(tf.as_dtype(self.dtype).as_numpy_dtype)
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self.dtype == "string" else math.prod(self.shape) * self.numpy.itemsize
+
+
+class Checkpoint:
+    """What a SavedModel's variables folder holds, by TensorFlow's keys. Empty where there are no variables.
+
+    Raises BridgeError if the index claims more than the files hold.
+    """
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+        self.stored: dict[str, Stored] = {}
+        if folder.has_variables:
+            with _guarded(folder):
+                self._survey(*table.entries(folder.read(INDEX, INDEX_LIMIT)))
+
+    @property
+    def declared_bytes(self) -> int:
+        return sum(stored.nbytes for stored in self.stored.values())
+
+    def read(self, key: str) -> np.ndarray:
+        """The numbers of a tensor; of text, an array of bytes objects."""
+        with _guarded(self.folder):
+            return np.asarray(self._reader.get_tensor(key), object if self.stored[key].dtype == "string" else None)
+
+    @functools.cached_property
+    def objects(self) -> TrackableObjectGraph:
+        """Which object each variable belongs to, and its key; empty for TensorFlow 1's."""
+        graph = TrackableObjectGraph()
+        if OBJECTS in self.stored:
+            with _guarded(self.folder):
+                graph.ParseFromString(self._reader.get_tensor(OBJECTS))
+        return graph
+
+    @functools.cached_property
+    def _reader(self) -> Any:
+        return tf.train.load_checkpoint(self.folder.prefix)
+
+    def _survey(self, shards: int, entries: list[table.Entry]) -> None:
+        if shards != len(self.folder.shards):
+            raise table.Damaged(f"it speaks of {shards} data files, there are {len(self.folder.shards)}")
+        sizes = [self.folder.files[shard] for shard in self.folder.shards]
+        claimed = 0
+        for entry in entries:
+            if entry.key.startswith(b"\0"):  # a slice of another entry, which says how large the whole is
+                continue
+            key = entry.key.decode()
+            stored = Stored(key, entry.shape, _name(entry.dtype))
+            whole = stored.dtype == "string" or entry.sliced or stored.nbytes == entry.size
+            if entry.shard >= shards or entry.offset + entry.size > sizes[entry.shard] or not whole:
+                raise table.Damaged(f"{key} reaches beyond the end of its file, or is not of the size that it claims")
+            claimed += stored.nbytes
+            self.stored[key] = stored
+        if claimed > sum(sizes):
+            raise table.Damaged(f"its tensors claim {claimed:,} bytes, its files hold {sum(sizes):,}")
+
+
+class _guarded:
+    def __init__(self, folder: Folder):
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        expected = (
+            table.Damaged,
+            tf.errors.OpError,
+            RuntimeError,
+            ValueError,
+            KeyError,
+            TypeError,
+            DecodeError,
+            OSError,
+        )
+        if isinstance(error, expected):
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise BridgeError(
+                f"{self.folder.path}: its variables are damaged or cut short: {said}.\n"
+                "Get the folder once more from its origin."
+            ) from error
+
+
+def _name(dtype: int) -> str:
+    if dtype == _TEXT:
+        return "string"
+    try:
+        return str(tf.as_dtype(dtype).name)
+    except TypeError:
+        raise table.Damaged(f"it holds a tensor of the unknown type {dtype}") from None

@@ -1,0 +1,99 @@
+"""The way home into a SavedModel: the same program and the same keys, with the layered model's weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
+
+from bridge.errors import BridgeError, CheckFailed
+from bridge.graph import Graph
+from bridge.keras_side.saved_model import folder as folders
+from bridge.keras_side.saved_model import pack
+from bridge.keras_side.saved_model.checkpoint import Checkpoint
+from bridge.keras_side.saved_model.pack import Pack
+
+
+def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
+    """Writes the SavedModel that the graph came from to the folder `output`, with the graph's weights.
+
+    origin: the folder that it was converted from, where the graph does not keep all of it. Returns what go_home does.
+    Raises BridgeError if the graph is of no SavedModel, or no longer of the same weights.
+    """
+    if graph.saved_model is None:
+        raise BridgeError(
+            f"{graph.name}: a SavedModel is written only of what came from one, whole, its weights as they were.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        )
+    kept = pack.unpacked(graph.saved_model, graph.name)
+    if origin is not None:
+        kept = pack.of_folder(Path(origin), kept.places, graph.name)
+    if kept.rest is None:
+        raise BridgeError(
+            f"{graph.name}: its SavedModel was too large to be kept in the converted model.\n"
+            "Pass the folder that it was converted from: --arch SAVEDMODEL"
+        )
+    values = kept.rest | _weights(graph, kept)
+    if lacks := sorted(set(kept.stored) - set(values)):
+        raise BridgeError(f"{graph.name}: what it keeps of its SavedModel is damaged: it has nothing for {lacks[0]}.")
+    for name, content in kept.files.items():
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_bytes(content)
+    (output / "variables").mkdir()
+    if values:
+        _save(output, kept, values)
+        _check(output, values)
+    if folders.FINGERPRINT in kept.files:  # it tells of the checkpoint too
+        (output / folders.FINGERPRINT).write_bytes(fingerprinting.CreateFingerprintDef(str(output)))
+    numbers = sum(math.prod(weight.shape) for weight in graph.weights.values())
+    return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
+
+
+def _weights(graph: Graph, kept: Pack) -> dict[str, np.ndarray]:
+    """The value of each key that a weight has."""
+    lacks, extra = sorted(set(kept.places) - set(graph.weights)), sorted(set(graph.weights) - set(kept.places))
+    if lacks or extra:
+        what = f"no longer has {lacks[0]}" if lacks else f"has {extra[0]} besides"
+        raise BridgeError(
+            f"{graph.name}: {what}, so its SavedModel's program, which stays as it is, does not fit it.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        )
+    values = {}
+    for path, keys in kept.places.items():
+        array = graph.arrays[path]
+        for key in keys:
+            stored = kept.stored[key]
+            if array.shape != stored.shape:
+                raise BridgeError(
+                    f"{path}: is {array.shape} in the converted model, its SavedModel's program wants {stored.shape}.\n"
+                    "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+                )
+            values[key] = array.astype(stored.numpy)
+            if not np.array_equal(values[key].astype(array.dtype), array, equal_nan=array.dtype.kind == "f"):
+                raise BridgeError(
+                    f"{path}: its numbers are not exact in {stored.dtype}, which the SavedModel keeps it in.\n"
+                    "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+                )
+    return values
+
+
+def _save(output: Path, kept: Pack, values: dict[str, Any]) -> None:
+    names = sorted(values)
+    tensors = [tf.constant(values[name].tolist() if values[name].dtype == object else values[name]) for name in names]
+    tf.raw_ops.SaveV2(
+        prefix=str(output / folders.PREFIX), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
+    )
+
+
+def _check(output: Path, values: dict[str, Any]) -> None:
+    """Reads back what was written. Raises CheckFailed if a bit differs."""
+    checkpoint = Checkpoint(folders.look(output))
+    for key, value in values.items():
+        found = checkpoint.read(key)
+        same = found.tolist() == value.tolist() if value.dtype == object else found.tobytes() == value.tobytes()
+        if not same:
+            raise CheckFailed(f"{key}: TensorFlow gives other numbers back than were written. Nothing was kept.")

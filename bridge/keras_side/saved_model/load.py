@@ -1,0 +1,137 @@
+"""A Keras model from a SavedModel folder: rebuilt by its Keras metadata, else as its program's operators."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.keras_side import legacy
+from bridge.keras_side.names import names
+from bridge.keras_side.saved_model import folder as folders
+from bridge.keras_side.saved_model import metadata as keras_metadata
+from bridge.keras_side.saved_model import origin, program
+from bridge.keras_side.saved_model.build import operators
+from bridge.keras_side.saved_model.checkpoint import Checkpoint
+from bridge.keras_side.saved_model.layers import LayerWeights, Numbered
+from bridge.keras_side.saved_model.metadata import Metadata
+from bridge.keras_side.saved_model.objects import Objects, Variable
+from bridge.keras_side.saved_model.origin import Origin
+from bridge.keras_side.source import Source
+
+Filled = Callable[[Source, Any, Any], keras.Model]
+FROZEN = (
+    "Converted operator by operator from the SavedModel's program, as it was saved for inference: what there was of "
+    "Dropout is gone from it, BatchNormalization is frozen.\nThe .keras or .h5 of a Keras model keeps its layers alive."
+)
+
+
+def load(source: Source, filled: Filled) -> keras.Model:
+    """The model of a SavedModel folder. filled: builds a model by a config or --arch and fills it from weights.
+
+    Raises BridgeError if the folder is damaged or hostile, or if neither way is possible.
+    """
+    folder = folders.look(source.path)
+    checkpoint = Checkpoint(folder)
+    read = program.read(folder)
+    told = keras_metadata.read(folder, read)
+    if source.mlp:
+        raise BridgeError(f"{source.path}: a SavedModel says itself how its layers are connected; leave --mlp out.")
+    if source.arch:
+        return _by_layers(source, read, checkpoint, told, None, filled)
+    why = None
+    if told is not None and source.signature is None:
+        if told.config is not None:
+            try:
+                return _by_layers(source, read, checkpoint, told, told.config, filled)
+            except BridgeError as error:
+                why = f"Its Keras config can't be used: {_short(error, source)}"
+        else:
+            why = f"Its Keras config does not say what the class {told.model_class} computes."
+    try:
+        return _by_program(source, read, checkpoint, why)
+    except BridgeError as error:
+        if why is None:
+            raise
+        raise BridgeError(f"{source.path}: {why}\nIts program: {_short(error, source)}") from error
+
+
+def read_all(path: str | Path) -> tuple[LayerWeights, Metadata | None, program.Program]:
+    """What a SavedModel holds, without building anything of it."""
+    folder = folders.look(path)
+    read = program.read(folder)
+    told = keras_metadata.read(folder, read)
+    checkpoint = Checkpoint(folder)
+    return LayerWeights(checkpoint, Objects(read, checkpoint), told, Path(path).name), told, read
+
+
+def _by_layers(
+    source: Source,
+    read: program.Program,
+    checkpoint: Checkpoint,
+    told: Metadata | None,
+    config: dict[str, Any] | None,
+    filled: Filled,
+) -> keras.Model:
+    objects = Objects(read, checkpoint)
+    weights = LayerWeights(checkpoint, objects, told, source.name)
+    if not weights.layers:
+        raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
+    saved = None if config is None else (json.dumps(config), source.path, told.version if told else None)
+    model = filled(source, Numbered(weights), saved)
+    came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
+    legacy.fill(model, weights, "")
+    origin.remember(model, Origin(checkpoint.folder, _places(model, came, weights, objects)))
+    return model
+
+
+def _places(
+    model: keras.Model, came: dict[str, np.ndarray], weights: LayerWeights, objects: Objects
+) -> dict[str, list[str]] | None:
+    """The keys of each weight, if every one is a tensor of the file as it is; None where one was made anew."""
+    places = {}
+    for path, variable in names(model).variables.items():
+        numbers = came.get(path, ())
+        if len(numbers) != 1 or not 0 <= (number := int(numbers[0])) < len(weights.variables):
+            return None
+        found = weights.variables[number]
+        value = objects.checkpoint.read(found.stored.key)
+        if value.shape != tuple(variable.shape) or not np.array_equal(value, np.asarray(variable), equal_nan=True):
+            return None
+        places[path] = _keys(found, objects)
+    return places
+
+
+def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
+    keras.utils.clear_session()
+    objects = Objects(read, checkpoint)
+    model, found = operators(read, checkpoint, objects, source.signature, unsafe=source.unsafe)
+    notes = [*([why] if why else []), FROZEN]
+    if count := model.program.own_gradients:
+        notes.append(
+            f"Its program gives {count} of its operators a gradient of their own (swish does, to save memory); torch "
+            "differentiates what they compute."
+        )
+    if not found:
+        notes.append("It holds no variables: what was trained is constants in it, which torch can't train.")
+    elif not any(variable.trainable for variable in found.values()):
+        notes.append("None of its variables is marked as trainable.")
+    places = {path: _keys(variable, objects) for path, variable in found.items()}
+    origin.remember(model, Origin(checkpoint.folder, places, notes))
+    return model
+
+
+def _keys(variable: Variable, objects: Objects) -> list[str]:
+    """The keys of a variable and of its twins that hold the same numbers."""
+    value = objects.checkpoint.read(variable.stored.key)
+    twins = [stored.key for stored in objects.twins(variable)]
+    return [variable.stored.key, *(k for k in twins if objects.checkpoint.read(k).tobytes() == value.tobytes())]
+
+
+def _short(error: BridgeError, source: Source) -> str:
+    return " ".join(str(error).removeprefix(f"{source.path}: ").split())[:600]

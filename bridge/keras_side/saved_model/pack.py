@@ -1,0 +1,133 @@
+"""A SavedModel but for the weights that were converted, in the layered model itself: so that it can be written anew.
+
+Text: a zip archive in base64, with the folder's files, a list of the checkpoint's keys, and the values of the variables
+that are no weights of the network (an optimizer's, counters). Where those are large, the pack is only the list, and the
+way home needs the folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.keras_side.saved_model import folder as folders
+from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
+from bridge.keras_side.saved_model.folder import Folder
+
+LIST, REST = "bridge.json", "bridge/rest/"
+PACKED_LIMIT, FILES_LIMIT = 64 << 20, 1 << 30  # as zipped text, and unzipped
+
+
+@dataclass(frozen=True)
+class Pack:
+    """files: path in the folder -> content. places: weight -> keys. stored: every tensor of the checkpoint, by key.
+
+    rest: the values of those that are no weights; None where they were too large to keep, as the files then were.
+    """
+
+    places: dict[str, list[str]]
+    stored: dict[str, Stored]
+    files: dict[str, bytes]
+    rest: dict[str, Any] | None
+
+
+def packed(folder: Folder, places: dict[str, list[str]]) -> str:
+    """The text of a pack."""
+    checkpoint = Checkpoint(folder)
+    files = [name for name in folder.files if not name.startswith("variables/")]
+    used = {key for keys in places.values() for key in keys}
+    rest = [stored for key, stored in checkpoint.stored.items() if key not in used]
+    facts = {
+        "places": places,
+        "stored": [[s.key, list(s.shape), s.dtype] for s in checkpoint.stored.values()],
+        "whole": False,
+    }
+    if sum(folder.files[name] for name in files) + sum(s.nbytes for s in rest) <= PACKED_LIMIT:
+        whole = {name: (folder.path / name).read_bytes() for name in files}
+        whole |= {f"{REST}{number}": _bytes(checkpoint.read(s.key)) for number, s in enumerate(rest)}
+        text = _zipped(whole, facts | {"whole": True, "rest": [s.key for s in rest]})
+        if len(text) <= PACKED_LIMIT:
+            return text
+    return _zipped({}, facts)
+
+
+def unpacked(text: Any, name: str) -> Pack:
+    """What `packed` gave. Raises BridgeError, which names the model, for anything else."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(base64.b64decode(text, validate=True))) as archive:
+            if sum(member.file_size for member in archive.infolist()) > FILES_LIMIT:
+                raise ValueError("it is too large")
+            content = {member.filename: archive.read(member) for member in archive.infolist()}
+        facts = json.loads(content.pop(LIST))
+        stored = {key: Stored(key, tuple(shape), dtype) for key, shape, dtype in facts["stored"]}
+        places = {path: [stored[key].key for key in keys] for path, keys in facts["places"].items()}
+        rest = {k: content.pop(f"{REST}{n}") for n, k in enumerate(facts["rest"])} if facts["whole"] else None
+        if any(not _is_inside(path) for path in content):
+            raise ValueError("it holds a file of another place")
+    except (
+        binascii.Error,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise BridgeError(
+            f"{name}: what it keeps of its SavedModel is damaged ({error}).\nPass the folder: --arch SAVEDMODEL"
+        ) from None
+    values = None if rest is None else {key: _array(data, stored[key]) for key, data in rest.items()}
+    return Pack(places, stored, content, values)
+
+
+def of_folder(path: Path, places: dict[str, list[str]], name: str) -> Pack:
+    """The same from the folder itself, which must hold the tensors that the model was converted from."""
+    folder = folders.look(path)
+    checkpoint = Checkpoint(folder)
+    used = {key for keys in places.values() for key in keys}
+    if lacks := sorted(used - set(checkpoint.stored)):
+        raise BridgeError(f"{path}: is not the SavedModel that {name} was converted from: it has no {lacks[0]}.")
+    rest = {key: checkpoint.read(key) for key in checkpoint.stored if key not in used}
+    files = {name: (path / name).read_bytes() for name in folder.files if not name.startswith("variables/")}
+    return Pack(places, checkpoint.stored, files, rest)
+
+
+def _zipped(content: dict[str, bytes], facts: dict[str, Any]) -> str:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {LIST: json.dumps(facts).encode(), **content}.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    known = name in (folders.PROGRAM, folders.METADATA, folders.FINGERPRINT)
+    below = path.parts[:1] in (("assets",), ("assets.extra",)) and len(path.parts) > 1
+    return (known or below) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
+def _bytes(array: np.ndarray) -> bytes:
+    if array.dtype == object:  # text
+        return json.dumps([base64.b64encode(item).decode() for item in array.reshape(-1)]).encode()
+    return array.tobytes()
+
+
+def _array(data: bytes, stored: Stored) -> np.ndarray:
+    if stored.dtype == "string":
+        items = [base64.b64decode(item) for item in json.loads(data)]
+        made = np.empty(len(items), object)
+        made[:] = items
+        return made.reshape(stored.shape)
+    return np.frombuffer(data, stored.numpy).reshape(stored.shape)

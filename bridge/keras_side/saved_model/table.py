@@ -1,0 +1,107 @@
+"""The index of a TensorFlow checkpoint, read from its bytes: which tensor lies where, before TensorFlow opens it.
+
+It is a LevelDB table: blocks of sorted entries, keys without what they share with the key before; the last 48 bytes say
+where the block is that lists the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
+
+_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+_FOOTER = 48
+
+
+class Damaged(ValueError):
+    """The bytes are no such table."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor. size: its bytes in the shard; 0 for one that is stored in slices, which are entries of their own."""
+
+    key: bytes
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    sliced: bool
+
+
+def entries(data: bytes) -> tuple[int, list[Entry]]:
+    """(number of shards, the entries) of an index file. Raises Damaged."""
+    try:
+        return _entries(data)
+    except (IndexError, OverflowError, DecodeError) as error:
+        raise Damaged("it is cut short") from error
+
+
+def _entries(data: bytes) -> tuple[int, list[Entry]]:
+    if len(data) < _FOOTER or data[-8:] != _MAGIC:
+        raise Damaged("it is no table of tensors, or cut short")
+    footer = data[-_FOOTER:]
+    _, place = _handle(footer, 0)
+    blocks, _ = _handle(footer, place)
+    shards, found = None, []
+    for _, value in _block(data, blocks):
+        for key, content in _block(data, _handle(value, 0)[0]):
+            if not key:
+                header = BundleHeaderProto.FromString(content)
+                if header.endianness != BundleHeaderProto.LITTLE:
+                    raise Damaged("it was written on a machine of the other byte order")
+                shards = header.num_shards
+                continue
+            entry = BundleEntryProto.FromString(content)
+            shape = tuple(dim.size for dim in entry.shape.dim)
+            if any(size < 0 for size in shape) or min(entry.offset, entry.size, entry.shard_id) < 0:
+                raise Damaged("it holds a negative size")
+            sliced = bool(entry.slices)
+            found.append(Entry(key, entry.dtype, shape, entry.shard_id, entry.offset, entry.size, sliced))
+    if shards is None or len({entry.key for entry in found}) < len(found):
+        raise Damaged("it has no head, or names a tensor twice")
+    return shards, found
+
+
+def _block(data: bytes, handle: tuple[int, int]) -> Iterator[tuple[bytes, bytes]]:
+    offset, size = handle
+    if offset + size + 5 > len(data) - _FOOTER or size < 4:
+        raise Damaged("it is cut short")
+    if data[offset + size]:
+        raise Damaged("it is compressed, which TensorFlow's own are not")
+    block = data[offset : offset + size]
+    end = size - 4 - 4 * int.from_bytes(block[-4:], "little")  # the places where keys are whole come last
+    if end < 0:
+        raise Damaged("it is cut short")
+    place, key = 0, b""
+    while place < end:
+        shared, place = _varint(block, place)
+        more, place = _varint(block, place)
+        length, place = _varint(block, place)
+        if shared > len(key) or place + more + length > end:
+            raise Damaged("it is cut short")
+        key = key[:shared] + block[place : place + more]
+        place += more
+        yield key, block[place : place + length]
+        place += length
+
+
+def _handle(data: bytes, place: int) -> tuple[tuple[int, int], int]:
+    offset, place = _varint(data, place)
+    size, place = _varint(data, place)
+    return (offset, size), place
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
+    raise Damaged("it holds a number of more than 64 bits")
