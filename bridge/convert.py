@@ -17,7 +17,7 @@ from bridge.files import refuse_existing, refuse_input_as_output, whole_file, wh
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, from_proto, inlined, notes_of, write_proto
 from bridge.graph.own_layers import is_own, with_rules
-from bridge.graph.probe import probe_inputs, relative_difference
+from bridge.graph.probe import counted, probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.process import claim, import_ahead
@@ -36,7 +36,7 @@ ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how 
 class Proof:
     """How far the results were from Keras's own outputs on random inputs, relative to their largest value.
 
-    notes: what was set aside while tracing.
+    notes: what was set aside while tracing, and what legacy Keras said of an old file.
     """
 
     onnx: float
@@ -74,7 +74,7 @@ def keras2onnx(
     graph = from_proto(found.proto)
     proof = _proved(source, found, graph)
     write_proto(inlined(found.proto) if inline else found.proto, output, force=force)
-    return replace(proof, notes=tuple(graph.source.get("notes", ())))
+    return replace(proof, notes=(*graph.source.get("notes", ()), *proof.notes))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def keras2torch(
         return _into(graph, proof, into, output, map_file, force)
     if output is not None:
         write_folder(module, output, force=force)
-    return Converted(module, weight_rows(plan_of(module)), proof, notes_of(graph))
+    return Converted(module, weight_rows(plan_of(module)), proof, (*notes_of(graph), *proof.notes))
 
 
 def _into(
@@ -156,13 +156,30 @@ def _proved(source: Source, found: Traced, graph: Graph, module: nn.Module | Non
     if found.non_finite:
         shown = ", ".join(found.non_finite[:5])
         raise CheckFailed(f"{graph.name}: NaN or infinity in its weights ({shown}), so nothing can be proved of it.")
-    inputs = probe_inputs(graph.inputs)
+    inputs = probe_inputs(graph.inputs, below=counted(graph))
     outputs = in_onnx_runtime(found.proto, graph, inputs)
     exact = _Exact(source, graph)
     by_runtime = _largest(exact, outputs, found.outputs, "ONNX Runtime")
+    notes = _legacy(exact, inputs, found.outputs)
     if module is None:
-        return Proof(by_runtime)
-    return Proof(by_runtime, _largest(exact, in_torch(module, graph, inputs), found.outputs, "torch"))
+        return Proof(by_runtime, notes=notes)
+    return Proof(by_runtime, _largest(exact, in_torch(module, graph, inputs), found.outputs, "torch"), notes)
+
+
+def _legacy(exact: _Exact, inputs: dict[str, np.ndarray], here: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Holds an old file's outputs against legacy Keras's, where that is there. Raises CheckFailed if they differ."""
+    from bridge.keras2_side.check import ask_legacy
+
+    legacy = ask_legacy(exact.source.path, exact.graph, inputs, bool(exact.source.from_layer))
+    if legacy is None:
+        return ()
+    if legacy.outputs is None:
+        return (legacy.note,)
+    if [y.shape for y in legacy.outputs] != [y.shape for y in here.values()]:
+        return (f"Not compared with {legacy.note}: it gives other outputs.",)
+    got = dict(zip(here, legacy.outputs, strict=True))
+    worst = _largest(exact, got, here, legacy.note)
+    return (f"{legacy.note} reads the file as bridge does: its outputs differ by {worst:.1e} of their scale.",)
 
 
 def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], who: str) -> float:
@@ -196,7 +213,7 @@ class _Exact:
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
         """None for a model that Keras can't build anew."""
-        inputs = probe_inputs(self.graph.inputs)
+        inputs = probe_inputs(self.graph.inputs, below=counted(self.graph))
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])
         except BridgeError:

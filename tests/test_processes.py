@@ -27,6 +27,7 @@ HOME = {
     "tensorflow": "keras_side",
     "keras": "keras_side",
     "tf2onnx": "keras_side",
+    "tf_keras": "keras2_side",
     "h5py": "keras_side",
     "torch": "torch_side",
     "safetensors": "torch_side",

@@ -34,6 +34,7 @@ _PLAIN = {
     "hard_sigmoid": number("three", 3)
     + number("six", 6)
     + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\ny = Div(m, six)",
+    "hard_sigmoid_of_keras2": "y = HardSigmoid <alpha = 0.2, beta = 0.5> (x)",  # what Keras 1 and 2 called hard_sigmoid
     "hard_silu": number("three", 3)
     + number("six", 6)
     + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\nd = Div(m, six)\ny = Mul(x, d)",
@@ -84,7 +85,7 @@ def activation_name(value: Any) -> str:
     if value is None:
         return "linear"
     if isinstance(value, dict) and value.get("class_name") == "function":
-        value = value.get("config")
+        value = str(value.get("config")).removeprefix("bridge>")
     name = _ALIASES.get(value, value) if isinstance(value, str) else None
     if name not in _PLAIN:
         raise Refused(f"its activation {str(value)[:60]!r} is not one of keras.activations that work without arguments")

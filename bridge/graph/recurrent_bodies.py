@@ -22,6 +22,7 @@ _ACTIVATIONS: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "softplus": ("Softplus", (), ()),
     "softsign": ("Softsign", (), ()),
     "hard_sigmoid": ("HardSigmoid", (1 / 6,), (0.5,)),
+    "hard_sigmoid_of_keras2": ("HardSigmoid", (0.2,), (0.5,)),
 }
 _LAST = 2**31 - 1
 

@@ -30,27 +30,29 @@ def inspect_keras(source: Source) -> Inspection:
     if told["training_config"]:
         facts["besides"] = "optimizer and loss, which convert leaves out"
     refusals = [_without(path, line) for line in told["refusals"]]
+    upgrades = [f"Read as Keras {told['keras_version']} meant it: {line}." for line in told["upgrades"]]
     if told["needs_architecture"] and not arch and not mlp:
         way = f"--mlp {told['mlp']} with an activation for each ?, or " if told["mlp"] else ""
         convert = [f"Weights alone: convert needs {way}--arch FILE.py:function or --arch config.json."]
         layers = _described(told["layers"])
         return Inspection(path, told["format"], facts, layers, convert, refusals, skeleton=told["skeleton"] or "")
     if refusals and not (arch or source.unsafe):
-        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals)
+        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals, notes=upgrades)
     try:
         found = ask("survey", source=asdict(source))
     except BridgeError as error:
         if arch or mlp or source.from_layer or source.signature:
             raise
         lines = [_without(path, str(error))]
-        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines)
+        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines, notes=upgrades)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
     refusals = found["refusals"] or _by_torch(found["proto"], source.rules)
     convert = [] if refusals else _can(layers, found["by_operators"])
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
-    return Inspection(path, told["format"], named, layers, convert, refusals, warnings, found["notes"])
+    notes = [*upgrades, *(note for note in found["notes"] if not (upgrades and note.startswith("Written by Keras")))]
+    return Inspection(path, told["format"], named, layers, convert, refusals, warnings, notes)
 
 
 def _by_torch(proto: Any, rules: tuple[str, ...]) -> list[str]:

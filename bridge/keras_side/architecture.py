@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -14,8 +14,9 @@ from keras.src.backend.common import KerasVariable
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
-from bridge.keras_side import arch, config, custom
+from bridge.keras_side import arch, config, custom, origins
 from bridge.keras_side.examples import remembered
+from bridge.keras_side.old_calls import with_masks
 
 JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
@@ -33,21 +34,28 @@ _REFUSALS = (
 )
 
 
-def from_json(text: bytes | str, origin: str, *, version: str | None = None, unsafe: bool = False) -> keras.Model:
+def from_json(
+    text: bytes | str, origin: str, *, version: str | None = None, backend: str = "", unsafe: bool = False
+) -> keras.Model:
     """The model that a config describes, built of Keras's own classes only.
 
-    version: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config, carries code,
-    or describes nothing that Keras can build.
+    version, backend: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config,
+    carries code, or describes nothing that Keras can build.
     """
     parsed = config.parse(text, origin)
-    prepared = config.prepare(parsed, origin, config.version_of(parsed, version), unsafe)
+    version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")
+    found = config.prepare(parsed, origin, version, unsafe, backend)
     try:
-        with remembered(), keras.saving.custom_object_scope(custom.objects()):
-            model = keras.saving.deserialize_keras_object(prepared, safe_mode=not unsafe)
+        masks = with_masks() if found.upgrades is not None else nullcontext()
+        with remembered(), masks, keras.saving.custom_object_scope(custom.objects()):
+            model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except _REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
     if not isinstance(model, keras.Model):
         raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
+    if found.upgrades is not None:
+        text = text.decode() if isinstance(text, bytes) else text
+        origins.remember(model, origins.Origin(text, version, backend, found.upgrades))
     return model
 
 

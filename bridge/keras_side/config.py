@@ -18,7 +18,7 @@ from keras.src.activations import ALL_OBJECTS_DICT
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
-from bridge.keras_side import custom, keras2
+from bridge.keras_side import custom, dialect, old_layers
 
 DEPTH_LIMIT = 100
 SHOWN = 6  # problems in one message
@@ -37,6 +37,11 @@ _MODELS = {
 }
 _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
 _KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "random")
+_BASE = {"name", "trainable", "dtype", "activity_regularizer", "autocast"}
+_REFUSED_BY_DIALECT = {
+    *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"),
+    *("LocallyConnected1D", "LocallyConnected2D", "RandomHeight", "RandomWidth", "MaxoutDense", "Highway", "Merge"),
+}
 _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 
 
@@ -76,12 +81,21 @@ def version_of(config: dict[str, Any], stated: str | None = None) -> str:
     return "3" if "module" in config else "2"
 
 
-def prepare(config: dict[str, Any], origin: str, version: str, unsafe: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Examined:
+    """A config as Keras may read it, unless there are problems. upgrades: what an older dialect made necessary."""
+
+    config: dict[str, Any]
+    problems: list[str]
+    upgrades: dialect.Upgraded | None = None
+
+
+def prepare(config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = "") -> Examined:
     """The config as Keras may read it. Raises BridgeError with everything that can't be read, by layer name."""
-    prepared, problems = examine(config, origin, version, unsafe)
-    if problems:
-        raise BridgeError(problems[0] if len(problems) == 1 else _together(problems, origin))
-    return prepared
+    found = examine(config, origin, version, unsafe, backend)
+    if found.problems:
+        raise BridgeError(found.problems[0] if len(found.problems) == 1 else _together(found.problems, origin))
+    return found
 
 
 def _together(problems: list[str], origin: str) -> str:
@@ -93,29 +107,29 @@ def _together(problems: list[str], origin: str) -> str:
     return "\n".join([f"{origin}: {'; '.join(what[:SHOWN])}{more}.", *ways])
 
 
-def examine(
-    config: dict[str, Any], origin: str, version: str, unsafe: bool = False
-) -> tuple[dict[str, Any], list[str]]:
+def examine(config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = "") -> Examined:
     """The config as Keras may read it, and everything in it that is refused (then the config is not to be used)."""
     major = version.split(".")[0]
-    if major not in ("2", "3"):
-        return config, [
-            f"{origin}: was written by Keras {version}. Files of Keras 1 come with a later version of bridge."
-        ]
-    reader = _Reader(origin, keras2_dialect=major == "2", unsafe=unsafe)
+    if major not in ("1", "2", "3"):
+        return Examined(config, [f"{origin}: was written by Keras {version}, which bridge does not know."])
+    upgrades = None
+    if major != "3":
+        upgrades = dialect.upgraded(config, dialect.Writer(version, backend or "tensorflow"))
+        config = upgrades.config
+    reader = _Reader(origin, is_old=major != "3", unsafe=unsafe)
     prepared = reader.node(config, "layers", "the model", 0)
-    return prepared, [*reader.problems, *reader.lacking()]
+    found = [*reader.problems, *reader.lacking()]
+    problems = [f"{origin}: {text}" for text in upgrades.problems] if upgrades else []
+    return Examined(prepared, [*problems, *(text for text in found if text not in problems)], upgrades)
 
 
 @dataclass
 class _Reader:
     origin: str
-    keras2_dialect: bool
+    is_old: bool
     unsafe: bool
     problems: list[str] = field(default_factory=list)
-    missing: dict[str, str] = field(
-        default_factory=dict
-    )  # custom classes and functions that are not given: where each is
+    missing: dict[str, list[str]] = field(default_factory=dict)  # custom names that are not given: where each is
 
     def lacking(self) -> list[str]:
         """One problem of all the user's code that is missing."""
@@ -123,10 +137,11 @@ class _Reader:
             return []
         known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
-        return [f"{self.origin}: {'; '.join(self.missing.values())}.{known}\n{advice}"]
+        told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
+        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}"]
 
     def lacks(self, name: str, text: str) -> None:
-        self.missing.setdefault(name, text)
+        self.missing.setdefault(name, []).append(text)
 
     def problem(self, text: str) -> None:
         if f"{self.origin}: {text}" not in self.problems:
@@ -161,14 +176,16 @@ class _Reader:
             return self.code(node, layer, depth)
         if name == "function":
             return self.function(node, key, layer)
+        bare = "module" not in node
+        if self.is_old:
+            node = {"module": "keras", **node}  # what has none is Keras's own there, and no operation of Keras 3
         kind = _kind(node, key)
         module = _module(name, kind, node)
-        if module is None or "module" not in node:
+        if module is None or (bare and module != old_layers.__name__):
             own = custom.named(node.get("registered_name"), name)
             if own is not None:
                 inner = f"layer {_name(node)!r}" if depth and _name(node) else layer
                 if isinstance(config, dict):
-                    config = keras2.without_shapes(config) if self.keras2_dialect else config
                     config = self.value(config, "config", inner, depth + 1)
                 config = _with_name(config if config is not None else {}, node, own)
                 return _custom(name, own, config) | _besides(self, node, inner, depth)
@@ -181,17 +198,28 @@ class _Reader:
                 return self.code(node, layer, depth)
             if name in _FILES and isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
                 self.problem(f"{layer} ({name}) names a vocabulary file, which is not read. Give the layer a list.")
-            if self.keras2_dialect:
-                config = keras2.modernise(name, config, lambda text: self.problem(f"{layer} ({name}) {text}"))
+            if self.is_old:
+                self.settings(name, config, layer)
         if name == "Policy":
             name = "DTypePolicy"
         return {
             "module": module,
             "class_name": "Functional" if name == "Model" else name,
             "config": self.value(config or {}, "config", layer, depth + 1),
-            "registered_name": name if kind == "operations" else None,
+            "registered_name": _registered(name, module) or (name if kind == "operations" else None),
             **_besides(self, node, layer, depth),
         }
+
+    def settings(self, name: str, config: Any, layer: str) -> None:
+        """Refuses what an upgraded config holds that Keras 3 would stumble over."""
+        kind = old_layers.OWN.get(name) or getattr(keras.layers, name, None)
+        if not isinstance(config, dict | None):
+            self.problem(f"{layer} ({name}) has no config of its own.")
+        if name in _MODELS or kind is None or not isinstance(config, dict):
+            return
+        known = _BASE | {word for base in kind.__mro__ for word in inspect.signature(base.__init__).parameters}
+        for key in sorted(set(config) - known):
+            self.problem(f"{layer} ({name}) has the setting {key!r}, which Keras 3 does not know.")
 
     def code(self, node: dict[str, Any], layer: str, depth: int) -> Any:
         where = f"layer {_name(node)!r}" if depth and node["class_name"] != "__lambda__" else layer
@@ -208,6 +236,8 @@ class _Reader:
         name = node.get("config")
         if key.endswith("activation") and isinstance(name, str) and name in activations():
             return name
+        if key.endswith("activation") and name == f"bridge>{old_layers.hard_sigmoid_of_keras2.__name__}":
+            return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
         if (found := custom.named(node.get("registered_name"), name)) is not None:
             return _custom("function", found, found)
         self.lacks(str(name), f"{layer} has the custom function {str(name)!r}")
@@ -215,9 +245,9 @@ class _Reader:
 
     def unknown(self, name: str, node: dict[str, Any], layer: str) -> None:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
-        if self.keras2_dialect and name in keras2.OPERATIONS:
-            self.problem(f"{where} is an operation as Keras 2 wrote it ({name}): that comes with a later version.")
-        elif name in REASONS:
+        if self.is_old and name in _REFUSED_BY_DIALECT:
+            return  # with its own reason
+        if name in REASONS:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
         else:
             registered = node.get("registered_name")
@@ -288,6 +318,8 @@ def _kind(node: dict[str, Any], key: str) -> str:
 
 def _module(name: str, kind: str, node: dict[str, Any]) -> str | None:
     """The module of a built-in class, None for a custom one."""
+    if kind == "layers" and _own(name, node):
+        return old_layers.__name__
     stated, registered = node.get("module", "keras"), node.get("registered_name")
     if not isinstance(stated, str) or stated.split(".")[0] != "keras" or registered not in (None, name):
         return None
@@ -298,6 +330,15 @@ def _module(name: str, kind: str, node: dict[str, Any]) -> str | None:
     if kind == "layers" and stated == APPLICATIONS.get(name):
         return stated
     return _classes(kind).get(name)
+
+
+def _own(name: Any, node: dict[str, Any]) -> bool:
+    """Whether it is one of bridge's own stand-ins for what Keras 3 no longer has."""
+    return isinstance(name, str) and name in old_layers.OWN and node.get("registered_name") == f"bridge>{name}"
+
+
+def _registered(name: str, module: str) -> str | None:
+    return f"bridge>{name}" if module == old_layers.__name__ else None
 
 
 def _name(node: dict[str, Any]) -> Any:

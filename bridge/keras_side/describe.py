@@ -21,6 +21,7 @@ from bridge.keras_side.skeleton import skeleton
 def describe(path: str | Path) -> dict[str, Any]:
     """For `bridge inspect`: format, versions, layers with their weights, what `convert` would refuse and why.
 
+    upgrades: what an older version's config means in Keras 3, a line for each change.
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
     skeleton: for weights alone of a plain stack, the source of an --arch function, its blanks in capitals; else None.
@@ -81,6 +82,7 @@ def _described(
 ) -> dict[str, Any]:
     held = listing.held(file)
     version = config.version_of(parsed, version) if parsed else version
+    found = config.examine(parsed, str(path), version, backend=told.get("backend") or "") if parsed else None
     layers = (
         _layers(parsed, held)
         if parsed
@@ -95,7 +97,8 @@ def _described(
         "layers": layers,
         "parameters": sum(layer["parameters"] for layer in layers),
         "classes": dict(Counter(layer["class"] for layer in layers if layer["class"])),
-        "refusals": config.examine(parsed, str(path), version)[1] if parsed else [],
+        "refusals": found.problems if found else [],
+        "upgrades": found.upgrades.lines() if found and found.upgrades else [],
         "needs_architecture": parsed is None,
         "mlp": None if parsed else listing.proposal(file),
         "skeleton": None if parsed else skeleton(file),

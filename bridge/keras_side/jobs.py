@@ -12,7 +12,8 @@ import onnx
 
 from bridge import user_code
 from bridge.graph import from_proto, to_proto
-from bridge.graph.probe import probe_inputs, refuse_huge
+from bridge.graph.probe import counted, probe_inputs, refuse_huge
+from bridge.keras_side import origins
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
@@ -37,9 +38,10 @@ def job_trace(source: dict[str, Any]) -> dict[str, Any]:
     if source.get("from_layer"):
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told, read_rules(source.get("rules", ())))
+    origins.note(model, graph)
     data = to_proto(graph).SerializeToString(deterministic=True)
     refuse_huge(graph)
-    outputs = run(model, probe_inputs(graph.inputs))
+    outputs = run(model, probe_inputs(graph.inputs, below=counted(graph)))
     _keep(source, model)
     return {"proto": np.frombuffer(data, np.uint8), "non_finite": non_finite(model), "outputs": outputs}
 

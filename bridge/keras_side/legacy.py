@@ -6,15 +6,20 @@ order otherwise; inside a layer the weights by name, by order where the names di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.keras_side import layouts, origins
 from bridge.keras_side.hdf5 import Weights
-from bridge.keras_side.weights import PASS_OTHER, assign, labelled
+from bridge.keras_side.names import names as paths_of
+from bridge.keras_side.origins import Origin, Place
+from bridge.keras_side.weights import PASS_OTHER, all_layers, assign, labelled
 
 TOP = "top_level_model_weights"
 
@@ -25,6 +30,12 @@ class Group:
 
     name: str
     weights: dict[str, str]
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what is one weight now, but several in the file
+
+    def shape(self, weight: str, file: Weights) -> tuple[int, ...]:
+        """Of the numbers as they lie in the file, parts put together along the last axis."""
+        shapes = [file.shape(path) for path in self.parts.get(weight, (self.weights[weight],))]
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes)) if len(shapes) > 1 else shapes[0]
 
     def short(self, weight: str) -> str:
         """`kernel` of `dense/kernel:0`."""
@@ -73,26 +84,29 @@ def groups(file: Weights, base: str) -> list[Group]:
 
 def fill(model: keras.Model, file: Weights, base: str) -> None:
     """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used."""
-    saved = groups(file, base)
+    saved = [with_gates(group) for group in groups(file, base)]
+    reader = _Reader(model, file)
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
     layers = [layer for layer in model.layers if layer.weights]
-    filled: dict[int, np.ndarray] = {}
-    for layer, group in _pairs(layers, saved, file.name):
-        _fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer), file, filled)
+    for layer, group in _pairs(layers, saved, file.name, reader.renamed):
+        reader.fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer))
     own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
     if own or top:
-        _fill(top[0] if top else Group(TOP, {}), own, labelled(model), file, filled)
-    empty = [variable.path for variable in model.weights if id(variable) not in filled]
+        reader.fill(top[0] if top else Group(TOP, {}), own, labelled(model))
+    empty = [variable.path for variable in model.weights if id(variable) not in reader.filled]
     if empty:
         raise BridgeError(f"{file.name}: has nothing for {empty[0]} of the architecture.\n{PASS_OTHER}")
     for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state") and layer.weights:
             layer.finalize_state()  # Normalization keeps values derived from its weights
+    if reader.origin is not None:
+        reader.origin.groups = reader.places(file.strings(base, "layer_names") or [])
+        reader.origin.has_config = file.attribute("", "model_config") is not None
 
 
-def _pairs(layers: list[Any], saved: list[Group], file: str) -> list[tuple[Any, Group]]:
-    names = [layer.name for layer in layers]
+def _pairs(layers: list[Any], saved: list[Group], file: str, renamed: dict[str, str]) -> list[tuple[Any, Group]]:
+    names = [renamed.get(layer.name, layer.name) for layer in layers]
     by_name = {group.name: group for group in saved}
     if len(layers) != len(saved):
         missing = [name for name in names if name not in by_name]
@@ -104,45 +118,113 @@ def _pairs(layers: list[Any], saved: list[Group], file: str) -> list[tuple[Any, 
             f"{PASS_OTHER}"
         )
     if set(names) == set(by_name):
-        return [(layer, by_name[layer.name]) for layer in layers]
+        return [(layer, by_name[name]) for layer, name in zip(layers, names, strict=True)]
     return list(zip(layers, saved, strict=True))
 
 
-def _fill(group: Group, variables: list[Any], label: str, file: Weights, filled: dict[int, np.ndarray]) -> None:
-    for variable, weight in _matched(group, variables, label, file):
-        name = _inner(variable, label)
-        values = file.read(group.weights[weight])
-        assign(variable, values, f"{label}: {name}", file.name)
-        if id(variable) in filled and filled[id(variable)].tobytes() != values.tobytes():
-            raise BridgeError(
-                f"{label}: {name} is shared by two layers here and differs between them in {file.name}.\n{PASS_OTHER}"
-            )
-        filled[id(variable)] = values
+class _Reader:
+    """Fills a model's variables from a file, and knows afterwards where each one lies in it."""
+
+    def __init__(self, model: keras.Model, file: Weights):
+        self.file = file
+        self.origin: Origin | None = origins.of(model)
+        self.renamed = self.origin.upgrades.renamed if self.origin else {}
+        self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
+        self.words = _old_words(model, file)
+        self.filled: dict[int, np.ndarray] = {}
+        self._places: dict[str, dict[str, Place]] = {}
+
+    def fill(self, group: Group, variables: list[Any], label: str) -> None:
+        for variable, weight in _matched(group, variables, label, self.file, self.words):
+            name = _inner(variable, label)
+            values = self._read(group, weight, variable)
+            assign(variable, values, f"{label}: {name}", self.file.name)
+            if id(variable) in self.filled and self.filled[id(variable)].tobytes() != values.tobytes():
+                raise BridgeError(
+                    f"{label}: {name} is shared by two layers here and differs between them in {self.file.name}.\n"
+                    f"{PASS_OTHER}"
+                )
+            self.filled[id(variable)] = values
+
+    def _read(self, group: Group, weight: str, variable: Any) -> np.ndarray:
+        paths = group.parts.get(weight, (group.weights[weight],))
+        arrays = [self.file.read(path) for path in paths]
+        values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
+        path = self.paths.get(id(variable))
+        if self.origin is None or path is None:
+            return values
+        name, kept = self.origin.layout(path), None
+        dtype = values.dtype.name
+        if name is not None:
+            name = layouts.chosen(name, values, tuple(variable.shape))
+            layout = layouts.LAYOUTS[name]
+            kept = layouts.packed(values) if layout.keeps else None
+            try:
+                values = layout.to_keras(values)
+            except ValueError:
+                raise BridgeError(
+                    f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
+                ) from None
+        own = self._places.setdefault(group.name, {})
+        for part, stored in enumerate(paths):
+            word = stored[len(self._below(group)) :]
+            own[word] = Place(word, variable, dtype, name, kept, (part, len(paths)) if len(paths) > 1 else None)
+        return values
+
+    def _below(self, group: Group) -> str:
+        base = root(self.file)
+        return f"{base}/{group.name}/" if base else f"{group.name}/"
+
+    def places(self, layers: list[str]) -> list[tuple[str, list[tuple[str, Place]]]]:
+        """Of all layers of the file, in its order, the weights and their places."""
+        listed = [*layers, *([TOP] if TOP in self._places else [])]
+        return [(layer, self._in_file_order(layer)) for layer in listed]
+
+    def _in_file_order(self, layer: str) -> list[tuple[str, Place]]:
+        found = self._places.get(layer, {})
+        names = self.file.strings(self._below(Group(layer, {})).rstrip("/"), "weight_names") or []
+        return [(name, found[name]) for name in names if name in found]
 
 
-def _matched(group: Group, variables: list[Any], label: str, file: Weights) -> list[tuple[Any, str]]:
+def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
+    """What variables are called in files of Keras 1 and 2 where Keras 3 has another word, by their ids."""
+    versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
+    if any(str(version).startswith("3") for version in versions if version):
+        return {}
+    kinds = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+    return {
+        id(layer.kernel): "depthwise_kernel" for layer in all_layers(model) if isinstance(layer, kinds) and layer.built
+    }
+
+
+def _matched(
+    group: Group, variables: list[Any], label: str, file: Weights, old_words: dict[int, str]
+) -> list[tuple[Any, str]]:
     if len(variables) != len(group.weights):
         wanted = ", ".join(f"{_inner(v, label)} {tuple(v.shape)}" for v in variables) or "none"
-        held = ", ".join(f"{group.short(w)} {file.shape(path)}" for w, path in group.weights.items()) or "none"
+        held = ", ".join(f"{group.short(w)} {group.shape(w, file)}" for w in group.weights) or "none"
         raise BridgeError(
             f"{label}: the weights in {file.name} are {held}; the architecture wants {wanted}.\n{PASS_OTHER}"
         )
     saved = {weight: _words(weight) for weight in group.weights}
     wanted = [_words(variable.path) for variable in variables]
+    for words, variable in zip(wanted, variables, strict=True):
+        words[-1] = old_words.get(id(variable), words[-1])
     for depth in (4, 3, 2, 1):
         by_tail = {tuple(words[-depth:]): weight for weight, words in saved.items()}
         tails = [tuple(words[-depth:]) for words in wanted]
         if len(by_tail) == len(saved) and set(tails) == set(by_tail) and len(set(tails)) == len(tails):
             return [(variable, by_tail[tail]) for variable, tail in zip(variables, tails, strict=True)]
-    return _by_order(group, saved, variables, label, file)
+    by_shape = _by_shape(group, wanted, variables, file)
+    return _by_order(group, saved, variables, wanted, label, file) if by_shape is None else by_shape
 
 
 def _by_order(
-    group: Group, saved: dict[str, list[str]], variables: list[Any], label: str, file: Weights
+    group: Group, saved: dict[str, list[str]], variables: list[Any], wanted: list[list[str]], label: str, file: Weights
 ) -> list[tuple[Any, str]]:
     """The first saved kernel to the first kernel, and so on: frozen and trainable weights may have changed places."""
-    same = [(words[-1], file.shape(group.weights[weight])) for weight, words in saved.items()] == [
-        (_words(variable.path)[-1], tuple(variable.shape)) for variable in variables
+    same = [(words[-1], group.shape(weight, file)) for weight, words in saved.items()] == [
+        (words[-1], tuple(variable.shape)) for variable, words in zip(variables, wanted, strict=True)
     ]
     if same and len({bool(variable.trainable) for variable in variables}) == 1:  # then none can have changed places
         return list(zip(variables, saved, strict=True))
@@ -150,8 +232,7 @@ def _by_order(
     for weight, words in saved.items():
         by_word.setdefault(words[-1], []).append(weight)
     pairs, owners = [], {}
-    for variable in variables:
-        words = _words(variable.path)
+    for variable, words in zip(variables, wanted, strict=True):
         if not by_word.get(words[-1]):
             raise BridgeError(
                 f"{label}: {file.name} holds {', '.join(w[-1] for w in saved.values())} for it, "
@@ -166,6 +247,42 @@ def _by_order(
             )
         pairs.append((variable, weight))
     return pairs
+
+
+_GATE = re.compile(r"(.*)_([WUb])_([icfozrh])(:0)?")
+_GATES = ("ifco", "zrh")  # as Keras has had them since 2.0 in one array: of an LSTM, of a GRU
+
+
+def with_gates(group: Group) -> Group:
+    """The group with the arrays that Keras 1 kept for each gate (lstm_1_W_i) as one (lstm_1_W), in Keras's order."""
+    found: dict[str, dict[str, str]] = {}
+    order: dict[str, None] = {}
+    for weight in group.weights:
+        gate = _GATE.fullmatch(weight)
+        word = f"{gate[1]}_{gate[2]}" if gate else weight
+        order[word] = None
+        if gate:
+            found.setdefault(word, {})[gate[3]] = weight
+    if not found or any(set(gates) not in map(set, _GATES) for gates in found.values()):
+        return group
+    parts = {}
+    for word, gates in found.items():
+        letters = next(letters for letters in _GATES if set(letters) == set(gates))
+        parts[word] = tuple(group.weights[gates[letter]] for letter in letters)
+    weights = {word: parts[word][0] if word in parts else group.weights[word] for word in order}
+    return replace(group, weights=weights, parts=parts)
+
+
+def _by_shape(
+    group: Group, wanted: list[list[str]], variables: list[Any], file: Weights
+) -> list[tuple[Any, str]] | None:
+    """In their order, for a file whose names say nothing (param_0, dense_1_W), if all sizes are the wanted ones."""
+    known = {words[-1] for words in wanted}
+    if any(_words(weight)[-1] in known for weight in group.weights):
+        return None
+    pairs = list(zip(variables, group.weights, strict=True))
+    fits = all(math.prod(variable.shape) == math.prod(group.shape(weight, file)) for variable, weight in pairs)
+    return pairs if fits else None
 
 
 def _words(path: str) -> list[str]:

@@ -56,16 +56,18 @@ def _whole(source: Source) -> keras.Model:
         content = archive.read(path)
         with hdf5.opened(content.weights, source.name, path.stat().st_size) as file:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
-            saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
+            saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"), "")
             return _filled(source, file, saved, content.assets)
     with hdf5.opened(path, source.name, path.stat().st_size) as file:
         text = file.attribute("", "model_config")
-        version = file.attribute("", "keras_version") or file.attribute("model_weights", "keras_version")
-        return _filled(source, file, None if text is None else (text, str(path), version))
+        version, backend = (
+            file.attribute("", name) or file.attribute("model_weights", name) for name in ("keras_version", "backend")
+        )
+        return _filled(source, file, None if text is None else (text, str(path), version, backend or ""))
 
 
 def _filled(
-    source: Source, file: Weights, saved: tuple[Any, str, Any] | None, texts: dict[str, bytes] | None = None
+    source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None, texts: dict[str, bytes] | None = None
 ) -> keras.Model:
     base = legacy.root(file)
     if base is None and not tree.is_tree(file):
@@ -84,7 +86,7 @@ def _filled(
     return model
 
 
-def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | None) -> keras.Model:
+def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None) -> keras.Model:
     if source.mlp:
         return _stack(mlp.parse(source.mlp, config.activations()), file)
     if source.arch:
@@ -99,9 +101,9 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | N
             f"{source.path}: holds weights alone, not how the layers are connected.\n"
             f"Pass {way}--arch FILE.py:function or --arch config.json."
         )
-    text, origin, version = saved
+    text, origin, version, backend = saved
     with _bounded(file):
-        return architecture.from_json(text, origin, version=version, unsafe=source.unsafe)
+        return architecture.from_json(text, origin, version=version, backend=backend, unsafe=source.unsafe)
 
 
 def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:

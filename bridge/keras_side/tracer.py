@@ -28,6 +28,7 @@ from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repea
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
+from bridge.keras_side.old_layers import hard_sigmoid_of_keras2
 from bridge.keras_side.own_code import Losses
 from bridge.keras_side.refusals import BUILT_IN
 from bridge.own_rules import Rules
@@ -379,7 +380,7 @@ class Tracer:
         return time_distributed.call(layer, path, self._name(path), self.steps, placeholder, *args, **kwargs)
 
     def _activate(self, layer: keras.Layer, activation: Any, name: str, path: str, x: tf.Tensor) -> tf.Tensor:
-        if activation not in keras.src.activations.ALL_OBJECTS:
+        if activation not in keras.src.activations.ALL_OBJECTS and activation is not hard_sigmoid_of_keras2:
             return activation(x)  # a layer, or the user's own function: traced as what it is
         config = {"name": layer.name, "activation": keras.activations.serialize(activation)}
         shape = _activated(activation, tuple(x.shape))

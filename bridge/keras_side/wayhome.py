@@ -9,7 +9,7 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
-from bridge.keras_side import architecture, assets
+from bridge.keras_side import architecture, assets, origins
 from bridge.keras_side.home import write
 from bridge.keras_side.names import names
 from bridge.keras_side.source import Source
@@ -18,19 +18,23 @@ from bridge.keras_side.source import Source
 def go_home(graph: Graph, output: Path, source: Source | None, weights_only: bool) -> dict[str, Any]:
     """Builds the Keras model, by `source.arch` or by the config in the graph, gives it the weights and writes it.
 
+    Weights of an .h5 of Keras 1 or 2 go home into an .h5 as its writer made it.
     Returns {"weights": how many, "parameters": their sum, "kept": see fill}. Raises BridgeError if the architecture and
     the weights disagree.
     """
+    full = output.name.endswith((".h5", ".hdf5")) and not output.name.endswith(".weights.h5")
+    numbers = sum(array.size for array in graph.arrays.values())
+    if full and not (source and source.arch) and origins.fits(graph, weights_only):
+        origins.write(graph, output, weights_only)
+        return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
     model = _model(graph, source)
     kept = fill(model, graph, as_configured=not (source and source.arch))
     assets.restore(model, graph)
-    full = output.name.endswith((".h5", ".hdf5")) and not output.name.endswith(".weights.h5")
     if full and not weights_only and (lost := assets.adapted(model)):
         raise BridgeError(
             f"{lost[0]}: Keras leaves the vocabulary of adapted layers out of a full .h5. Write a .keras."
         )
     write(model, output, weights_only=weights_only)
-    numbers = sum(array.size for array in graph.arrays.values())
     return {"weights": len(graph.weights), "parameters": numbers, "kept": kept}
 
 

@@ -16,7 +16,7 @@ from bridge.folder import read_graph, refuse_own_module
 from bridge.graph import Graph, Weight
 from bridge.graph.activations import final_word
 from bridge.graph.layer import dropout_of
-from bridge.graph.probe import probe_inputs
+from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import difference, relative_l2
@@ -169,7 +169,7 @@ def compare_gradients(
     check_seed(seed)
     keras, folder = _pair(files)
     graph = read_graph(folder)
-    inputs = probe_inputs(graph.inputs, rows, seed)
+    inputs = probe_inputs(graph.inputs, rows, seed, below=counted(graph))
     source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature))
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
@@ -237,7 +237,7 @@ def _batches(
     if data is None:
         random = np.random.default_rng(seed)
         most = min(steps, RANDOM_BATCHES) * batch
-        x = probe_inputs(graph.inputs, most, seed)
+        x = probe_inputs(graph.inputs, most, seed, below=counted(graph))
         y = {name: _random_targets(losses[name], shape, most, random) for name, shape in outputs.items()}
         return x, y, losses, f"random (seed {seed})"
     data = data.head(steps * batch)

@@ -46,6 +46,7 @@ ACTIVATIONS = {
     "tanh_shrink": Activation("F.tanhshrink({0})", New(nn.Tanhshrink)),
     "hard_tanh": Activation("F.hardtanh({0})", New(nn.Hardtanh)),
     "hard_sigmoid": Activation("F.hardsigmoid({0})", New(nn.Hardsigmoid)),
+    "hard_sigmoid_of_keras2": Activation("hard_sigmoid_of_keras2({0})", function=functions.hard_sigmoid_of_keras2),
     "hard_silu": Activation("F.hardswish({0})", New(nn.Hardswish)),
     "hard_shrink": Activation("F.hardshrink({0})", New(nn.Hardshrink)),
     "soft_shrink": Activation("F.softshrink({0})", New(nn.Softshrink)),

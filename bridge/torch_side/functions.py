@@ -24,6 +24,11 @@ def sparse_sigmoid(x: Tensor) -> Tensor:
     return (0.5 * (x + 1)).clamp(0, 1)
 
 
+def hard_sigmoid_of_keras2(x: Tensor) -> Tensor:
+    """0.2x + 0.5, kept within 0 and 1: what Keras 1 and 2 called hard_sigmoid."""
+    return (0.2 * x + 0.5).clamp(0, 1)
+
+
 def squareplus(x: Tensor) -> Tensor:
     """(x + sqrt(x^2 + 4)) / 2."""
     return (x + (x.square() + 4).sqrt()) / 2

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Layer
-from bridge.graph.probe import probe_inputs
+from bridge.graph.probe import counted, probe_inputs
 from bridge.torch_side.build import build, plan_of, taps
 from bridge.torch_side.matching import Assignment, Slot
 from bridge.torch_side.user_module import UserModule
@@ -63,7 +63,7 @@ class Reference:
         for scale in _SCALES:
             inputs = {
                 name: array * np.asarray(scale, array.dtype) if array.dtype.kind == "f" else array
-                for name, array in probe_inputs(graph.inputs, _ROWS).items()
+                for name, array in probe_inputs(graph.inputs, _ROWS, below=counted(graph)).items()
             }
             forms, rounded = self._forms(precise, inputs), self._forms(self.module, inputs)
             rounding = {

@@ -19,7 +19,7 @@ import saved_model_files  # noqa: E402
 
 from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
-from bridge.keras_side import home  # noqa: E402
+from bridge.keras_side import home, jobs  # noqa: E402
 from bridge.keras_side.custom import scope as own_classes  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
@@ -266,12 +266,25 @@ def rewrite(path, to, weights_only=False, **how):
     home.write(load(Source(path, **how)), Path(to), weights_only=weights_only)
 
 
+def old(path, to, home):
+    """Traces a file of an older Keras to `to`, takes it home to `home`, and tells what Keras computes of its inputs."""
+    model = load(Source(path))
+    with np.load(Path(path).with_suffix(".npz")) as saved:
+        given = [saved[f"x{i}"] for i in range(len(model.inputs))]
+    found = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
+    traced = jobs.job_trace({"path": path})
+    Path(to).write_bytes(traced["proto"].tobytes())
+    jobs.job_home(traced["proto"], home)
+    names = [value.name for value in model.inputs]
+    return {"outputs": [np.asarray(y).tolist() for y in found], "inputs": names, "non_finite": traced["non_finite"]}
+
+
 def keras_reads(path):
     """Loads with Keras itself, for what bridge wrote."""
     return digests(keras.models.load_model(path, compile=False))
 
 
-JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "keras_reads": keras_reads}
+JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "old": old, "keras_reads": keras_reads}
 JOBS |= saved_model_files.JOBS
 JOBS |= {
     "make_custom": make_custom,

@@ -1,0 +1,28 @@
+"""What the tf_keras process does when asked: the jobs of `bridge.process.worker("keras2_side")`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tf_keras
+
+
+def job_run(path: str, inputs: list[np.ndarray]) -> dict[str, Any]:
+    """What tf_keras computes with the model of an .h5 file: {"outputs": [...], "version"}, or {"failed": why}.
+
+    Only for files that bridge itself has read, and in which `bridge.keras2_side.trust` found nothing that would run.
+    """
+    try:
+        model = tf_keras.models.load_model(path, compile=False)
+        result = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    except Exception as error:  # it checks little, so anything can come; and what it can't read is no fault of the file
+        return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"}
+    listed = (
+        result if isinstance(result, list | tuple) else list(result.values()) if hasattr(result, "values") else [result]
+    )
+    return {"outputs": [np.asarray(output) for output in listed], "version": tf_keras.__version__}
+
+
+JOBS: dict[str, Callable[..., Any]] = {"run": job_run}

@@ -1,0 +1,15 @@
+"""What older versions of Keras meant by their configs: a table of changes, one entry each, and what applies them."""
+
+from bridge.keras_side.dialect import (  # noqa: F401 (they fill the table, in this order)
+    gone,
+    keras1,
+    models,
+    nodes,
+    operations,
+    recurrent,
+    settings,
+)
+from bridge.keras_side.dialect.apply import Upgraded, upgraded
+from bridge.keras_side.dialect.table import TABLE, Upgrade, Writer
+
+__all__ = ["TABLE", "Upgrade", "Upgraded", "Writer", "upgraded"]

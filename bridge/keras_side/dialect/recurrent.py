@@ -1,0 +1,117 @@
+"""Recurrent layers: settings without an equal, defaults that changed, cuDNN's own layers."""
+
+from __future__ import annotations
+
+from bridge.keras_side.dialect.table import Entry, upgrade
+
+RECURRENT = ("SimpleRNN", "GRU", "LSTM", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+CELLS = ("SimpleRNNCell", "GRUCell", "LSTMCell")
+
+
+@upgrade(
+    "the order of the axes of a recurrent layer's input",
+    "tensorflow 1.14 to keras 2.15: layers/rnn/base_rnn.py; gone in keras 3.0",
+    kinds=RECURRENT,
+)
+def time_major(entry: Entry) -> bool:
+    return entry.drop("time_major", False)
+
+
+@upgrade(
+    "how a recurrent layer was computed, all ways to the same result",
+    "keras 2.0: layers/recurrent.py; gone in keras 3.0",
+    kinds=(*RECURRENT, *CELLS, "Bidirectional"),
+)
+def implementation(entry: Entry) -> bool:
+    found = [entry.config.pop(key, "absent") != "absent" for key in ("implementation", "num_constants", "input_dim")]
+    found.append(entry.config.pop("input_length", "absent") != "absent")
+    if entry.kind.startswith("Conv"):
+        found.append(entry.config.pop("unroll", "absent") != "absent")
+    return any(found)
+
+
+@upgrade(
+    "the reset gate before the matrix product, as it was when there was no choice",
+    "keras 2.1.3, commit 2802c08202: layers/recurrent.py, GRU; the default since keras 2.3 is after",
+    kinds=("GRU", "GRUCell"),
+    until=(2, 3),
+    means=True,
+)
+def gru_reset_after(entry: Entry) -> bool:
+    if "reset_after" in entry.config:
+        return False
+    entry.config["reset_after"] = False
+    return True
+
+
+@upgrade(
+    "hard_sigmoid for gates where none is named",
+    "keras 2.3.0 release notes: the default recurrent_activation of LSTM and GRU became sigmoid",
+    kinds=("GRU", "GRUCell", "LSTM", "LSTMCell"),
+    until=(2, 3),
+    means=True,
+)
+def gates_by_default(entry: Entry) -> bool:
+    if "recurrent_activation" in entry.config:
+        return False
+    entry.config["recurrent_activation"] = "hard_sigmoid"
+    return _of_keras2(entry)
+
+
+@upgrade(
+    "hard_sigmoid for a ConvLSTM's gates where none is named",
+    "keras 2.0 to 2.15: layers/convolutional_recurrent.py; sigmoid in keras 3.0",
+    kinds=("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    means=True,
+)
+def conv_lstm_gates_by_default(entry: Entry) -> bool:
+    if "recurrent_activation" in entry.config:
+        return False
+    entry.config["recurrent_activation"] = "hard_sigmoid"
+    return _of_keras2(entry)
+
+
+def _of_keras2(entry: Entry) -> bool:
+    from bridge.keras_side.dialect.settings import hard_sigmoid
+
+    return hard_sigmoid(entry)
+
+
+@upgrade(
+    "the mask of a sequence beside given states, which Keras 3 would not use",
+    "keras 2.0: layers/recurrent.py, Recurrent.call; keras 3.0: layers/layer.py, __call__",
+    kinds=(*RECURRENT, "Bidirectional"),
+)
+def mask_beside_states(entry: Entry) -> bool:
+    """The model is built so that it does: see old_calls."""
+    nodes = entry.node.get("inbound_nodes")
+    return isinstance(nodes, list) and any(isinstance(node, list) and len(node) > 1 for node in nodes)
+
+
+@upgrade(
+    "cuDNN's LSTM as an LSTM: the sum of its two biases is one bias; its weights lie in another order in the file",
+    "keras 2.0.9: layers/cudnn_recurrent.py; tf-keras: saving/legacy/hdf5_format.py, _convert_rnn_weights",
+    kinds=("CuDNNLSTM",),
+    means=True,
+)
+def cudnn_lstm(entry: Entry) -> bool:
+    return _cudnn(entry, "LSTM", {"recurrent_activation": "sigmoid"})
+
+
+@upgrade(
+    "cuDNN's GRU as a GRU with its reset gate after the matrix product; its weights lie in another order in the file",
+    "keras 2.0.9: layers/cudnn_recurrent.py; tf-keras: saving/legacy/hdf5_format.py, _convert_rnn_weights",
+    kinds=("CuDNNGRU",),
+    means=True,
+)
+def cudnn_gru(entry: Entry) -> bool:
+    return _cudnn(entry, "GRU", {"recurrent_activation": "sigmoid", "reset_after": True})
+
+
+def _cudnn(entry: Entry, kind: str, settings: dict[str, object]) -> bool:
+    entry.layouts[entry.owner] = entry.kind
+    entry.kind = kind
+    entry.node["config"] = {**entry.config, "activation": "tanh", "use_bias": True, **settings}
+    entry.config.pop("implementation", None)
+    entry.config.pop("time_major", None)
+    return True
