@@ -1,6 +1,7 @@
 """Whole models: how layers are put together. Those with unusual parts and those that are refused come along."""
 
 import model_cases_attention  # noqa: F401 (they register theirs)
+import model_cases_code  # noqa: F401
 import model_cases_core  # noqa: F401
 import model_cases_masks  # noqa: F401
 import model_cases_old  # noqa: F401

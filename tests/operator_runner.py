@@ -1,9 +1,10 @@
-"""Runs torch forms of ONNX operators as a converted model would: from their text, with copies of their functions."""
+"""Runs standard ONNX operators as a converted model does: a graph becomes a module, whose source computes it."""
 
 from __future__ import annotations
 
-import ast
-import inspect
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,78 +12,114 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 from torch import Tensor
-from torch.nn import functional as F
 
-from bridge.graph import Node
-from bridge.torch_side.allowed import check
-from bridge.torch_side.operators import OPERATORS
-from bridge.torch_side.part import Part, literal
-
-_CALLABLE = {"tuple", "float"}  # besides the part's own functions
+from bridge.graph import Graph, Node, Value
+from bridge.graph.fold import folded
+from bridge.graph.inner import attributes_of, inner_graphs, renamed, without_invariants
+from bridge.torch_side.build import build
 
 
 def evaluate(node: Node, values: list[Any], known: list[np.ndarray | None]) -> list[Any]:
-    """A node's outputs; constants of rank 0 reach the text as plain numbers, empty ones not at all."""
-    part = OPERATORS[node.kind](node, known)
-    return run(part, values, known, len(node.outputs))
+    """A node's outputs for these inputs, of which those in `known` are constants."""
+    return compiled(node, values, known)(values)
 
 
-def run(part: Part, values: list[Any], known: list[np.ndarray | None], outputs: int = 1) -> list[Any]:
-    names = [_expression(i, constant) for i, constant in enumerate(known)]
-    assert part.call is not None
-    text = part.call.format(*names)
-    scope: dict[str, Any] = {"torch": torch, "F": F, "Tensor": Tensor}
-    for function in part.functions:
-        exec("from __future__ import annotations\n" + inspect.getsource(function), scope)
-    _check(text, {f.__name__ for f in part.functions})
-    arguments = ", ".join(f"x{i}" for i in range(len(values)))
-    check(f"def form({arguments}):\n    return {text}", {f.__name__ for f in part.functions}, set())
-    scope |= {f"x{i}": value for i, value in enumerate(values)}
-    result = eval(text, scope)
-    assert isinstance(result, Tensor) if outputs == 1 else len(result) == outputs, text
-    return [result] if outputs == 1 else list(result)
+def compiled(node: Node, values: list[Any], known: list[np.ndarray | None]) -> Callable[[list[Any]], list[Any]]:
+    """A function that gives a node's outputs for inputs like these, of which those in `known` are constants."""
+    names = [f"in{i}" if name else "" for i, name in enumerate(node.inputs)]
+    constants = {name: constant for name, constant in zip(names, known, strict=True) if constant is not None}
+    free = [i for i, name in enumerate(names) if name and name not in constants]
+    graph = Graph(
+        "case",
+        inputs=[_value(names[i], values[i]) for i in free],
+        outputs=[Value(name, None) for name in node.outputs],
+        nodes=[replace(node, inputs=names)],
+        weights={},
+        arrays={},
+        constants=constants,
+    )
+    if not free:  # an operator that makes something of nothing has an input to say where
+        graph.inputs = [Value("where", ())]
+    module = build(graph)
+
+    def run(values: list[Any]) -> list[Any]:
+        result = module(*([values[i] for i in free] or [torch.zeros(())]))
+        return [*result.values()] if isinstance(result, dict) else [result]
+
+    return run
 
 
-def _expression(index: int, constant: np.ndarray | None) -> str:
-    if constant is None or (constant.ndim and constant.size):
-        return f"x{index}"
-    return literal(constant.item()) if constant.size else "None"
-
-
-def _check(text: str, functions: set[str]) -> None:
-    for part in ast.walk(ast.parse(text, mode="eval")):
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
-            assert part.func.id in functions | _CALLABLE, text
-        assert not (isinstance(part, ast.Attribute) and part.attr.startswith("_")), text
+def _value(name: str, value: Any) -> Value:
+    if isinstance(value, Tensor):
+        return Value(name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+    return Value(name, None, "sequence")
 
 
 def nodes_of(model: onnx.ModelProto) -> list[Node]:
-    return [
-        Node(
-            n.name,
-            n.op_type,
-            list(n.input),
-            list(n.output),
-            attributes={a.name: helper.get_attribute_value(a) for a in n.attribute},
-        )
-        for n in model.graph.node
-    ]
+    return [Node(n.name, n.op_type, [*n.input], [*n.output], attributes=attributes_of(n)) for n in model.graph.node]
 
 
-def run_model(model: onnx.ModelProto, feeds: dict[str, np.ndarray], constants: set[str]) -> list[np.ndarray]:
+def graph_of(model: onnx.ModelProto, constants: dict[str, np.ndarray]) -> Graph:
+    """The model as bridge's graph, as tracing would make it: these inputs, and what comes of them, are constants."""
+    taken = {value.name for value in model.graph.input} | {n for node in model.graph.node for n in node.output}
+    numbers = itertools.count()
+    nodes = nodes_of(model)
+    for node in nodes:
+        node.attributes |= {
+            name: renamed(inner, {}, lambda name: _free(name, taken, numbers))
+            for name, inner in inner_graphs(node).items()
+        }
+    graph = Graph(
+        name="model",
+        inputs=[_input(value) for value in model.graph.input if value.name not in constants],
+        outputs=[Value(value.name, None) for value in model.graph.output],
+        nodes=nodes,
+        weights={},
+        arrays={},
+        constants={t.name: numpy_helper.to_array(t) for t in model.graph.initializer} | constants,
+    )
+    opset = max(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
+    return folded(without_invariants(graph), opset)
+
+
+def _free(name: str, taken: set[str], numbers: Any) -> str:
+    free = name
+    while free in taken:
+        free = f"{name}_{next(numbers)}"
+    taken.add(free)
+    return free
+
+
+def _input(value: onnx.ValueInfoProto) -> Value:
+    if value.type.WhichOneof("value") != "tensor_type":
+        return Value(value.name, None, "sequence")
+    return Value(value.name, tuple(d.dim_value for d in value.type.tensor_type.shape.dim))
+
+
+def run_model(model: onnx.ModelProto, feeds: dict[str, Any], constants: set[str]) -> list[Any]:
     """A model's outputs; the feeds named in constants count as initializers."""
-    known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    known |= {name: feeds[name] for name in constants}
-    values = {name: to_torch(array) for name, array in {**feeds, **known}.items()}
-    for node in nodes_of(model):
-        inputs = [values[name] if name else None for name in node.inputs]
-        constants = [known.get(name) for name in node.inputs]
-        fixed = node.kind == "Constant" or all(known.get(name) is not None for name in node.inputs if name)
-        if fixed and constants:  # whoever traces a model folds these: here the first input passes for a computed one
-            constants[0] = None
-        values |= dict(zip(node.outputs, evaluate(node, inputs, constants), strict=True))
-        known |= {name: to_numpy(values[name]) for name in node.outputs if fixed}
-    return [to_numpy(values[info.name]) for info in model.graph.output]
+    graph = graph_of(model, {name: feeds[name] for name in constants})
+    fixed = {value.name: graph.constants[value.name] for value in graph.outputs if value.name in graph.constants}
+    names = [value.name for value in graph.outputs]
+    graph.outputs = [value for value in graph.outputs if value.name not in fixed]
+    found: dict[str, Any] = {}
+    if graph.outputs:
+        result = build(graph)(*(given(feeds[value.name]) for value in graph.inputs))
+        found = result if isinstance(result, dict) else {graph.outputs[0].name: result}
+    return [fixed[name] if name in fixed else plain(found[name]) for name in names]
+
+
+def given(value: Any) -> Any:
+    """What a module takes for it: sequences are lists, what is absent is None."""
+    if isinstance(value, list):
+        return [given(each) for each in value]
+    return None if value is None else to_torch(value)
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return None if value is None else to_numpy(value)
 
 
 def to_torch(array: np.ndarray) -> Tensor:

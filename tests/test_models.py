@@ -169,7 +169,7 @@ def test_a_mask_at_the_output_is_told(recorded):
 def test_code_that_asks_whether_it_is_training_is_told(recorded):
     notes = recorded(MODELS["another_form_in_training"]).graph.source["notes"]
     gamma, wider = sorted(notes)
-    assert re.fullmatch(rf"gamma \(Gamma\): {re.escape(ASKS)} \(.*RandomGamma.* has no ONNX form\.\)", gamma)
+    assert re.fullmatch(rf"gamma \(Gamma\): {re.escape(ASKS)} \(.*RandomGamma.* has no ONNX form .*\)", gamma)
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
     for name in ("subclassed", "variational_autoencoder", "noise_of_every_kind"):
         assert recorded(MODELS[name]).graph.source.get("notes", []) == []
@@ -207,6 +207,11 @@ def test_a_layer_of_ones_own_samples_in_training_alone(recorded):
     first["image/output"].sum().backward()
     assert module.encoder.spread.weight.grad.abs().max() > 0  # through the noise that it scales
     assert torch.equal(module.eval()(*inputs)["image/output"], module(*inputs)["image/output"])
+
+
+def test_weights_of_layers_in_a_loop_are_parameters_under_their_paths(module):
+    keys = {name for name, _ in module("layers_in_a_loop").named_parameters()}
+    assert {"repeated.dense.kernel", "repeated.dense.bias", "repeated.norm.gamma", "head.weight"} <= keys
 
 
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]

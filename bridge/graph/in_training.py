@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
 from bridge.graph.body import DOMAIN, OPSET
+from bridge.graph.inner import reads, taken_by
 from bridge.graph.layer import Node
 
 IN_TRAINING = "InTraining"
@@ -28,7 +29,7 @@ def needed(nodes: Iterable[Node], outputs: Iterable[str], trained: bool = False)
     for node in reversed(list(nodes)):
         if wanted & {*node.outputs}:
             kept.append(node)
-            wanted |= {*(node.inputs if trained else in_inference(node))}
+            wanted |= {*(in_inference(node) if node.kind == IN_TRAINING and not trained else reads(node))}
     return kept[::-1]
 
 
@@ -55,7 +56,7 @@ def function_of(
     """
     made = {name for node in nodes for name in node.output if name}
     held = [helper.make_node("Constant", [], [n], value=numpy_helper.from_array(a, n)) for n, a in constants.items()]
-    taken = {name: None for node in nodes for name in node.input if name and name not in {*made, *constants}}
+    taken = {name: None for node in nodes for name in taken_by(node) if name and name not in {*made, *constants}}
     given = [name for name in dict.fromkeys(results) if name in made]
     domains = dict.fromkeys(node.domain for node in nodes if node.domain not in ("", DOMAIN))
     opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in (DOMAIN, *domains))]
@@ -95,7 +96,7 @@ def all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
             wanted = {*trained_names(node)}
             for other in reversed(beside):
                 if wanted & {*other.output}:
-                    wanted |= {*other.input, *trained_names(other)}
+                    wanted |= {*taken_by(other), *trained_names(other)}
             listed |= {id(other): other for other in beside if wanted & {*other.output}}
         listed[id(node)] = node
     if unused := [name for name, node in makers.items() if id(node) not in listed]:

@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from bridge.errors import BridgeError
 from bridge.graph import in_training, own_layers, stored
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
+from bridge.graph.inner import taken_by
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"
@@ -30,6 +31,7 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
     functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
     nodes: list[onnx.NodeProto] = []
     beside: list[onnx.NodeProto] = []
+    refused: list[str] = []
     acting = {id(node) for node in in_training.needed(graph.nodes, [value.name for value in graph.outputs])}
     alone = {id(node) for node in in_training.needed(graph.nodes, _trained(graph), trained=True)} - acting
     for node in graph.nodes:
@@ -37,7 +39,11 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
         if node.layer is None:
             listed.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
             continue
-        function = _function(graph, node)
+        try:
+            function = _function(graph, node)
+        except Refused as reason:
+            refused.append(f"{node}: {reason}")
+            continue
         kind = f"{function.domain}.{function.name}"
         key = (kind, function.SerializeToString(deterministic=True))
         if key not in functions:
@@ -45,8 +51,10 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
             function.overload = str(count + 1) if count else ""
             functions[key] = function
         listed.append(_layer_node(node, functions[key].overload))
+    if refused:
+        raise BridgeError(f"{graph.name}: can't be converted yet: {'; '.join(dict.fromkeys(refused))}.")
     apart = {name for node in beside for name in node.output}
-    shown = {name for node in nodes for name in node.input} | {value.name for value in graph.outputs}
+    shown = {name for node in nodes for name in taken_by(node)} | {value.name for value in graph.outputs}
     aside = {name: array for name, array in graph.constants.items() if beside and name not in shown}
     onnx_graph = helper.make_graph(
         nodes,
@@ -95,7 +103,7 @@ def _initializers(graph: Graph, most_inside: int, aside: Iterable[str]) -> Itera
 
 
 def _function(graph: Graph, node: Node) -> onnx.FunctionProto:
-    """The meaning of a layer's node: bridge's own, or the one that the user's rule gave it."""
+    """The meaning of a layer's node: bridge's own, or the one that the user's rule gave it. Raises Refused."""
     assert node.layer is not None
     if own_layers.is_own(node.layer) and not node.is_split:
         function = onnx.FunctionProto()
@@ -103,10 +111,7 @@ def _function(graph: Graph, node: Node) -> onnx.FunctionProto:
         function.ClearField("overload")
         return function
     shapes = [graph.values[name].shape or () for name in _tensors(node)]
-    try:
-        return function_of(node.layer, shapes, len(node.outputs))
-    except Refused as reason:
-        raise BridgeError(f"{graph.name}: can't be converted yet: {node}: {reason}.") from None
+    return function_of(node.layer, shapes, len(node.outputs))
 
 
 def is_layered(proto: onnx.ModelProto) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import onnx
 from onnx import helper, numpy_helper
 
-from bridge.errors import BridgeError
 from bridge.graph import Graph, Node, Value
 from bridge.graph.body import DOMAIN, OPSET
+from bridge.graph.inner import attributes_of, inner_graphs, inner_nodes, renamed, taken_by, without_invariants
 
 PLACEHOLDER = "bridge_layer_"
 
@@ -50,27 +50,36 @@ def as_where(context: Any, node: Any, name: str, args: Any) -> None:
 
 
 def fill(
-    graph: Graph, proto: onnx.ModelProto, calls: list[Call], rename: dict[str, str], output_names: list[str]
+    graph: Graph,
+    proto: onnx.ModelProto,
+    calls: list[Call],
+    rename: dict[str, str],
+    output_names: list[str],
+    short: Callable[[str], str],
 ) -> None:
-    """Turns tf2onnx's nodes into the graph's, under the names that people know."""
+    """Turns tf2onnx's nodes into the graph's, under the names that people know.
+
+    short: what people know an operation as, by its name in TensorFlow.
+    """
     for node in proto.graph.node:
         if node.domain == DOMAIN:
             call = calls[_number(node)]
             rename |= {name: value.name for name, value in zip(node.output, call.outputs, strict=True)}
-    taken = {*rename.values()}
+    named = {call.node.name for call in calls}
     for node, output in zip(_output_nodes(proto), output_names, strict=True):
         # an output is called what Keras calls it; its layer's own name stays the node's name
         current = rename.get(node, node)
         if current != output:
             rename = {key: f"{value}/inner" if value == output else value for key, value in rename.items()}
             rename[node] = output
+    taken = {*rename.values(), *output_names}
     for node in proto.graph.node:
         for name in node.output:
             if name and name not in rename:
-                rename[name] = _free_value(name, taken)
+                rename[name] = _free_value(short(name), taken)
     constants = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     for name in constants:
-        rename.setdefault(name, _free_value(name, taken))
+        rename.setdefault(name, _free_value(short(name), taken))
     graph.constants = {rename[name]: array for name, array in constants.items()}
     graph.values |= {value.name: value for value in graph.inputs}
     for node in _in_call_order(proto.graph.node):
@@ -85,8 +94,18 @@ def fill(
                 graph.values[name] = Value(name, value.shape, value.dtype)
             graph.nodes.append(call.node)
         else:
-            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            graph.nodes.append(Node(node.name, node.op_type, inputs, outputs, attributes=attributes))
+            name = _free_value(short(node.name), named)
+            found = Node(name, node.op_type, inputs, outputs, attributes=attributes_of(node))
+            found.attributes |= {
+                name: renamed(
+                    inner,
+                    rename,
+                    lambda name: _free_value(short(name), taken),
+                    lambda name: _free_value(short(name), named),
+                )
+                for name, inner in inner_graphs(found).items()
+            }
+            graph.nodes.append(found)
     shapes = {info.name: info for info in proto.graph.output}
     for original, name in zip(shapes.values(), output_names, strict=True):
         tensor = original.type.tensor_type
@@ -94,6 +113,7 @@ def fill(
         known = graph.values.get(name)
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         graph.outputs.append(known or Value(name, shape, dtype))
+    graph.nodes = without_invariants(graph).nodes
 
 
 def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -109,17 +129,11 @@ def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
         waiting = [last]
         while waiting:
             node = waiting[-1]
-            needs = [makers[name] for name in _reads(node) if name in makers and id(makers[name]) not in ordered]
+            needs = [makers[name] for name in taken_by(node) if name in makers and id(makers[name]) not in ordered]
             waiting += needs
             if not needs:
                 ordered.setdefault(id(waiting.pop()), node)
     return list(ordered.values())
-
-
-def _reads(node: onnx.NodeProto) -> list[str]:
-    """The values that a node takes, those inside of its loops and conditions too."""
-    inner = [inner for attribute in node.attribute for inner in attribute.g.node]
-    return [*node.input, *(name for other in inner for name in _reads(other))]
 
 
 def _number(node: onnx.NodeProto) -> int:
@@ -140,22 +154,17 @@ def _free_value(name: str, taken: set[str]) -> str:
     return free
 
 
-def refuse_unknown(proto: onnx.ModelProto) -> None:
-    """Raises BridgeError for an operator that ONNX does not have, and for a layer within a loop or a condition."""
-    for node in proto.graph.node:
-        if node.domain != DOMAIN:
-            _refuse_unknown(node)
+def without_form(nodes: Iterable[onnx.NodeProto]) -> list[tuple[str, str]]:
+    """The TensorFlow operators that tf2onnx left as they are, those in loops and conditions too: (node, reason)."""
+    found = []
+    for node in nodes:
+        for each in (node, *(n for a in node.attribute if a.HasField("g") for n in inner_nodes(a.g))):
+            if each.domain == DOMAIN and each is not node:
+                found.append((each.name, "a layer's node inside a loop or a condition"))
+            elif each.domain != DOMAIN and not _is_standard(each):
+                found.append((each.name, f"the TensorFlow operator {each.op_type} has no ONNX form"))
+    return found
 
 
-def _refuse_unknown(node: onnx.NodeProto) -> None:
-    if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET):
-        for attribute in node.attribute:
-            for inner in attribute.g.node:
-                if inner.domain == DOMAIN:
-                    raise BridgeError(f"{node.name}: a layer is called inside a loop or a condition, not possible yet.")
-                _refuse_unknown(inner)
-        return
-    raise BridgeError(
-        f"{node.name}: the TensorFlow operator {node.op_type} has no ONNX form.\n"
-        "Rewrite that part of the model's own code with keras.ops, or leave it out of the model."
-    )
+def _is_standard(node: onnx.NodeProto) -> bool:
+    return node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, max_inclusive_version=OPSET)

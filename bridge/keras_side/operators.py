@@ -16,18 +16,67 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
-from bridge.keras_side.nodes import as_placeholder, as_where
+from bridge.keras_side.handlers import HANDLERS, Unwritten
+from bridge.keras_side.nodes import as_placeholder, as_where, without_form
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
 
+class NoForm(Exception):
+    """What of a function has no form in ONNX: reasons, each with the name of TensorFlow's operation or ""."""
+
+    def __init__(self, reasons: list[tuple[str, str]]):
+        super().__init__("; ".join(reason for _, reason in reasons))
+        self.reasons = list(dict.fromkeys(reasons))
+
+
 def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
-    """The function as tf2onnx writes it, layers' placeholders left as they are."""
+    """The function as tf2onnx writes it, layers' placeholders left as they are. Raises NoForm for what it can't."""
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
-    with _quickly():
-        handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
-        proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
+    handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
+    handlers |= {kind: (function, []) for kind, function in HANDLERS.items()}
+    with _quickly(), _failures() as failed:
+        try:
+            proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
+        except Exception as error:  # its assertions, and whatever else its many parts fail with
+            said = " ".join(str(error).split())[:200]
+            raise NoForm(
+                failed or [("", f"tf2onnx can't write it as ONNX ({type(error).__name__}: {said})")]
+            ) from error
+    told = {name for name, _ in failed}
+    if reasons := [*(each for each in without_form(proto.graph.node) if each[0] not in told), *failed]:
+        raise NoForm(reasons)
     return proto
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[list[tuple[str, str]]]:
+    """Gathers what tf2onnx fails at, node by node, where it would stop at the first."""
+    failed: list[tuple[str, str]] = []
+
+    class Gathering(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.exc_info and record.args:
+                error = record.exc_info[1]
+                said = " ".join(str(error).split())[:160]
+                reason = said if isinstance(error, Unwritten) else f"tf2onnx can't write it as ONNX ({said})"
+                failed.append((str(record.args[0]), reason))  # type: ignore[index]
+
+    plain = tf2onnx.tfonnx.tensorflow_onnx_mapping
+
+    def mapping(*args: Any, **kwargs: Any) -> Any:
+        mapped, unmapped, _ = plain(*args, **kwargs)
+        return mapped, unmapped, []
+
+    logger, gathering = logging.getLogger(tf2onnx.tfonnx.__name__), Gathering()
+    logger.addHandler(gathering)
+    propagates, logger.propagate = logger.propagate, False
+    try:
+        with mock.patch.object(tf2onnx.tfonnx, "tensorflow_onnx_mapping", mapping):
+            yield failed
+    finally:
+        logger.removeHandler(gathering)
+        logger.propagate = propagates
 
 
 @contextlib.contextmanager

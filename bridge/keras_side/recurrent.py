@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from bridge.graph.recurrent import CELLS
+from bridge.keras_side.old_layers import hard_sigmoid_of_keras2
 
 
 def is_own(layer: keras.Layer) -> bool:
@@ -24,9 +25,10 @@ def is_own(layer: keras.Layer) -> bool:
 
 
 def _acts(cell: keras.Layer) -> bool:
-    """Whether its activations are Keras's own functions."""
+    """Whether its activations are functions of Keras's own, of any version."""
     own = (getattr(cell, name, None) for name in ("activation", "recurrent_activation"))
-    return all(not inspect.isfunction(each) or each.__module__.startswith("keras.src.") for each in own)
+    known = ("keras.src.", hard_sigmoid_of_keras2.__module__)
+    return all(not inspect.isfunction(each) or each.__module__.startswith(known) for each in own)
 
 
 def _is_built_in(layer: keras.Layer) -> bool:

@@ -34,17 +34,25 @@ def refusals(model: keras.Model, found: Names, rules: Rules | None = None) -> li
     return lines
 
 
-def refuse_all_at_once(model: keras.Model, found: Names, rules: Rules | None = None) -> None:
-    """Raises BridgeError with every reason that can be told before tracing."""
-    refuse(model, refusals(model, found, rules))
+class Unconvertible(BridgeError):
+    """A model that can't be converted, for all these reasons; the message has the first few."""
+
+    def __init__(self, model: keras.Model, reasons: list[str]):
+        more = f" (and {len(reasons) - SHOWN} more; bridge inspect lists them)" if len(reasons) > SHOWN else ""
+        super().__init__(f"{model.name}: can't be converted yet: {'; '.join(reasons[:SHOWN])}{more}.")
+        self.reasons = reasons
 
 
 def refuse(model: keras.Model, lines: list[str]) -> None:
-    """Raises BridgeError if there are reasons, the first few in full."""
+    """Raises Unconvertible if there are reasons."""
     if lines:
-        more = f" (and {len(lines) - SHOWN} more; bridge inspect lists them)" if len(lines) > SHOWN else ""
-        what = "; ".join(lines[:SHOWN])
-        raise BridgeError(f"{model.name}: can't be converted yet: {what}{more}.")
+        raise Unconvertible(model, list(dict.fromkeys(lines)))
+
+
+def without_what_is_within(lines: list[str], refused: list[str]) -> list[str]:
+    """Reasons that are not about the code of layers that are refused as a whole, nor of layers in these."""
+    paths = tuple(line.partition(" (")[0] for line in refused)
+    return [line for line in lines if not line.startswith(tuple(f"{path}{end}" for path in paths for end in "/ "))]
 
 
 def _layer_reason(layer: keras.Layer) -> str | None:

@@ -12,8 +12,7 @@ from bridge.graph import notes_of, to_proto
 from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.own_layers import is_ruled
-from bridge.keras_side.precision import in_float32
-from bridge.keras_side.refusals import refusals
+from bridge.keras_side.refusals import Unconvertible
 from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -33,27 +32,27 @@ def survey(source: Source) -> dict[str, Any]:
 
     layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
     proto: the layered model, empty where there is none. by_operators: whether it is of a SavedModel's program.
-    weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason, or what the trace met first.
+    weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason.
     notes: what of Keras's training torch will lack.
     """
     model, rules = load(source), read(source.rules)
     found = names(model)
-    with in_float32(model):
-        lines = refusals(model, found, rules)
+    lines: list[str] = []
     inputs: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
     proto = b""
     notes: tuple[str, ...] = ()
     try:
         inputs = inputs_of(model)
-        if not lines:  # then the trace is the proof, and knows what each output is
-            graph = trace(model, rules=rules)
-            # a layer's body may refuse an option of it; nobody asks for the weights' numbers
-            proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
-            outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
-            notes = notes_of(graph)
+        graph = trace(model, rules=rules)  # the proof, which knows what each output is
+        # a layer's body may refuse an option of it; nobody asks for the weights' numbers
+        proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
+        outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
+        notes = notes_of(graph)
+    except Unconvertible as error:
+        lines = error.reasons
     except BridgeError as error:
-        lines = lines or [str(error)]
+        lines = [str(error)]
     return {
         "model": model.name,
         "keras": keras.__version__,

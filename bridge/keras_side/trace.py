@@ -19,18 +19,19 @@ import tensorflow as tf
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph
+from bridge.graph.check import invalid
 from bridge.graph.fold import folded
 from bridge.graph.own_layers import own_functions
 from bridge.graph.stored import Arrays
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.in_training import Inference
 from bridge.keras_side.names import Names, names
-from bridge.keras_side.nodes import fill, refuse_unknown
+from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.own_layers import refuse_idle
 from bridge.keras_side.own_penalties import lacking
 from bridge.keras_side.precision import in_float32, note
-from bridge.keras_side.refusals import refuse, refuse_all_at_once
+from bridge.keras_side.refusals import Unconvertible, refusals, refuse, without_what_is_within
 from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracer import Tracer
@@ -59,7 +60,20 @@ def trace(model: keras.Model, source: dict[str, Any] | None = None, rules: Rules
 def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> Graph:
     found = names(model)
     refuse_idle(model, found, rules)
-    refuse_all_at_once(model, found, rules)
+    refused = refusals(model, found, rules)
+    try:
+        return _traced_through(model, source, found, rules, refused)
+    except Unconvertible:
+        raise
+    except Exception:
+        refuse(model, refused)  # what comes of layers that can't be converted is not worth telling
+        raise
+
+
+def _traced_through(
+    model: keras.Model, source: dict[str, Any] | None, found: Names, rules: Rules, refused: list[str]
+) -> Graph:
+    """refused: what is known to stand in the way, which is told with what is found on the way."""
     inputs, _ = signature(model)
     if not all(layer.built for layer in model._flatten_layers()):
         _build(model)
@@ -68,7 +82,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
-    made, notes = _both_ways(model, found, rules)
+    made, notes = _both_ways(model, found, rules, refused)
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
@@ -81,7 +95,7 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
         arrays=Arrays({path: partial(numbers, variable) for path, variable in found.variables.items()}),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
-    fill(graph, proto, tracer.calls, rename, output_names)
+    fill(graph, proto, tracer.calls, rename, output_names, tracer.short)
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
@@ -92,7 +106,14 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
         graph.source["notes"] = [*graph.source.get("notes", []), *notes]
     graph = folded(graph)
     graph.functions = own_functions(graph, rules)
+    refuse(model, [_told(tracer, *reason) for reason in invalid(graph)])
     return graph
+
+
+def _told(tracer: Tracer, operation: str, reason: str) -> str:
+    """A reason with the layer whose code it is about, as far as the operation's name tells."""
+    owner = tracer.owner(operation)
+    return f"{owner + ': ' if owner else ''}{reason}" + (f" ({operation})" if operation else "")
 
 
 @dataclass
@@ -105,16 +126,16 @@ class _Trace:
     asking: list[Any]
 
 
-def _both_ways(model: keras.Model, found: Names, rules: Rules) -> tuple[_Trace, list[str]]:
+def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
-    made = _as_onnx(model, found, rules)
+    made = _as_onnx(model, found, rules, refused)
     layers = [who for who in made.asking if isinstance(who, keras.Layer)]
     lacking = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
     failed: dict[int, str] = {}
 
     def traced(forks: list[keras.Layer]) -> _Trace | None:
         try:
-            return _as_onnx(model, found, rules, forks)
+            return _as_onnx(model, found, rules, [], forks)
         except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
             failed.update({id(layer): _said(error) for layer in forks})
             return None
@@ -138,7 +159,9 @@ def _said(error: Exception) -> str:
     return own[0][:200] if own else type(error).__name__
 
 
-def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[keras.Layer] = ()) -> _Trace:
+def _as_onnx(
+    model: keras.Model, found: Names, rules: Rules, refused: list[str], forks: Iterable[keras.Layer] = ()
+) -> _Trace:
     inputs, arguments = signature(model)
     tracer = Tracer(model, found, [value.name for value in inputs], rules)
     tracer.forks = {id(layer) for layer in forks}
@@ -147,6 +170,7 @@ def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[ker
     specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
     output_names: list[str] = []
     flag = Inference()
+    problems: list[str] = []
 
     def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
@@ -157,9 +181,10 @@ def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[ker
                 outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
-        refuse(model, tracer.problems)
         named = named_outputs(model, outputs)
-        refuse(model, [f"{name}: {DRAWS}" for name in map(tracer.called, drawing(named.values(), tracer.needed))])
+        draws = map(tracer.called, drawing(named.values(), tracer.needed))
+        problems[:] = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
+        problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
         tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
@@ -169,10 +194,14 @@ def _as_onnx(model: keras.Model, found: Names, rules: Rules, forks: Iterable[ker
     function = tf.function(forward, input_signature=specs, autograph=False)
     proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
     if proto is None:
-        from bridge.keras_side.operators import operators_too  # tf2onnx takes a while to import
+        from bridge.keras_side.operators import NoForm, operators_too  # tf2onnx takes a while to import
 
-        proto = operators_too(function, specs)
-    refuse_unknown(proto)
+        try:
+            proto = operators_too(function, specs)
+        except NoForm as error:
+            problems += without_what_is_within([_told(tracer, *reason) for reason in error.reasons], problems)
+    refuse(model, problems)
+    assert proto is not None
     return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()))
 
 

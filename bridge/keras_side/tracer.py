@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, layer_facts, own_layers, own_penalties, recurrent, time_distributed
+from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repeated_reason
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
@@ -36,6 +38,7 @@ SPLITS_ACTIVATION = ("Dense", "EinsumDense", *CONVOLUTIONS)
 _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes them in float32 whatever they are given
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
+_SCOPE = "layer_"  # what the names of operations within a layer's code begin with, as own_code.drawing reads them
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
@@ -64,6 +67,29 @@ class Tracer:
         self._count: dict[str, int] = {}
         self._apart = False  # while a layer's own code is asked what it gives, no call is a node
 
+    def owner(self, operation: str) -> str:
+        """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
+        layer = self._maker(operation)
+        return self.described(layer) if layer is not None else ""
+
+    def short(self, operation: str) -> str:
+        """The operation's name with the path of its layer in the place of TensorFlow's scopes."""
+        layer, inner = self._maker(operation), re.split(rf"(?:^|(?<=/)|___){_SCOPE}[^/]+/", operation)[-1]
+        return f"{self._path(layer)}/{inner}" if layer is not None else inner
+
+    def _maker(self, operation: str) -> keras.Layer | None:
+        scopes = [scope.removeprefix(_SCOPE) for scope in operation.split("/")[:-1] if scope.startswith(_SCOPE)]
+        if not scopes:
+            return None
+        return self._by_scope.get(scopes[-1]) or self._by_scope.get(re.sub(r"_\d+$", "", scopes[-1]))
+
+    @functools.cached_property
+    def _by_scope(self) -> dict[str, keras.Layer]:
+        """The layers, the outermost of a name first, by what their scopes are called; those of later calls have a
+        number besides."""
+        layers = [layer for layer in self.model._flatten_layers() if self.found.layers.get(id(layer))]
+        return {_scope(layer): layer for layer in sorted(layers, key=lambda layer: -self._path(layer).count("/"))}
+
     def described(self, layer: keras.Layer) -> str:
         """ "encoder/sampling (Sampling)"."""
         return f"{self._path(layer) or layer.name} ({type(layer).__name__})"
@@ -82,10 +108,13 @@ class Tracer:
             result = None
             if self._apart:
                 return plain(operation, *args, **kwargs)
-            if own_layers.is_ruled(operation, self.rules) and self._path(operation):
+            inside = in_inner_graph()
+            if own_layers.is_ruled(operation, self.rules) and self._path(operation) and not inside:
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
-                reason = self._reason(operation, args, kwargs)
+                reason = repeated_reason(operation, kwargs) if inside else self._reason(operation, args, kwargs)
+                if inside and not reason:
+                    return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not reason and time_distributed.is_time_distributed(operation):
                     result = self._distributed(operation, args, kwargs)
                     reason = None if result is not None else "its layer has several outputs"
@@ -109,7 +138,7 @@ class Tracer:
             return self._own_penalty(operation, result)
 
         def scope(layer: keras.Layer) -> Any:
-            return keras.src.backend.name_scope(f"layer_{_scope(layer)}")
+            return keras.src.backend.name_scope(_SCOPE + _scope(layer))
 
         with (
             mock.patch.object(keras.Operation, "__call__", call),
@@ -121,6 +150,7 @@ class Tracer:
             mock.patch.object(tf_numpy, "signbit", _signbit),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
+            as_onnx_has_it(),
         ):
             yield
 
@@ -210,6 +240,9 @@ class Tracer:
     def _stopped(self, x: Any, name: str | None = None) -> tf.Tensor:
         """TensorFlow's stop_gradient as a node: ONNX has no such operator, and tf2onnx leaves it out."""
         x = tf.convert_to_tensor(x)
+        if in_inner_graph():
+            self.problems.append("its code calls stop_gradient inside a loop or a condition, which ONNX can't say")
+            return x
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
 

@@ -16,7 +16,7 @@ from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES
 
 _ROOTS = frozenset({"torch", "nn", "F"})
-_BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "tuple", "self"})
+_BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "tuple", "len", "self"})
 _STATEMENTS = (
     ast.Module,
     ast.ClassDef,

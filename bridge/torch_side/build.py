@@ -46,7 +46,7 @@ def build(graph: Graph) -> nn.Module:
     for path, move in plan.moves.items():
         move.take.fill(own.pop(move.key), graph.arrays[path])
     for value, name in plan.constants.items():
-        own.pop(".".join(name)).copy_(torch.from_numpy(np.array(graph.constants[value])))
+        own.pop(".".join(name)).copy_(_tensor(graph.constants[value]))
     assert not own, f"tensors that nothing fills: {', '.join(own)}"
     return module
 
@@ -115,8 +115,15 @@ def state_from(plan: Plan, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor
     """The state_dict for Keras's weights, by path."""
     state = {move.key: move.take.to_torch(arrays[path]) for path, move in plan.moves.items()}
     for value, name in plan.constants.items():
-        state[".".join(name)] = torch.from_numpy(np.array(plan.graph.constants[value]))
+        state[".".join(name)] = _tensor(plan.graph.constants[value])
     return state
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    array = np.array(array)
+    if array.dtype.name == "bfloat16":  # a type that numpy borrows and torch does not take from it
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def arrays_from(plan: Plan, state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
@@ -163,6 +170,7 @@ def _run(text: str, plan: Plan, owner: type[nn.Module] | None = None) -> dict[st
     """
     names = {thing.__name__: thing for thing in own_things(plan)}
     own = {word for name in [*plan.modules, *plan.free.values(), *plan.constants.values()] for word in name}
+    own |= {method.name for method in plan.methods}
     kinds = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
     words = own | kinds | {word for move in plan.moves.values() for word in move.key.split(".")}
     check(text, set(names), words, plan.graph.rules.text if plan.graph.rules else "")

@@ -52,7 +52,7 @@ def _only_looked_up(module: nn.Module) -> list[nn.Embedding]:
     except BridgeError:  # a module of the user's own: nothing is known of its code
         pass
     else:
-        read = {name for step in plan.steps if step.node.layer is None for name in step.node.inputs}
+        read = {name for step in plan.all_steps if step.node.layer is None for name in step.node.inputs}
         keys = [m.key for path, m in plan.moves.items() if path in read or m.weight.regularizer is not None]
         also = {id(p) for key, p in module.named_parameters() if key in keys}
     return [

@@ -121,7 +121,7 @@ def scalar(value: np.ndarray) -> str:
     item = value.reshape(()).item()
     if isinstance(item, bool | int):
         return literal(item)
-    if value.dtype == np.float32:
+    if value.dtype == np.float32 and abs(item) < 3e38:  # the shortest word for the largest number is beyond it
         item = float(str(np.float32(item)))
     return literal(float(item))
 

@@ -269,7 +269,8 @@ def cast_like(node: Node, known: Known) -> Part:
 @operator("Dropout")
 def dropout(node: Node, known: Known) -> Part:
     """Of a graph traced for inference: nothing is dropped."""
-    if present(node, 2) and (known[2] is None or bool(known[2])):
+    none = present(node, 1) and known[1] is not None and not known[1].any()  # a rate of 0
+    if not none and present(node, 2) and (known[2] is None or bool(known[2])):
         raise Refused("Dropout that the graph itself switches on")
     return Part(call="{0}" if len(node.outputs) == 1 else "({0}, torch.ones_like({0}, dtype=torch.bool))")
 

@@ -6,6 +6,7 @@ import re
 
 from bridge.graph import Node, Refused
 from bridge.torch_side import operator_functions as functions
+from bridge.torch_side.functions_normal import training_norm
 from bridge.torch_side.operator_form import (
     Known,
     Operator,
@@ -40,14 +41,24 @@ _UNREDUCED = {  # without axes, and without meaning all of them
 }
 
 
-def _axes(node: Node, known: Known) -> tuple[tuple[int, ...], bool]:
-    """The axes of a reduction, () for all; and whether it leaves the input as it is."""
+_COMPUTED = "tuple({1}.tolist())"
+
+
+def _axes(node: Node, known: Known) -> tuple[tuple[int, ...] | str, bool]:
+    """The axes of a reduction, () for all, or as text where they are computed; and whether it does nothing."""
+    idle = bool(integer(node, "noop_with_empty_axes", 0))
+    if present(node, 1) and known[1] is None:
+        if idle:
+            raise Refused(f"{node.kind} with axes that are computed at run time, and that may be none")
+        return _COMPUTED, False
     axes = dims(node, known, 1) or ()
-    return axes, not axes and bool(integer(node, "noop_with_empty_axes", 0))
+    return axes, not axes and idle
 
 
-def _over(kind: str, axes: tuple[int, ...], keep: bool) -> str:
-    if axes:
+def _over(kind: str, axes: tuple[int, ...] | str, keep: bool) -> str:
+    if isinstance(axes, str):
+        text = f"dim={axes}"
+    elif axes:
         text = f"dim={literal(axes[0] if len(axes) == 1 else axes)}"
     elif kind in ("ReduceMax", "ReduceMin"):
         text = "dim=()"  # theirs for all axes
@@ -80,7 +91,7 @@ def reduce_product(node: Node, known: Known) -> Part:
     keep = bool(integer(node, "keepdims", 1))
     if idle:
         return Part(call="{0}")
-    if len(axes) == 1:
+    if len(axes) == 1 and not isinstance(axes, str):
         return Part(call=f"{{0}}.prod({_over('ReduceProd', axes, keep)}, dtype={{0}}.dtype)")
     return Part(call=f"product({{0}}, {axes}, {keep})", functions=(functions.product,))
 
@@ -149,10 +160,11 @@ def determinant(node: Node, known: Known) -> Part:
 
 @operator("BatchNormalization")
 def batch_normalization(node: Node, known: Known) -> Part:
-    """With given statistics, over axis 1."""
-    if integer(node, "training_mode", 0):
-        raise Refused("BatchNormalization that the graph itself switches to training")
+    """With given statistics, over axis 1; with those of the batch where the graph itself says so."""
     epsilon = number(node, "epsilon", 1e-5)
+    if integer(node, "training_mode", 0):
+        call = f"training_norm({{0}}, {{1}}, {{2}}, {{3}}, {{4}}, {epsilon!r}, {number(node, 'momentum', 0.9)!r})"
+        return Part(call=outputs(node, call, 3), functions=(training_norm,))
     if known[3] is not None and known[4] is not None:
         return Part(call=f"F.batch_norm({{0}}, {{3}}, {{4}}, {{1}}, {{2}}, eps={epsilon!r})")
     # torch's own gives computed statistics no gradient

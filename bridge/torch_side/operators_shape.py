@@ -89,8 +89,6 @@ def concat(node: Node, known: Known) -> Part:
         items = short_integers(value)
         if items is not None and computed:
             texts[index] = f"{computed}.new_tensor({items})"
-        elif value is not None and not value.size:
-            raise Refused("Concat with an empty constant")
     return Part(call=f"torch.cat([{', '.join(texts)}], dim={integer(node, 'axis', 0)})")
 
 

@@ -6,7 +6,6 @@ import keyword
 import re
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from torch import nn
 
 from bridge.errors import BridgeError
@@ -35,7 +34,7 @@ from bridge.torch_side import (  # noqa: F401 (they register the rules)
     spectrogram,
     time_distributed,
 )
-from bridge.torch_side.operators import OPERATORS
+from bridge.torch_side.control import Method, Methods
 from bridge.torch_side.part import RULES, Part, Take
 from bridge.torch_side.sizes import with_plain_sizes
 from bridge.torch_side.step import Name, Step
@@ -66,6 +65,12 @@ class Plan:
     moves: dict[str, Move] = field(default_factory=dict)  # by the Keras weight's path
     free: dict[str, Name] = field(default_factory=dict)  # weights that belong to no known layer, by path
     constants: dict[str, Name] = field(default_factory=dict)  # arrays that are no weights, by value name
+    methods: list[Method] = field(default_factory=list)  # bodies of loops, branches of conditions
+
+    @property
+    def all_steps(self) -> list[Step]:
+        """Those of the methods too."""
+        return [*self.steps, *(step for method in self.methods for step in method.steps)]
 
 
 class Unconvertible(BridgeError):
@@ -86,8 +91,12 @@ def make_plan(graph: Graph) -> Plan:
     names = _Names()
     layers: dict[str, Step] = {}
     problems = []
+    methods = Methods(graph)
     for node in graph.nodes:
         try:
+            if node.layer is None:
+                plan.steps += methods.steps(node)
+                continue
             step = _step(node, graph, names, layers)
         except Refused as reason:
             problems.append(f"{node}: {reason}")
@@ -101,6 +110,7 @@ def make_plan(graph: Graph) -> Plan:
             for torch_name, take in step.part.weights.items():
                 assert node.layer is not None
                 _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
+    problems += methods.problems
     problems += [f"{name}: {OWN_GRADIENT}" for name in graph.source.get("own_gradients", [])]
     if problems:
         raise Unconvertible(graph, problems)
@@ -109,10 +119,12 @@ def make_plan(graph: Graph) -> Plan:
             plan.free[path] = names.of(path)
             _add(plan, Move(weight, ".".join(plan.free[path]), Take(path)))
     plan.moves = {path: plan.moves[path] for path in graph.weights}  # in Keras's order
-    plan.steps = with_plain_sizes(plan.steps, graph)
-    used = {name for step in plan.steps for name in step.mentioned}
+    plan.steps = with_plain_sizes(plan.steps, graph, {value.name for value in graph.outputs})
+    plan.methods = methods.all
+    used = {name for step in plan.all_steps for name in step.mentioned}
+    used |= {name for method in plan.methods for name in method.outputs}
     for value, array in graph.constants.items():
-        if value in used and array.size and array.ndim:
+        if value in used and array.ndim:
             plan.constants[value] = names.of(f"constants/{value.replace('/', '_')}")
     return plan
 
@@ -124,10 +136,7 @@ def _add(plan: Plan, move: Move) -> None:
 
 
 def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> Step:
-    if node.layer is None:
-        if node.kind not in OPERATORS:
-            raise Refused(f"the ONNX operator {node.kind} has no torch form here yet")
-        return Step(node, OPERATORS[node.kind](node, [_known(graph, name) for name in node.inputs]), None)
+    assert node.layer is not None
     if own_rules.is_own(node.layer):
         return _own_step(node, graph, names, layers)
     if node.layer.kind not in RULES:
@@ -176,10 +185,6 @@ def _with_fixed_mode(node: Node, part: Part) -> Part:
         part.module.kwargs["frozen"] = True
         return part
     return Part(call="{0}")
-
-
-def _known(graph: Graph, name: str) -> np.ndarray | None:
-    return graph.constants.get(name)
 
 
 class _Names:

@@ -64,8 +64,11 @@ class Sizes:
         return not any(isinstance(item, Rest) for item in self.items)
 
 
-def with_plain_sizes(steps: list[Step], graph: Graph) -> list[Step]:
-    """The steps, those that take sizes with the sizes written into their calls; what nothing needs any more is gone."""
+def with_plain_sizes(steps: list[Step], graph: Graph, wanted: set[str]) -> list[Step]:
+    """The steps, those that take sizes with the sizes written into their calls; what nothing needs any more is gone.
+
+    wanted: the values that the steps are for.
+    """
     known: dict[str, Sizes] = {}
     for name, array in graph.constants.items():
         if array.ndim < 2 and array.dtype in (np.int32, np.int64) and array.size <= 16:
@@ -83,7 +86,7 @@ def with_plain_sizes(steps: list[Step], graph: Graph) -> list[Step]:
                     computed[node.outputs[0]] = found
                 step = _written(step, {i: s for i, s in enumerate(sizes) if s and node.inputs[i] in computed}, sizes)
         written.append(step)
-    return _needed(written, {value.name for value in graph.outputs})
+    return _needed(written, wanted)
 
 
 def _needed(steps: list[Step], wanted: set[str]) -> list[Step]:
@@ -322,7 +325,7 @@ def _special(
         if not wanted.counted and 0 in wanted.items:
             return None
         items = [Size(node.inputs[0], i) if item == 0 else item for i, item in enumerate(start)] or wanted.items
-        return f"{{0}}.reshape({', '.join(writer.item(item) for item in items)})"
+        return f"{{0}}.reshape({', '.join(writer.item(item) for item in items) or '()'})"
     if node.kind == "Expand" and 1 in computed and computed[1].counted and 1 not in computed[1].items:
         return f"{{0}}.expand({writer.items(computed[1])})"
     if node.kind == "Range" and source is not None and all(found is not None for found in sizes):

@@ -22,7 +22,7 @@ from bridge.torch_side.own_rules import is_users, needs, source_of
 from bridge.torch_side.part import Part, literal
 from bridge.torch_side.penalties import constraint_lines, penalty_terms
 from bridge.torch_side.plan import Name, Plan, Step, identifier
-from bridge.torch_side.variables import with_few
+from bridge.torch_side.variables import LETTERS, with_few
 
 DTYPES = frozenset(
     {"bool", "float16", "bfloat16", "float32", "float64"} | {f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)}
@@ -55,7 +55,7 @@ def class_name(plan: Plan) -> str:
 def plan_names(plan: Plan) -> set[str]:
     """The names of classes and functions that the source brings along."""
     own = {thing.__name__ for part in plan.modules.values() if part.module for thing in part.module.things}
-    return own | {f.__name__ for step in plan.steps for f in step.part.functions} | _RESERVED
+    return own | {f.__name__ for step in plan.all_steps for f in step.part.functions} | _RESERVED
 
 
 def class_source(plan: Plan) -> str:
@@ -73,7 +73,7 @@ def class_source(plan: Plan) -> str:
     words = {name: _ending(plan, step) for name, step in final_steps(plan).items()}
     if words:
         head.append(f"    final = {literal(words if len(graph.outputs) > 1 else next(iter(words.values())))}")
-    blocks = [_init(plan), *_forward_methods(plan), *_training_methods(plan)]
+    blocks = [_init(plan), *_forward_methods(plan), *_inner_methods(plan), *_training_methods(plan)]
     return "\n".join(head) + "\n\n" + "\n\n".join(textwrap.indent(block, "    ") for block in blocks) + "\n"
 
 
@@ -82,7 +82,8 @@ def _forward_methods(plan: Plan) -> list[str]:
     finals, outputs = final_steps(plan), [value.name for value in plan.graph.outputs]
     inputs = list(_input_names(plan).values())
     result = "Tensor" if len(outputs) == 1 else "dict[str, Tensor]"
-    lines = _forward(plan, [step for step in plan.steps if step not in finals.values()])
+    wanted = [finals[o].node.tensors[0] if o in finals else o for o in outputs]
+    lines = _forward(plan, [step for step in plan.steps if step not in finals.values()], _input_names(plan), wanted)
     before = {o: lines.values[finals[o].node.tensors[0] if o in finals else o] for o in outputs}
     listed = ", ".join(f"{literal(name)}: {value}" for name, value in before.items())
     body = [*lines.body, f"return {before[outputs[0]] if len(outputs) == 1 else f'{{{listed}}}'}"]
@@ -103,9 +104,13 @@ def _forward_methods(plan: Plan) -> list[str]:
 def taps_source(plan: Plan) -> str:
     """A function (module, inputs) -> every node's output by the node's name, for comparing layer by layer."""
     inputs = list(_input_names(plan).values())
-    acting = {id(node) for node in needed(plan.graph.nodes, [value.name for value in plan.graph.outputs])}
+    outputs = [value.name for value in plan.graph.outputs]
+    graph_made = {name for node in plan.graph.nodes for name in node.outputs}
+    acting = {name for node in needed(plan.graph.nodes, outputs) for name in node.outputs}
+    idle = graph_made - acting - {""}
     steps = [_in_inference(step) if step.node.kind == IN_TRAINING else step for step in plan.steps]
-    lines = _forward(plan, [step for step in steps if id(step.node) in acting], taps=True)
+    steps = [step for step in steps if not {*step.node.outputs} & idle]
+    lines = _forward(plan, steps, _input_names(plan), outputs, taps=True)
     return _method(
         "taps", inputs, "Every node's output, by name.", ["values = {}", *lines.body, "return values"], "dict"
     )
@@ -148,7 +153,7 @@ def _is_used(line: str, text: str) -> bool:
 def final_steps(plan: Plan) -> dict[str, Step]:
     """The softmax or sigmoid that ends an output, by output: training goes through what is before it."""
     graph = plan.graph
-    uses = Counter(name for node in graph.nodes for name in node.inputs)
+    uses = Counter(name for step in plan.steps for name in step.node.inputs)
     makers = {name: step for step in plan.steps for name in step.node.outputs}
     return {
         value.name: makers[value.name]
@@ -166,7 +171,7 @@ def _ending(plan: Plan, step: Step) -> str | None:
 def own_things(plan: Plan) -> list[object]:
     """Classes and functions of bridge that the source uses, and those that these use, each after its needs."""
     wanted: list[object] = []
-    for part in [*plan.modules.values(), *(step.part for step in plan.steps)]:
+    for part in [*plan.modules.values(), *(step.part for step in plan.all_steps)]:
         if part.module is not None:
             wanted += [thing for thing in part.module.things if not thing.__module__.startswith("torch.")]
         wanted += part.functions
@@ -256,15 +261,16 @@ def _dtype(name: str) -> str:
     return "" if name == "float32" else f", dtype=torch.{name}"
 
 
-def _forward(plan: Plan, steps: list[Step], taps: bool = False) -> _Lines:
+def _forward(
+    plan: Plan, steps: list[Step], parameters: dict[str, str], outputs: list[str], taps: bool = False
+) -> _Lines:
+    """The lines that compute some values from those that are parameters; these by the names that they have there."""
     graph = plan.graph
-    finals = {} if len(steps) == len(plan.steps) else final_steps(plan)
-    outputs = [finals[v.name].node.tensors[0] if v.name in finals else v.name for v in graph.outputs]
-    expressions = _input_names(plan)
+    expressions = dict(parameters)
     expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
-    return _body(plan, steps, outputs, expressions, list(_input_names(plan).values()), taps)
+    return _body(plan, steps, outputs, expressions, list(parameters.values()), taps)
 
 
 def _body(
@@ -299,9 +305,9 @@ def _body(
             continue
         targets = []
         for name in node.outputs:
-            wish = name if node.layer else node.kind.lower()
-            expressions[name] = _variable(wish, taken)
-            targets.append(expressions[name])
+            targets.append(_variable(name if node.layer else node.kind.lower(), taken))
+            if name:
+                expressions[name] = targets[-1]
         lines.append(f"{', '.join(targets)} = {_bare(call)}")
         if taps:
             lines.append(f"values[{literal(node.name)}] = {targets[0]}")
@@ -351,6 +357,23 @@ def _method_name(plan: Plan, wish: str) -> str:
     while name in parts:
         name += "_"
     return name
+
+
+def _inner_methods(plan: Plan) -> list[str]:
+    """The bodies of loops and the branches of conditions."""
+    blocks = []
+    for method in plan.methods:
+        taken = plan_names(plan)
+        wishes = [*method.words, *LETTERS][: len(method.inputs)]
+        wishes += ["value"] * (len(method.inputs) - len(wishes))
+        parameters = {name: _variable(wish, taken) for name, wish in zip(method.inputs, wishes, strict=True)}
+        lines = _forward(plan, method.steps, parameters, method.outputs)
+        results = [lines.values.get(name, "None") for name in method.outputs]
+        result = ", ".join(results) + ("," if len(results) == 1 and method.several else "")
+        body = [*lines.body, f"return {result if len(results) > 1 else f'({result})' if method.several else result}"]
+        kind = "tuple" if method.several else "Tensor"
+        blocks.append(_method(method.name, list(parameters.values()), method.doc, body, kind))
+    return blocks
 
 
 def _flows_into(node: Node, following: Node | None, uses: int, is_output: bool) -> bool:

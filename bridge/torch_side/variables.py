@@ -10,7 +10,7 @@ import math
 import tokenize
 from collections.abc import Iterable, Sequence
 
-_LETTERS = ("x", "y", "z", "u", "v", "w")
+LETTERS = ("x", "y", "z", "u", "v", "w")
 
 
 def with_few(
@@ -29,7 +29,7 @@ def with_few(
         last |= dict.fromkeys(_mentioned(expression, variables), number)
     for result in results:
         last |= dict.fromkeys(_mentioned(result, variables), math.inf)
-    letters = [letter for letter in _LETTERS if letter not in {*taken} - {*inputs}]
+    letters = [letter for letter in LETTERS if letter not in {*taken} - {*inputs}]
     names = {name: name for name in inputs}
     written = []
     for number, ((_, _, expression), targets) in enumerate(zip(split, made, strict=True)):

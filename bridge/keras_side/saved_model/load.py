@@ -82,7 +82,7 @@ def _by_layers(
     weights = LayerWeights(checkpoint, objects, told, source.name)
     if not weights.layers:
         raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
-    saved = None if config is None else (json.dumps(config), source.path, told.version if told else None)
+    saved = None if config is None else (json.dumps(config), source.path, told.version if told else None, "tensorflow")
     model = filled(source, Numbered(weights), saved)
     came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
     legacy.fill(model, weights, "")

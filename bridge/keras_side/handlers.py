@@ -1,0 +1,174 @@
+"""TensorFlow operators that tf2onnx does not know, or writes wrongly, in standard ONNX operators.
+
+A handler gets tf2onnx's graph and the node; it puts others in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+Handler = Callable[[Any, Any, str, Any], Any]
+HANDLERS: dict[str, Handler] = {}
+_QUANTIZED = "its rounding passes gradients on in TensorFlow, which ONNX can't say: it could not be trained"
+_REFUSED = {
+    "ResizeArea": "tf2onnx writes it as another interpolation",
+    "ResizeBicubic": "TensorFlow takes its weights from a table, which ONNX does not; a Resizing layer converts",
+    "AdjustSaturation": "tf2onnx writes it wrongly",
+    "FakeQuantWithMinMaxArgs": _QUANTIZED,
+    "FakeQuantWithMinMaxVars": _QUANTIZED,
+    "FakeQuantWithMinMaxVarsPerChannel": _QUANTIZED,
+    "QuantizeAndDequantizeV2": _QUANTIZED,
+    "QuantizeAndDequantizeV3": _QUANTIZED,
+    "QuantizeAndDequantizeV4": _QUANTIZED,
+}
+
+
+class Unwritten(Exception):
+    """Why an operator is not written as ONNX."""
+
+
+def handler(*kinds: str) -> Callable[[Handler], Handler]:
+    """Registers the handler of TensorFlow operators."""
+
+    def register(function: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+class _Writer:
+    """Makes the nodes that stand for one; `end` gives its output."""
+
+    def __init__(self, graph: Any, node: Any):
+        self.graph, self.node, self.inputs = graph, node, [*node.input]
+        self.shape, self.dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+        graph.remove_node(node.name)
+
+    def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        return str(self.graph.make_node(kind, [*inputs], attr=attributes).output[0])
+
+    def like(self, value: float, name: str) -> str:
+        """A constant of the type of a tensor."""
+        return str(self("CastLike", self.constant(np.array(value, np.float32)), name))
+
+    def constant(self, value: np.ndarray) -> str:
+        from tf2onnx import utils
+
+        return str(self.graph.make_const(utils.make_name("bridge_constant"), value).output[0])
+
+    def end(self, kind: str, *inputs: str, **attributes: Any) -> None:
+        self.graph.make_node(
+            kind,
+            [*inputs],
+            attr=attributes,
+            name=self.node.name,
+            outputs=[self.node.output[0]],
+            shapes=[self.shape],
+            dtypes=[self.dtype],
+        )
+
+
+@handler(*_REFUSED)
+def refused(graph: Any, node: Any, name: str, args: Any) -> None:
+    raise Unwritten(f"{node.type}: {_REFUSED[node.type]}")
+
+
+@handler("Log1p")
+def log1p(graph: Any, node: Any, name: str, args: Any) -> None:
+    """2 atanh(x / (2 + x)) near 0, which is exact there, as its gradient is; log(1 + x) elsewhere."""
+    make = _Writer(graph, node)
+    (x,) = make.inputs
+    half, two = make.like(0.5, x), make.like(2.0, x)
+    near = make("Min", make("Max", x, make("Neg", half)), half)
+    exact = make("Mul", two, make("Atanh", make("Div", near, make("Add", two, near))))
+    make.end("Where", make("Less", make("Abs", x), half), exact, make("Log", make("Add", make.like(1.0, x), x)))
+
+
+@handler("Expm1")
+def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
+    """2 exp(x / 2) sinh(x / 2), exact near 0; from -60 on it is -1."""
+    make = _Writer(graph, node)
+    (x,) = make.inputs
+    half = make("Mul", make("Max", x, make.like(-60.0, x)), make.like(0.5, x))
+    make.end("Mul", make("Mul", make.like(2.0, x), make("Exp", half)), make("Sinh", half))
+
+
+@handler("Erfc")
+def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
+    make = _Writer(graph, node)
+    (x,) = make.inputs
+    make.end("Sub", make.like(1.0, x), make("Erf", x))
+
+
+@handler("Xlogy")
+def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
+    """x log(y), 0 where x is 0."""
+    make = _Writer(graph, node)
+    x, y = make.inputs
+    zero = make.like(0.0, x)
+    none = make("Equal", x, zero)
+    make.end("Where", none, zero, make("Mul", x, make("Log", make("Where", none, make.like(1.0, y), y))))
+
+
+@handler("EuclideanNorm")
+def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
+    keep = node.get_attr_value("keep_dims")
+    make = _Writer(graph, node)
+    x, axes = make.inputs
+    axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
+    make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
+
+
+@handler("InTopKV2")
+def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Whether fewer than k numbers of a row are larger than the one at its target."""
+    make = _Writer(graph, node)
+    x, target, k = make.inputs
+    place = make("Unsqueeze", make("Cast", target, to=TensorProto.INT64), make.constant(np.array([1])))
+    larger = make("Cast", make("Greater", x, make("GatherElements", x, place, axis=1)), to=TensorProto.INT64)
+    count = make("ReduceSum", larger, make.constant(np.array([1])), keepdims=0)
+    make.end("Less", count, make("Cast", k, to=TensorProto.INT64))
+
+
+@handler("Bucketize")
+def bucketize(graph: Any, node: Any, name: str, args: Any) -> None:
+    """How many of the boundaries a number reaches."""
+    bounds = np.array(node.get_attr_value("boundaries"), np.float32)
+    make = _Writer(graph, node)
+    (x,) = make.inputs
+    wide = make("Unsqueeze", make("Cast", x, to=TensorProto.FLOAT), make.constant(np.array([-1])))
+    reached = make("Cast", make("GreaterOrEqual", wide, make.constant(bounds)), to=TensorProto.INT32)
+    make.end("ReduceSum", reached, make.constant(np.array([-1])), keepdims=0)
+
+
+@handler("ResizeBilinear", "ResizeNearestNeighbor")
+def resize(graph: Any, node: Any, name: str, args: Any) -> None:
+    """To sizes; tf2onnx writes scales, from which runtimes read the wrong size: 6 times 0.8333333 is 4.9999998."""
+    nearest = node.type == "ResizeNearestNeighbor"
+    aligned, half = (bool(node.get_attr_value(word, 0)) for word in ("align_corners", "half_pixel_centers"))
+    place = "align_corners" if aligned else "half_pixel" if half else "asymmetric"
+    make = _Writer(graph, node)
+    x, size = make.inputs
+    image = make("Transpose", x if nearest else make("Cast", x, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+    front = make("Slice", make("Shape", image), *(make.constant(np.array([n])) for n in (0, 2)))
+    resized = make(  # all axes: ONNX Runtime's transpose optimizer loses sizes of some
+        *("Resize", image, "", "", make("Concat", front, make("Cast", size, to=TensorProto.INT64), axis=0)),
+        mode="nearest" if nearest else "linear",
+        coordinate_transformation_mode=place,
+        nearest_mode="floor" if place == "asymmetric" else "round_prefer_ceil",  # from half a pixel on: as floor
+    )
+    make.end("Transpose", resized, perm=[0, 2, 3, 1])
+
+
+@handler("ScatterNd")
+def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Zeros to which the updates are added, as often as an index comes; tf2onnx keeps the last one alone."""
+    make = _Writer(graph, node)
+    indices, updates, shape = make.inputs
+    zeros = make("Expand", make.like(0.0, updates), make("Cast", shape, to=TensorProto.INT64))
+    make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")

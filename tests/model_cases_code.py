@@ -1,0 +1,371 @@
+"""Whole models with code that tf2onnx writes: loops and conditions, TensorFlow's own functions, weights within them."""
+
+from model_case import model
+
+
+def _layer(name, call, weights=None, shape=(6,)):
+    """A model of one custom layer between two dense ones, whose code is `call`."""
+    import keras
+    from keras import layers
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            for word, size in (weights or {}).items():
+                setattr(self, word, self.add_weight(shape=size, name=word, initializer="glorot_uniform"))
+
+        def call(self, x):
+            return call(self, x)
+
+    x = keras.Input(shape)
+    y = layers.Dense(shape[-1], activation="tanh", name="before")(x)
+    return keras.Model(x, Own(name=name)(y))
+
+
+@model()
+def a_loop_of_fixed_length():
+    from keras import ops
+
+    def call(self, x):
+        def step(i, y):
+            return i + 1, ops.tanh(ops.matmul(y, self.w)) + x
+
+        return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
+
+    return _layer("loop", call, {"w": (6, 6)})
+
+
+@model()
+def a_loop_as_long_as_the_values_say():
+    from keras import ops
+
+    def call(self, x):
+        def going(i, y):
+            return ops.logical_and(ops.sum(ops.abs(y)) < 1000.0, i < 20)
+
+        def step(i, y):
+            return i + 1, y * (1.5 + ops.square(self.w))
+
+        steps, y = ops.while_loop(going, step, (0, x), maximum_iterations=50)
+        return y + ops.cast(steps, x.dtype)
+
+    return _layer("loop", call, {"w": (6,)})
+
+
+@model()
+def a_loop_that_never_runs():
+    from keras import ops
+
+    def call(self, x):
+        return ops.while_loop(lambda y: ops.sum(ops.square(y)) < 0.0, lambda y: (y * self.w,), (x,))[0] + self.w
+
+    return _layer("loop", call, {"w": (6,)})
+
+
+@model()
+def a_loop_within_a_loop():
+    from keras import ops
+
+    def call(self, x):
+        def outer(i, y):
+            def inner(j, z):
+                return j + 1, z * self.w + ops.cast(i, z.dtype)
+
+            return i + 1, ops.tanh(ops.while_loop(lambda j, z: j < i + 1, inner, (0, y))[1])
+
+        return ops.while_loop(lambda i, y: i < 3, outer, (0, x))[1]
+
+    return _layer("loop", call, {"w": (6,)})
+
+
+@model()
+def a_condition_on_values():
+    from keras import ops
+
+    def call(self, x):
+        total = ops.sum(x)
+        return ops.cond(total > 0.0, lambda: ops.matmul(x, self.w), lambda: x - self.b)
+
+    return _layer("cond", call, {"w": (6, 6), "b": (6,)})
+
+
+@model()
+def a_condition_in_a_loop():
+    from keras import ops
+
+    def call(self, x):
+        def step(i, y):
+            return i + 1, ops.cond(ops.sum(y) > 0.0, lambda: y * self.w, lambda: y + 1.0)
+
+        return ops.while_loop(lambda i, y: i < 4, step, (0, x))[1]
+
+    return _layer("loop", call, {"w": (6,)})
+
+
+@model()
+def a_switch():
+    from keras import ops
+
+    def call(self, x):
+        index = ops.cast(ops.sum(x) > 0.0, "int32") + 1
+        return ops.switch(index, [ops.tanh, lambda y: y * self.w, lambda y: y - 2.0], x)
+
+    return _layer("switch", call, {"w": (6,)})
+
+
+@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def a_scan_over_time():
+    from keras import ops
+
+    def call(self, x):
+        def step(state, now):
+            state = ops.tanh(ops.matmul(now, self.w) + ops.matmul(state, self.u))
+            return state, state * 2.0
+
+        last, each = ops.scan(step, ops.zeros_like(x[:, 0]), ops.transpose(x, (1, 0, 2)))
+        return ops.transpose(each, (1, 0, 2)) + last[:, None]
+
+    return _layer("scan", call, {"w": (4, 4), "u": (4, 4)}, (5, 4))
+
+
+@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def a_scan_over_time_of_any_length():
+    from keras import ops
+
+    def call(self, x):
+        def step(state, now):
+            sums, count = state
+            sums = sums * self.w + now
+            return (sums, count + 1.0), (sums * count[:, None], count)
+
+        begin = (ops.zeros_like(x[:, 0]), ops.zeros_like(x[:, 0, 0]))
+        (last, count), (each, _) = ops.scan(step, begin, ops.transpose(x, (1, 0, 2)), reverse=True)
+        return last + ops.mean(each, axis=0) / count[:, None]
+
+    return _layer("scan", call, {"w": (4,)}, (None, 4))
+
+
+@model()
+def a_map_over_rows():
+    from keras import ops
+
+    def call(self, x):
+        return ops.map(lambda row: ops.matmul(self.w, row) / (1.0 + ops.sum(ops.square(row))), x)
+
+    return _layer("map", call, {"w": (3, 6)})
+
+
+@model()
+def a_vectorized_map_and_a_counted_loop():
+    from keras import ops
+
+    def call(self, x):
+        y = ops.vectorized_map(lambda row: row * ops.sum(row), x)
+        return ops.fori_loop(0, 3, lambda i, z: z * self.w + ops.cast(i, z.dtype), y)
+
+    return _layer("both", call, {"w": (6,)})
+
+
+@model()
+def tensorflows_loops_and_conditions():
+    import tensorflow as tf
+
+    def call(self, x):
+        def step(i, y):
+            return i + 1, tf.cond(tf.reduce_sum(y) > 0, lambda: tf.matmul(y, tf.convert_to_tensor(self.w)), lambda: -y)
+
+        y = tf.while_loop(lambda i, y: i < 3, step, [tf.constant(0), x])[1]
+        return tf.map_fn(lambda row: tf.nn.softmax(row) * tf.reduce_max(row), y)
+
+    return _layer("tf_code", call, {"w": (6, 6)})
+
+
+@model()
+def a_function_that_autograph_writes():
+    import tensorflow as tf
+
+    @tf.function
+    def powers(x, w):
+        total = tf.zeros_like(x)
+        for i in tf.range(3):
+            if tf.reduce_sum(x) > 0.0:
+                total += x * tf.cast(i, x.dtype)
+            else:
+                total -= w
+            x = x * w
+        return total
+
+    return _layer("graph", lambda self, x: powers(x, tf.convert_to_tensor(self.w)), {"w": (6,)})
+
+
+@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def an_array_of_tensors():
+    import tensorflow as tf
+
+    def call(self, x):
+        def step(i, y, rows):
+            y = tf.tanh(y * tf.convert_to_tensor(self.w))
+            return i + 1, y, rows.write(i, y)
+
+        rows = tf.TensorArray(x.dtype, size=4, element_shape=(None, 6))
+        rows = tf.while_loop(lambda i, y, rows: i < 4, step, [tf.constant(0), x, rows])[2]
+        return tf.transpose(rows.stack(), (1, 0, 2))
+
+    return _layer("array", call, {"w": (6,)})
+
+
+@model()
+def layers_in_a_loop():
+    """They are what they compute there, their weights parameters under their paths."""
+    import keras
+    from keras import layers, ops
+
+    class Repeated(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(6, activation="tanh", kernel_regularizer="l2", name="dense")
+            self.norm = layers.LayerNormalization(name="norm")
+
+        def build(self, shape):
+            self.dense.build(shape)
+            self.norm.build(shape)
+
+        def call(self, x):
+            return ops.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.norm(self.dense(y) + x)), (0, x))[1]
+
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(2, name="head")(Repeated(name="repeated")(x)))
+
+
+@model(
+    no_reference="onnx's evaluator leaves out the last channel of an LRN's window",
+    no_double="TensorFlow resizes in float32 alone",
+)
+def convolutions_of_a_layers_own():
+    """tf.nn's and tf.image's functions with kernels that are weights of the layer."""
+    import tensorflow as tf
+
+    def call(self, x):
+        kernel = tf.convert_to_tensor(self.kernel)
+        y = tf.nn.conv2d(x, kernel, [1, 2, 1, 1], "SAME")
+        y = tf.nn.local_response_normalization(tf.nn.max_pool2d(y, 3, 1, "SAME"), 1)
+        y = tf.nn.conv2d_transpose(y, kernel, tf.shape(x), [1, 2, 1, 1], "SAME")
+        y = tf.nn.depthwise_conv2d(y, tf.convert_to_tensor(self.each), [1, 1, 1, 1], "VALID")
+        y = tf.image.resize(y, (5, 7)) + tf.image.resize(tf.image.flip_left_right(x), (5, 7), "nearest")
+        return tf.nn.avg_pool2d(tf.nn.depth_to_space(tf.concat([y, y[..., :1]], -1), 2), 2, 1, "SAME")
+
+    return _layer("convolutions", call, {"kernel": (3, 2, 3, 4), "each": (2, 2, 3, 1)}, (6, 6, 3))
+
+
+@model(
+    no_reference="onnx's evaluator takes no depth of rank 1 for OneHot, which the standard allows",
+    no_double="tf.one_hot's numbers are float32",
+)
+def picking_and_sorting():
+    import tensorflow as tf
+
+    def call(self, x):
+        table = tf.convert_to_tensor(self.table)
+        rows = tf.nn.embedding_lookup(table, tf.cast(tf.abs(x) * 2.0, tf.int32) % 5)
+        best, places = tf.math.top_k(x, 3)
+        ordered = tf.sort(x, axis=1, direction="DESCENDING") + tf.cumsum(x, 1, exclusive=True, reverse=True)
+        picked = tf.gather(x, tf.argsort(x, axis=1), batch_dims=1) * tf.math.reduce_std(x, 1, keepdims=True)
+        spread = tf.transpose(
+            tf.scatter_nd(tf.constant([[0], [2], [0], [1], [2], [0]]), tf.transpose(x), [4, tf.shape(x)[0]])
+        )
+        summed = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), [0, 2, 1, 2, 0, 1], 3))
+        mixed = tf.einsum("bti,bt->bi", rows, x) + tf.tensor_scatter_nd_add(best, [[0, 1], [0, 1]], [2.0, 1.0])
+        chosen = tf.one_hot(places[:, 0], 6, 2.0, -1.0) * tf.where(x > 0, x, tf.math.log1p(tf.abs(x)))
+        return tf.concat([ordered, picked, spread, summed, mixed, chosen, tf.reverse(x, [1])], 1)
+
+    return _layer("picking", call, {"table": (5, 3)})
+
+
+@model(
+    no_reference="onnx's evaluator wants equal sizes of GatherElements on axis -1",
+    no_double="the signal's window is float32",
+)
+def numbers_of_a_signal():
+    """What TensorFlow has complex numbers or rare functions for."""
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        power = tf.square(tf.abs(tf.signal.rfft(x * tf.convert_to_tensor(self.window))))
+        frames = tf.reduce_mean(tf.signal.frame(x, 4, 2), 1)
+        smooth = tf.nn.gelu(x) + tf.math.expm1(x * 0.1) + tf.math.xlogy(x, tf.abs(x) + 0.5)
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(x), x) + tf.math.softplus(x)
+        places = ops.slice_update(tf.cast(x > 0, tf.int32), (0, 1), tf.cast(x[:, :2] > 1, tf.int32) * 3)
+        parts = tf.cast(places, x.dtype) + tf.math.reduce_euclidean_norm(x, 1, keepdims=True)
+        inner = (
+            tf.linalg.diag_part(tf.matmul(x[:, :, None], x[:, None]))
+            + tf.linalg.band_part(x[:, None] * x[:, :, None], 1, 0)[:, 0]
+        )
+        return tf.concat([power, frames, smooth, loss, parts, inner, tf.math.floormod(x, 0.7)], 1)
+
+    return _layer("signal", call, {"window": (8,)}, (8,))
+
+
+@model(refused=r"area \(Own\): ResizeArea: tf2onnx writes it as another interpolation")
+def what_tf2onnx_writes_wrongly():
+    import tensorflow as tf
+
+    return _layer("area", lambda self, x: tf.image.resize(x, (3, 3), "area"), shape=(6, 6, 3))
+
+
+@model(refused=r"tf2onnx wrote ONNX that is not valid .*crops/CropAndResize")
+def what_is_not_valid_onnx():
+    import tensorflow as tf
+
+    boxes = [[0.1, 0.1, 0.8, 0.9]]
+    return _layer("crops", lambda self, x: tf.image.crop_and_resize(x, boxes, [0], (3, 4)), shape=(6, 6, 3))
+
+
+@model(refused=r"second \(BatchNormalization\): .*; first \(Own\): .*Lgamma has no ONNX form")
+def reasons_of_all_kinds_at_once():
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Own(layers.Layer):
+        def call(self, x):
+            return tf.math.lgamma(tf.abs(x) + 1.0)
+
+    second = layers.BatchNormalization(renorm=True, name="second")
+    return keras.Sequential([keras.Input((8, 8, 1)), Own(name="first"), second])
+
+
+@model(refused=r"noisy/drop \(Dropout\): it is called inside a loop or a condition")
+def dropout_in_a_loop():
+    import keras
+    from keras import layers, ops
+
+    class Noisy(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.drop = layers.Dropout(0.5, name="drop")
+
+        def call(self, x, training=None):
+            step = lambda i, y: (i + 1, self.drop(y, training=training) + x)  # noqa: E731
+            return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
+
+    x = keras.Input((6,))
+    return keras.Model(x, Noisy(name="noisy")(x))
+
+
+@model(refused=r"first \(Own\): .*no ONNX form.*second \(Own\): .*no ONNX form")
+def operators_that_onnx_lacks():
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Own(layers.Layer):
+        def __init__(self, function, **options):
+            super().__init__(**options)
+            self.function = function
+
+        def call(self, x):
+            return self.function(x)
+
+    x = keras.Input((6,))
+    y = Own(tf.math.lgamma, name="first")(x)
+    return keras.Model(x, Own(tf.math.digamma, name="second")(y))
