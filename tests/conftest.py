@@ -106,6 +106,13 @@ def recorder(request, tmp_path_factory):
     recorder.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def at_work(request):
+    """Starts the Keras process before the first test, where a later one will need it."""
+    if any("recorder" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("recorder")
+
+
 @pytest.fixture(scope="session")
 def recorded(recorder):
     """case -> its Recording."""

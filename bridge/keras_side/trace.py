@@ -130,7 +130,7 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
     made = _as_onnx(model, found, rules, refused)
     layers = [who for who in made.asking if isinstance(who, keras.Layer)]
-    lacking = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
+    inert = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
     failed: dict[int, str] = {}
 
     def traced(forks: list[keras.Layer]) -> _Trace | None:
@@ -146,10 +146,9 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
         failed = {key: why for key, why in failed.items() if key not in {id(layer) for layer in alone}}
         forked = traced(alone) if alone else None
     made = forked or made
-    lacking |= made.tracer.unforked | {
-        made.tracer.described(who): failed[id(who)] for who in layers if id(who) in failed
-    }
-    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in lacking.items()]
+    inert |= made.tracer.unforked
+    inert |= {made.tracer.described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
+    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
 
 
 def _said(error: Exception) -> str:
