@@ -65,8 +65,8 @@ def _traced(model: keras.Model, source: dict[str, Any] | None, rules: Rules) -> 
         return _traced_through(model, source, found, rules, refused)
     except Unconvertible:
         raise
-    except Exception:
-        refuse(model, refused)  # what comes of layers that can't be converted is not worth telling
+    except Exception:  # whatever comes of layers that can't be converted: these are told instead, else it is raised
+        refuse(model, refused)
         raise
 
 

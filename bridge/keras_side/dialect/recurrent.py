@@ -52,10 +52,7 @@ def gru_reset_after(entry: Entry) -> bool:
     means=True,
 )
 def gates_by_default(entry: Entry) -> bool:
-    if "recurrent_activation" in entry.config:
-        return False
-    entry.config["recurrent_activation"] = "hard_sigmoid"
-    return _of_keras2(entry)
+    return _with_hard_sigmoid_gates(entry)
 
 
 @upgrade(
@@ -65,6 +62,10 @@ def gates_by_default(entry: Entry) -> bool:
     means=True,
 )
 def conv_lstm_gates_by_default(entry: Entry) -> bool:
+    return _with_hard_sigmoid_gates(entry)
+
+
+def _with_hard_sigmoid_gates(entry: Entry) -> bool:
     if "recurrent_activation" in entry.config:
         return False
     entry.config["recurrent_activation"] = "hard_sigmoid"
