@@ -81,15 +81,16 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert os.listdir(tmp_path) == ["d"]
 
 
-@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_a_write_leaves_nothing(tmp_path, name):
-    code = (
+@pytest.mark.parametrize(("name", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_during_a_write_leaves_nothing(tmp_path, name, code):
+    program = (
         "import os, signal, sys\nfrom bridge.cli import _stop\nfrom bridge.files import whole_folder\n"
         "signal.signal(signal.SIGTERM, _stop)\n"
         f"with whole_folder({str(tmp_path / 'd')!r}) as part:\n"
         f"    (part / 'x').write_text('x'); os.kill(os.getpid(), {int(name)})\n    sys.exit('not reached')\n"
     )
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == code, done.stderr  # it came as far as the signal
     assert not os.listdir(tmp_path)
 
 
