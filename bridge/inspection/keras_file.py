@@ -87,7 +87,8 @@ def _described(layers: list[dict[str, Any]]) -> list[Layer]:
 def _surveyed(found: dict[str, Any]) -> list[Layer]:
     """The layers of the loaded model with their weights; after them, weights that belong to none of them."""
     left = {w["name"]: Weight(w["name"], tuple(w["shape"]), w["dtype"], w["trainable"]) for w in found["weights"]}
-    owners = {name: _owner(name, {layer["name"] for layer in found["layers"]}) for name in left}
+    known = {layer["name"] for layer in found["layers"]}
+    owners = {name: _owner(name, known) for name in left}
     layers = []
     for layer in found["layers"]:
         mine = [name for name in left if owners.get(name) == layer["name"]]
