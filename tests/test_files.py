@@ -71,6 +71,17 @@ def test_a_replaced_folder_keeps_nothing_of_the_old_network(tmp_path):
     assert {p.name: p.read_text() for p in (tmp_path / "d").iterdir()} == {"map.json": "new", "notes.txt": "old"}
 
 
+def test_a_link_is_replaced_and_the_folder_behind_it_left(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "map.json").write_text("old")
+    (tmp_path / "d").symlink_to(tmp_path / "real")
+    with whole_folder(tmp_path / "d", force=True) as part:
+        (part / "map.json").write_text("new")
+    assert (tmp_path / "d" / "map.json").read_text() == "new"
+    assert (tmp_path / "real" / "map.json").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["d", "real"]
+
+
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     with whole_folder(tmp_path / "d") as part:
         (part / "map.json").write_text("old")

@@ -23,11 +23,11 @@ from bridge.parity.arrays import difference, relative_l2
 from bridge.parity.inputs import check_rtol, check_seed, given
 from bridge.parity.subjects import TorchFolder, is_keras
 from bridge.process import worker
+from bridge.runtime.scoring import LOSSES
 from bridge.strict_json import finite_or_null
 
 RTOL = 1e-5
 SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
-LOSSES = (SPARSE, CATEGORICAL, BINARY, "mse", "mae")
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 RANDOM_BATCHES = 256  # more steps go round them again
 _RANDOM = ("rate", "stddev", "dropout", "recurrent_dropout")  # options of layers that draw random numbers in training
