@@ -164,7 +164,9 @@ def operations_of_every_day():
     mask = ops.cast(ops.logical_and(y > 0, ops.not_equal(x, 0.0)), "float32")
     products = ops.matmul(y, ops.swapaxes(y, 1, 2)) + ops.tril(ops.ones((3, 3)))
     distances = ops.norm(y[:, :, None] - x[:, None], axis=-1)
+    tens = ops.cast(10 * y[:, 0], "int32")  # of both signs: what is divided is rounded down, not toward zero
     parts = {"normal": normal, "spread": spread, "tiled": tiled, "masked": y * mask, "products": products}
+    parts["buckets"] = 100 * ops.floor_divide(tens, 3) + ops.mod(tens, -4)
     return keras.Model(x, parts | {"distances": distances, "largest": ops.amax(y, axis=(1, 2))})
 
 

@@ -98,6 +98,40 @@ def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Mul", make("Mul", make.like(2.0, x), make("Exp", half)), make("Sinh", half))
 
 
+@handler("FloorDiv", "FloorMod")
+def floored(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Rounded toward minus infinity; ONNX divides whole numbers toward zero, and tf2onnx leaves it at that."""
+    whole = node.type == "FloorDiv"
+    make = _Writer(graph, node)
+    x, y = make.inputs
+    if make.dtype in _REAL or (_counts(graph, x) and _counts(graph, y)):  # sizes are read best as plain divisions
+        quotient = make("Div", x, y)
+        quotient = make("Floor", quotient) if make.dtype in _REAL else quotient
+        make.end(*("Identity", quotient) if whole else ("Sub", x, make("Mul", quotient, y)))
+    elif whole:
+        make.end("Div", make("Sub", x, make("Mod", x, y)), y)
+    else:
+        make.end("Mod", x, y)
+
+
+_REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_PICKED = ("Cast", "Gather", "GatherV2", "Identity", "Prod", "ReduceProd", "Reshape")
+_PICKED += ("Slice", "Squeeze", "StridedSlice", "Unsqueeze")
+_JOINED = ("Add", "AddV2", "Concat", "ConcatV2", "Div", "Mul", "Pack")
+
+
+def _counts(graph: Any, name: str) -> bool:
+    """Whether numbers come from shapes and constants without a sign alone, so that none is negative."""
+    node = graph.get_node_by_output(name)
+    if node is None or node.type == "Shape":
+        return node is not None
+    if node.is_const():
+        return bool((node.get_tensor_value(as_list=False) >= 0).all())
+    if node.type in _PICKED:
+        return _counts(graph, node.input[0])
+    return node.type in _JOINED and all(_counts(graph, one) for one in node.input)
+
+
 @handler("Erfc")
 def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
     make = _Writer(graph, node)
