@@ -176,7 +176,7 @@ def attention_over_axes(
     x, probabilities = y if scores else (y, None)
     x = x.reshape(*batch, *steps, *x.shape[2:])
     x = x.permute([order.index(axis) if axis in order else axis for axis in range(x.ndim)])
-    return (x, probabilities.reshape(*batch, -1, *steps, *keys)) if scores else x
+    return (x, probabilities.reshape(*batch, probabilities.shape[1], *steps, *keys)) if scores else x
 
 
 def _arguments(layer: Layer, shapes: list[Shape]) -> str:
