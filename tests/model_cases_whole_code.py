@@ -167,6 +167,7 @@ def operations_of_every_day():
     tens = ops.cast(10 * y[:, 0], "int32")  # of both signs: what is divided is rounded down, not toward zero
     parts = {"normal": normal, "spread": spread, "tiled": tiled, "masked": y * mask, "products": products}
     parts["buckets"] = 100 * ops.floor_divide(tens, 3) + ops.mod(tens, -4)
+    parts |= {"hot": ops.one_hot(tens, 5), "hot_integers": ops.one_hot(tens, 5, axis=1, dtype="int32")}  # none below 0
     return keras.Model(x, parts | {"distances": distances, "largest": ops.amax(y, axis=(1, 2))})
 
 

@@ -169,6 +169,28 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Less", count, make("Cast", k, to=TensorProto.INT64))
 
 
+@handler("OneHot")
+def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Nothing is on for a negative number, which ONNX counts from the end; tf2onnx leaves it at that."""
+    axis = node.get_attr_value("axis", -1)
+    make = _Writer(graph, node)
+    x, depth, on, off = make.inputs
+    x, depth = (make("Cast", one, to=TensorProto.INT64) for one in (x, depth))
+    place = make("Where", make("Less", x, make.constant(np.array(0))), depth, x)
+    if make.dtype == TensorProto.FLOAT:
+        first = make.constant(np.array([0]))
+        make.end(
+            "OneHot", place, depth, make("Concat", *(make("Unsqueeze", v, first) for v in (off, on)), axis=0), axis=axis
+        )
+    else:  # ONNX Runtime has few types of it
+        hot = make("OneHot", place, depth, make.constant(np.array([0, 1], np.float32)), axis=axis)
+        hot = make("Cast", hot, to=TensorProto.BOOL)
+        if make.dtype == TensorProto.BOOL:  # nor a Where of these
+            make.end("Or", make("And", hot, on), make("And", make("Not", hot), off))
+        else:
+            make.end("Where", hot, on, off)
+
+
 @handler("Bucketize")
 def bucketize(graph: Any, node: Any, name: str, args: Any) -> None:
     """How many of the boundaries a number reaches."""
