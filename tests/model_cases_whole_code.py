@@ -179,7 +179,7 @@ def a_choice_beside_infinity():
 
     y = layers.Dense(4, name="dense")(x := keras.Input((4,), name="x"))
     inverse = ops.where(y > 0.0, 1.0 / ops.cast(y > 0.0, "float32"), y)
-    return keras.Model(x, inverse)
+    return keras.Model(x, {"inverse": inverse, "quotient": ops.divide_no_nan(y, ops.relu(y + x))})
 
 
 @model(

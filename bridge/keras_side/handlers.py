@@ -149,6 +149,16 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Where", none, zero, make("Mul", x, make("Log", make("Where", none, make.like(1.0, y), y))))
 
 
+@handler("DivNoNan")
+def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
+    """0 where y is 0, and so is its gradient: tf2onnx divides by 0 first, of which training makes NaN."""
+    make = _Writer(graph, node)
+    x, y = make.inputs
+    zero = make.like(0.0, y)
+    none = make("Equal", y, zero)
+    make.end("Where", none, zero, make("Div", x, make("Where", none, make.like(1.0, y), y)))
+
+
 @handler("EuclideanNorm")
 def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
