@@ -376,6 +376,13 @@ CASES = [
         refused="operator 'PyFunc'",
     ),
     Dialect(
+        "operators_between_layers",
+        "2.2.4-tf",
+        "TensorFlowOpLayer",
+        {"node_def": 'op: "Exp" "erimentalCSVDataset"'},  # side by side they are one string
+        refused="operator None",
+    ),
+    Dialect(
         "methods_between_layers",
         "2.7.0",
         "ClassMethod",
