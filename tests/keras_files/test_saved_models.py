@@ -196,6 +196,31 @@ def test_damaged_files_are_told_so(keras, tmp_path, name):
             continue
 
 
+def varint(number):
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def index_of(*entries):
+    """A checkpoint's index of one block: (how much of its name is that of the one before it, the rest, what it says)."""
+    blocks, handle = b"", b""
+    for listed in (entries, None):
+        for shared, name, said in listed or [(0, b"z", handle)]:
+            blocks += varint(shared) + varint(len(name)) + varint(len(said)) + name + said
+        blocks += bytes(4) + (1).to_bytes(4, "little") + bytes(5)
+        at = 0 if listed else handle_end
+        handle_end = len(blocks)
+        handle = varint(at) + varint(handle_end - at - 5)
+    return blocks + (bytes(2) + handle).ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+
+
+def test_an_index_whose_names_would_fill_the_memory_is_refused(refusal, tmp_path):
+    folder, head = copy(tmp_path), (0, b"", b"\x08\x01")
+    long = [(1 << 16, b"%04d" % number, b"") for number in range(1000)]
+    for entries in ([(0, b"a" * (1 << 16), b""), *long], [(0, b"a", b""), (0, b"a", b"")]):
+        (folder / INDEX).write_bytes(index_of(head, *entries))
+        refusal("it names a tensor twice, or by names that are too long", path=folder)
+
+
 def test_what_a_folder_holds_is_told_without_building_it(keras):
     found = keras("describe", path=SAVED / "cnn")
     assert found["format"] == "SavedModel folder, Keras's metadata"

@@ -83,10 +83,13 @@ class Checkpoint:
                 continue
             key = entry.key.decode()
             stored = Stored(key, entry.shape, _name(entry.dtype))
-            whole = stored.dtype == "string" or entry.sliced or stored.nbytes == entry.size
+            if stored.dtype == "string":  # each text has its length before it, in a byte or more
+                whole = math.prod(entry.shape) <= entry.size
+            else:
+                whole = entry.sliced or stored.nbytes == entry.size
             if entry.shard >= shards or entry.offset + entry.size > sizes[entry.shard] or not whole:
                 raise table.Damaged(f"{key} reaches beyond the end of its file, or is not of the size that it claims")
-            claimed += stored.nbytes
+            claimed += entry.size if stored.dtype == "string" else stored.nbytes
             self.stored[key] = stored
         if claimed > sum(sizes):
             raise table.Damaged(f"its tensors claim {claimed:,} bytes, its files hold {sum(sizes):,}")
