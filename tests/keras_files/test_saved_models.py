@@ -201,16 +201,16 @@ def varint(number):
 
 
 def index_of(*entries):
-    """A checkpoint's index of one block: (how much of its name is that of the one before it, the rest, what it says)."""
-    blocks, handle = b"", b""
-    for listed in (entries, None):
-        for shared, name, said in listed or [(0, b"z", handle)]:
-            blocks += varint(shared) + varint(len(name)) + varint(len(said)) + name + said
-        blocks += bytes(4) + (1).to_bytes(4, "little") + bytes(5)
-        at = 0 if listed else handle_end
-        handle_end = len(blocks)
-        handle = varint(at) + varint(handle_end - at - 5)
-    return blocks + (bytes(2) + handle).ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+    """A checkpoint's index of one block. entries: how much of its name the one before it has, the rest, what it says."""
+
+    def block(entries):
+        told = [varint(shared) + varint(len(name)) + varint(len(said)) + name + said for shared, name, said in entries]
+        return b"".join(told) + bytes(4) + (1).to_bytes(4, "little")
+
+    first = block(entries)
+    blocks = block([(0, b"z", varint(0) + varint(len(first)))])
+    footer = bytes(2) + varint(len(first) + 5) + varint(len(blocks))
+    return first + bytes(5) + blocks + bytes(5) + footer.ljust(40, b"\0") + 0xDB4775248B80FB57.to_bytes(8, "little")
 
 
 def test_an_index_whose_names_would_fill_the_memory_is_refused(refusal, tmp_path):
