@@ -24,7 +24,7 @@ from bridge.graph.fold import folded
 from bridge.graph.own_layers import own_functions
 from bridge.graph.stored import Arrays
 from bridge.keras_side.direct import layers_alone
-from bridge.keras_side.in_training import Inference
+from bridge.keras_side.in_training import Inference, asks_by_identity
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
@@ -39,6 +39,7 @@ from bridge.keras_side.weights import numbers
 from bridge.own_rules import Rules
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
+BY_IDENTITY = "it says `training is True`; a trace can answer `if training:` alone"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
@@ -147,6 +148,7 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
         forked = traced(alone) if alone else None
     made = forked or made
     inert |= made.tracer.unforked
+    inert |= {made.tracer.described(one): BY_IDENTITY for one in model._flatten_layers() if asks_by_identity(one)}
     inert |= {made.tracer.described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
     return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
 
