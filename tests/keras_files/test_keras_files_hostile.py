@@ -79,8 +79,20 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
             lambda d: d["config"].update(dtype={"class_name": "__typespec__", "module": "os", "config": []}),
             r"custom class",
         ),
-        (lambda d: d["config"].update(units="many"), r"config.json: describes no model that Keras can build"),
-        (lambda d: d["config"].pop("units"), r"config.json: describes no model that Keras can build"),
+        (
+            lambda d: d["config"].update(
+                kernel_constraint={"class_name": "__numpy__", "config": {"dtype": "U9999999"}}
+            ),
+            r"layer 'dense' has a constant of the type 'U9999999', not of numbers",
+        ),
+        (
+            lambda d: d["config"].update(units="many"),
+            r"config.json: describes no model that Keras can build: Received an invalid value for `units`",
+        ),
+        (
+            lambda d: d["config"].pop("units"),
+            r"config.json: describes no model that Keras can build: .*missing 1 required",
+        ),
         (
             lambda d: d["config"].update(units=10**9),
             r"wants over [\d,]+ bytes of weights, the file holds 332. Nothing was built",

@@ -201,7 +201,7 @@ def varint(number):
 
 
 def index_of(*entries):
-    """A checkpoint's index of one block. entries: how much of its name the one before it has, the rest, what it says."""
+    """A checkpoint's index of one block. entries: how much of a name the one before it has, the rest, what it says."""
 
     def block(entries):
         told = [varint(shared) + varint(len(name)) + varint(len(said)) + name + said for shared, name, said in entries]
