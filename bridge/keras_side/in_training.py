@@ -61,7 +61,8 @@ def _noting(operation: Callable[..., Any]) -> Callable[..., Any]:
     return noting
 
 
-for _word in "eq ne int float add radd sub rsub mul rmul and rand or ror xor rxor invert".split():
+_WORDS = ("eq", "ne", "int", "float", "add", "radd", "sub", "rsub", "mul", "rmul", "and", "rand", "or", "ror", "invert")
+for _word in _WORDS:
     setattr(Inference, f"__{_word}__", _noting(getattr(int, f"__{_word}__")))
 
 
