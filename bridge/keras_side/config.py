@@ -169,9 +169,7 @@ class _Reader:
             return self.value(node.get("items", []), key, layer, depth + 1)
         if name in _DATA:
             dtype = config.get("dtype") if isinstance(config, dict) and name in ("__numpy__", "__tensor__") else None
-            if (
-                dtype is not None and dtype not in ALLOWED_DTYPES
-            ):  # numpy would allocate for "U1000000"
+            if dtype is not None and dtype not in ALLOWED_DTYPES:  # numpy would allocate for "U1000000"
                 raise BridgeError(f"{self.origin}: {layer} has a constant of the type {dtype!r}, not of numbers.")
             return {"class_name": name, "config": self.value(config, key, layer, depth + 1)}
         if name in ("Lambda", "__lambda__"):
