@@ -32,7 +32,6 @@ _MODELS = {
     "Sequential": "keras.models",
 }
 _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
-_KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "random")
 _BASE = {"name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _REFUSED_BY_DIALECT = {
     *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"),
