@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import tf_keras
+
+from bridge.keras_side import hdf5
 
 
 def job_run(path: str, config: str, inputs: list[np.ndarray]) -> dict[str, Any]:
@@ -29,10 +31,10 @@ def job_run(path: str, config: str, inputs: list[np.ndarray]) -> dict[str, Any]:
     return {"outputs": [np.asarray(output) for output in listed], "version": tf_keras.__version__}
 
 
-def _config(path: str) -> str | None:
-    with h5py.File(path, "r", locking=False) as file:
-        found = file.attrs.get("model_config")
-    return found.decode() if isinstance(found, bytes) else found
+def _config(path: str) -> Any:
+    file = Path(path)
+    with hdf5.opened(file, file.name, file.stat().st_size) as checked:
+        return checked.attribute("", "model_config")
 
 
 JOBS: dict[str, Callable[..., Any]] = {"run": job_run}
