@@ -225,7 +225,9 @@ def test_what_a_folder_holds_is_told_without_building_it(keras):
     found = keras("describe", path=SAVED / "cnn")
     assert found["format"] == "SavedModel folder, Keras's metadata"
     assert {layer["name"]: layer["parameters"] for layer in found["layers"]}["batch_normalization"] == 12
+    words = set(found)
     found = keras("describe", path=SAVED / "subclassed")
+    assert set(found) == words
     assert found["facts"]["signatures"] == "serving_default"
     assert sum(layer["parameters"] for layer in found["layers"]) == 30
 
