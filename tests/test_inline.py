@@ -64,15 +64,17 @@ def test_a_padding_joins_what_stands_behind_it_where_that_is_the_same(lines: str
     np.testing.assert_allclose(outputs(found), outputs(proto), atol=1e-6)
 
 
-def outputs(proto: onnx.ModelProto) -> np.ndarray:
+SHAPES = {"x": (2, 6, 5, 2), "w": (4, 2, 3, 3)}
+
+
+def outputs(proto: onnx.ModelProto, shapes: dict[str, tuple[int, ...]] = SHAPES) -> np.ndarray:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), settings, providers=["CPUExecutionProvider"], disabled_optimizers=["Pad_Fusion"]
     )
     random = np.random.default_rng(0)
-    given = {"x": (2, 6, 5, 2), "w": (4, 2, 3, 3)}
-    return session.run(None, {n: random.normal(size=s).astype(np.float32) for n, s in given.items()})[0]
+    return session.run(None, {n: random.normal(size=s).astype(np.float32) for n, s in shapes.items()})[0]
 
 
 def test_a_value_that_is_read_for_its_type_alone_is_not_read() -> None:
@@ -80,3 +82,32 @@ def test_a_value_that_is_read_for_its_type_alone_is_not_read() -> None:
     found = inlined(proto)
     assert [(node.op_type, *node.input) for node in found.graph.node][1:] == [("Cast", "c"), ("Mul", "x", "like")]
     assert outputs(found).tolist() == outputs(proto).tolist()
+
+
+SEQUENCES = """
+n = Transpose <perm = [0, 2, 1]>(x)
+c = Conv <kernel_shape = [3], strides = [2], pads = [2, 0]>(n, w)
+t = Transpose <perm = [0, 2, 1]>(c)
+r = Relu(t)
+b = Transpose <perm = [0, 2, 1]>(r)
+k = Conv <kernel_shape = [3], auto_pad = "SAME_UPPER">(b, v)
+s = Add(k, b)
+p = MaxPool <kernel_shape = [2], strides = [2]>(s)
+a = AveragePool <kernel_shape = [2]>(p)
+l = ReduceMax(t)
+y = Mul(a, l)
+"""
+
+
+def test_windows_over_steps_slide_along_images_of_one_row() -> None:
+    proto = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]>\n'
+        f"model (float[N, 20, 2] x, float[4, 2, 3] w, float[4, 4, 3] v) => (float[N, 4, A] y) {{\n{SEQUENCES}}}"
+    )
+    found = inlined(proto)
+    onnx.checker.check_model(found, full_check=True)
+    kinds = [node.op_type for node in found.graph.node]
+    assert kinds.count("Squeeze") == 2  # for the two that are read as sequences
+    assert kinds.count("Unsqueeze") == 3  # of the first sequence and of two kernels
+    shapes = {"x": (2, 20, 2), "w": (4, 2, 3), "v": (4, 4, 3)}
+    np.testing.assert_allclose(outputs(found, shapes), outputs(proto, shapes), rtol=1e-6)

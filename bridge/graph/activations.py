@@ -13,7 +13,7 @@ from bridge.graph.masked import masked_softmax
 _PLAIN = {
     "linear": "y = Identity(x)",
     "relu": "y = Relu(x)",
-    "relu6": number("six", 6) + "r = Relu(x)\ny = Min(r, six)",
+    "relu6": number("zero", 0) + number("six", 6) + "y = Clip(x, zero, six)",  # which runtimes make part of a Conv
     "leaky_relu": "y = LeakyRelu <alpha = 0.2> (x)",
     "elu": "y = Elu <alpha = 1.0> (x)",
     "celu": "y = Celu <alpha = 1.0> (x)",
@@ -31,13 +31,15 @@ _PLAIN = {
     "hard_tanh": number("low", -1) + number("high", 1) + "y = Clip(x, low, high)",
     "soft_shrink": "y = Shrink <bias = 0.5, lambd = 0.5> (x)",
     "hard_shrink": "y = Shrink <bias = 0.0, lambd = 0.5> (x)",
-    "hard_sigmoid": number("three", 3)
+    "hard_sigmoid": number("zero", 0)
+    + number("three", 3)
     + number("six", 6)
-    + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\ny = Div(m, six)",
+    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\ny = Div(m, six)",
     "hard_sigmoid_of_keras2": "y = HardSigmoid <alpha = 0.2, beta = 0.5> (x)",  # what Keras 1 and 2 called hard_sigmoid
-    "hard_silu": number("three", 3)
+    "hard_silu": number("zero", 0)
+    + number("three", 3)
     + number("six", 6)
-    + "shifted = Add(x, three)\nr = Relu(shifted)\nm = Min(r, six)\nd = Div(m, six)\ny = Mul(x, d)",
+    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\nd = Div(m, six)\ny = Mul(x, d)",
     "log_sigmoid": "n = Neg(x)\np = Softplus(n)\ny = Neg(p)",
     "sparse_sigmoid": number("zero", 0)
     + number("one", 1)
@@ -128,7 +130,7 @@ def relu(layer: Layer, shapes: list[Shape]) -> str:
     slope, top, threshold = (layer.config[k] for k in ("negative_slope", "max_value", "threshold"))
     slope, threshold = slope or 0.0, threshold or 0.0
     if not slope and not threshold:
-        return "y = Relu(x)" if top is None else number("top", top) + "r = Relu(x)\ny = Min(r, top)"
+        return "y = Relu(x)" if top is None else number("zero", 0) + number("top", top) + "y = Clip(x, zero, top)"
     lines = number("threshold", threshold) + number("slope", slope)
     lines += "below = Sub(x, threshold)\nsmall = Mul(below, slope)\npasses = Greater(x, threshold)\n"
     if top is None:

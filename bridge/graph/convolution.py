@@ -92,7 +92,8 @@ def _in_front(layer: Layer, shape: Shape, groups: int, mixed: bool = False) -> s
         found = replace(found, pads=tuple((0, 0) for _ in found.pads))
         attributes = f"{found.attributes}, dilations = {list(found.dilations)}, group = {groups}"
     if mixed:
-        lines += f"apart = Conv <{attributes}> ({source}, turned)\n{{y}} = Conv(apart, mixing{bias})"
+        lines += f"apart = Conv <{attributes}> ({source}, turned)\n"
+        lines += f"{{y}} = Conv <kernel_shape = {[1] * rank_of(layer)}> (apart, mixing{bias})"
     else:
         lines += f"{{y}} = Conv <{attributes}> ({source}, turned{bias})"
     return in_channels_first(layer, lines)

@@ -7,12 +7,14 @@ import onnx
 from onnx import helper, inliner, numpy_helper, shape_inference
 
 from bridge.graph.inner import taken_by
+from bridge.graph.sequences import as_images
 
 
 def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same model without functions: standard operators only, for runtimes that know no functions.
 
-    The padding of an image becomes a part of the convolution or pooling behind it, as runtimes are quickest.
+    The padding of an image becomes a part of the convolution or pooling behind it, and a convolution over steps one
+    over images of one row: ONNX Runtime has its fastest code for these.
     """
     plain = inliner.inline_local_functions(proto)
     kept = [opset for opset in plain.opset_import if opset.domain in ("", "ai.onnx")]
@@ -21,6 +23,7 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     del plain.metadata_props[:]  # it is no longer layered and must not say so
     _name_types(plain)
     _join_pads(plain.graph)
+    as_images(plain.graph)
     _drop_unused(plain.graph)
     return plain
 
