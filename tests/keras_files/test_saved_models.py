@@ -21,7 +21,7 @@ def close(found, expected):
     np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_2_4", "two_inputs"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_2_4", "two_inputs", "cudnn"])
 def test_keras_2_layers_are_rebuilt_by_their_metadata(keras, name):
     given, outputs = stored(name)
     found = keras("saved_run", path=SAVED / name, arrays=given)

@@ -15,7 +15,7 @@ from bridge.graph import Graph
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import pack
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
-from bridge.keras_side.saved_model.pack import Pack
+from bridge.keras_side.saved_model.pack import Laid, Pack
 
 
 def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
         )
     kept = pack.unpacked(graph.saved_model, graph.name)
     if origin is not None:
-        kept = pack.of_folder(Path(origin), kept.places, graph.name)
+        kept = pack.of_folder(Path(origin), kept, graph.name)
     if kept.rest is None:
         raise BridgeError(
             f"{graph.name}: its SavedModel was too large to be kept in the converted model.\n"
@@ -64,7 +64,7 @@ def _weights(graph: Graph, kept: Pack) -> dict[str, np.ndarray]:
         )
     values = {}
     for path, keys in kept.places.items():
-        array = graph.arrays[path]
+        array = _as_stored(graph, path, kept.laid.get(path))
         for key in keys:
             stored = kept.stored[key]
             if array.shape != stored.shape:
@@ -79,6 +79,20 @@ def _weights(graph: Graph, kept: Pack) -> dict[str, np.ndarray]:
                     "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
                 )
     return values
+
+
+def _as_stored(graph: Graph, path: str, laid: Laid | None) -> np.ndarray:
+    """A weight's numbers as they lie in the checkpoint."""
+    array = graph.arrays[path]
+    if laid is None:
+        return array
+    try:
+        return laid.to_file(array)
+    except ValueError:
+        raise BridgeError(
+            f"{path}: is {array.shape} in the converted model, which is no {laid.layout} of its SavedModel.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        ) from None
 
 
 def _save(output: Path, kept: Pack, values: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.keras_side import legacy
+from bridge.keras_side import legacy, origins
 from bridge.keras_side.names import names
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import metadata as keras_metadata
@@ -22,6 +22,7 @@ from bridge.keras_side.saved_model.layers import LayerWeights, Numbered
 from bridge.keras_side.saved_model.metadata import Metadata
 from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.origin import Origin
+from bridge.keras_side.saved_model.pack import Laid
 from bridge.keras_side.source import Source
 
 Filled = Callable[[Source, Any, Any], keras.Model]
@@ -86,25 +87,44 @@ def _by_layers(
     model = filled(source, Numbered(weights), saved)
     came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
     legacy.fill(model, weights, "")
-    origin.remember(model, Origin(checkpoint.folder, _places(model, came, weights, objects)))
+    places, laid = _places(model, came, weights, objects)
+    origin.remember(model, Origin(checkpoint.folder, places, laid=laid))
     return model
 
 
 def _places(
     model: keras.Model, came: dict[str, np.ndarray], weights: LayerWeights, objects: Objects
-) -> dict[str, list[str]] | None:
-    """The keys of each weight, if every one is a tensor of the file as it is; None where one was made anew."""
-    places = {}
+) -> tuple[dict[str, list[str]] | None, dict[str, Laid]]:
+    """The keys of each weight, None where one was made anew; and of those that lie in the file in another way, how."""
+    places, laid = {}, {}
+    other = _laid(model, weights)
     for path, variable in names(model).variables.items():
-        numbers = came.get(path, ())
-        if len(numbers) != 1 or not 0 <= (number := int(numbers[0])) < len(weights.variables):
-            return None
-        found = weights.variables[number]
+        found, how = other.get(path, (None, None))
+        if how is None:
+            numbers = came.get(path, ())
+            if len(numbers) != 1 or not 0 <= (number := int(numbers[0])) < len(weights.variables):
+                return None, {}
+            found = weights.variables[number]
+        else:
+            laid[path] = how
         value = objects.checkpoint.read(found.stored.key)
-        if value.shape != tuple(variable.shape) or not np.array_equal(value, np.asarray(variable), equal_nan=True):
-            return None
+        mine = np.asarray(variable) if how is None else how.to_file(np.asarray(variable))
+        if value.shape != mine.shape or not np.array_equal(value, mine, equal_nan=True):
+            return None, {}
         places[path] = _keys(found, objects)
-    return places
+    return places, laid
+
+
+def _laid(model: keras.Model, weights: LayerWeights) -> dict[str, tuple[Variable, Laid]]:
+    """The weights, by their paths, that lie in the file in another way than Keras 3 has them: where, and how."""
+    came = origins.of(model)
+    paths = {key: weight.path for key, weight in names(model).weights.items()}
+    return {
+        paths[id(place.variable)]: (weights.datasets[f"{layer}/{place.dataset}"], Laid(place.layout, place.kept))
+        for layer, held in (came.groups if came else ())
+        for _, place in held
+        if place.layout is not None
+    }
 
 
 def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
