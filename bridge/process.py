@@ -12,6 +12,8 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -49,6 +51,8 @@ def claim(side: str) -> None:
 def worker(side: str) -> Worker:
     """The worker of `side`, started at its first use and kept for this process's life."""
     if side not in _workers or not _workers[side].alive:
+        if side in _workers:
+            _workers[side].stop()  # it died: what it left is taken away
         _workers[side] = Worker(side)
     return _workers[side]
 
@@ -79,11 +83,13 @@ class Worker:
         self._asked = False
         self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
-        environment = ONEDNN | os.environ
+        # what frameworks put there they don't always take away, TensorFlow never where it is killed
+        self.temporary = tempfile.mkdtemp(prefix=f"bridge-{side}-")
+        environment = ONEDNN | os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.temporary)
         environment |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         # -P: a file called torch.py in the user's folder must not be imported in the real one's place
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bridge.process", side],
+            [sys.executable, "-P", "-m", "bridge.process", side, self.temporary],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -125,12 +131,15 @@ class Worker:
                 f"The {self.side} process ended with exit code {code} in the job {job!r}.\n{said}"
             ) from None
         except BaseException:  # Ctrl-C, or the exit that a signal asks for: anything that leaves before the answer came
-            self.stop()  # its answer would be taken for the next job's
+            self.stop(now=True)  # its answer would be taken for the next job's
             raise
 
-    def stop(self) -> None:
-        """Ends the process; a later `worker(side)` starts a new one."""
-        if self.alive:
+    def stop(self, *, now: bool = False) -> None:
+        """Ends the process; a later `worker(side)` starts a new one. now: in the midst of what it does."""
+        if now:
+            self._process.kill()
+            self._process.wait()
+        elif self.alive:
             with contextlib.suppress(OSError):
                 assert self._process.stdin is not None
                 self._process.stdin.close()
@@ -142,6 +151,7 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             with contextlib.suppress(OSError):  # a pipe whose reader died
                 stream.close()  # type: ignore[union-attr]
+        shutil.rmtree(self.temporary, ignore_errors=True)
         atexit.unregister(self.stop)
 
 
@@ -235,6 +245,7 @@ def _serve(side: str) -> None:
     # The pipe keeps the real stdout; whatever a library prints goes to stderr, which the parent holds back.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     questions = sys.stdin.buffer
     claim(side)
     with contextlib.suppress(Exception), _without(*_NEEDLESS.get(side, ())):
@@ -254,10 +265,16 @@ def _serve(side: str) -> None:
             answer = _packed((kind, str(error)))
         except Exception:  # a bug: its traceback crosses to the parent, which raises it there
             answer = _packed(("bug", traceback.format_exc()))
-        _send(answers, answer)
+        try:
+            _send(answers, answer)
+        except BrokenPipeError:  # the parent was killed
+            return
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    try:
+        _serve(sys.argv[1])
+    finally:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)  # the parent does it too, but where it was killed
     sys.stderr.flush()
     os._exit(0)  # its answers are sent and its files closed; TensorFlow would take a second to tear itself down

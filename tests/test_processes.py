@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -111,6 +112,28 @@ def test_a_worker_that_was_asked_nothing_ends_when_it_is_stopped():
     made = process.Worker("keras_side")
     made.stop()
     assert not made.alive
+
+
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGINT)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_worker_leaves_no_temporary_files_however_it_ends(tmp_path, end):
+    code = (
+        "import os, signal\nfrom pathlib import Path\nfrom bridge.process import worker\nmade = worker('runtime')\n"
+        f"Path(made.temporary, 'left').write_text('')\nprint(made.temporary)\n{end}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.stdout.startswith(str(tmp_path).encode())
+    while os.listdir(tmp_path):  # of a parent that was killed the worker itself takes the folder away
+        time.sleep(0.01)
+
+
+def test_a_worker_that_was_killed_leaves_no_temporary_files():
+    made = process.Worker("runtime")
+    assert os.listdir(made.temporary) == []
+    made._process.kill()
+    with pytest.raises(WorkerCrashed):
+        made.call("run")
+    made.stop()
+    assert not os.path.exists(made.temporary)
 
 
 def test_a_second_framework_is_refused(monkeypatch):

@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 from tf_keras.src.layers.rnn.cudnn_gru import CuDNNGRU
 from tf_keras.src.layers.rnn.cudnn_lstm import CuDNNLSTM
 from tf_keras.src.saving.legacy import hdf5_format
-from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
 layers = keras.layers
 FOLDER = Path(__file__).parents[1] / "tests" / "keras_files" / "saved_models"
@@ -98,7 +98,9 @@ def make(name: str) -> None:
     x = {key: random.normal(size=(5, *tuple(s.shape if hasattr(s, "shape") else s)[1:])) for key, s in specs.items()}
     x = {key: value.astype("float32") for key, value in x.items()}
     given = [tf.constant(value) for value in x.values()]
-    outputs = tf.nest.flatten((without_gpu(model) if name == "cudnn" else model)(given if len(given) > 1 else given[0], training=False))
+    outputs = tf.nest.flatten(
+        (without_gpu(model) if name == "cudnn" else model)(given if len(given) > 1 else given[0], training=False)
+    )
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save(folder, save_format="tf", save_traces=name in TRACED)

@@ -49,7 +49,10 @@ def cli() -> None:
 
 def main() -> None:
     """The command `bridge`: turns the library's errors into one message and an exit code."""
-    signal.signal(signal.SIGTERM, _stop)  # so that half-written outputs are removed
+    for name in ("SIGTERM", "SIGHUP"):  # so that half-written outputs are removed
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _stop)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:

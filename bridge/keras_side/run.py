@@ -95,5 +95,9 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, 
 
 def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
     with unrounded():
-        twin = model.in_double() if isinstance(model, Operators) else in_double(model)
-        return run(twin, {name: as_double(array) for name, array in inputs.items()})
+        return run(twin_of(model), {name: as_double(array) for name, array in inputs.items()})
+
+
+def twin_of(model: keras.Model) -> keras.Model:
+    """The model in float64. Raises BridgeError for one that can't be."""
+    return model.in_double() if isinstance(model, Operators) else in_double(model)

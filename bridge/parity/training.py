@@ -161,10 +161,12 @@ def compare_gradients(
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
+    double: bool = False,
 ) -> GradientReport:
     """Compares the gradient of a random sum of the outputs for every trained weight, in inference mode.
 
-    files: one Keras file and one bridge folder or layered .onnx file, in any order.
+    files: one Keras file and one bridge folder or layered .onnx file, in any order. double: in float64, where no
+    rounding hides a fault, or looks like one.
     """
     check_seed(seed)
     keras, folder = _pair(files)
@@ -174,9 +176,9 @@ def compare_gradients(
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
-    theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]
-    asked = {"model": folder, "inputs": inputs, "directions": directions, "rules": listed(rules)}
-    mine = worker("torch_side").call("gradients", **asked)["gradients"]
+    asked = {"inputs": inputs, "directions": directions, "double": double}
+    theirs = ask("gradients", source=source, **asked)["gradients"]
+    mine = worker("torch_side").call("gradients", model=folder, rules=listed(rules), **asked)["gradients"]
     names = dict.fromkeys([*theirs, *mine])
     errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
     return GradientReport(rtol, errors)

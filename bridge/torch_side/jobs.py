@@ -59,17 +59,24 @@ def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = 
     return {"layers": {name: tensor.detach().numpy() for name, tensor in values.items()}}
 
 
-def job_gradients(model: str, inputs: Arrays, directions: Arrays, rules: Rules = ()) -> dict[str, Any]:
+def job_gradients(
+    model: str, inputs: Arrays, directions: Arrays, double: bool = False, rules: Rules = ()
+) -> dict[str, Any]:
     """{"gradients": {weight: array}}: of sum(output * direction) over all outputs, in inference mode.
 
     Only weights that Keras trains, by their Keras paths and in Keras's layout; zeros where the outputs don't depend.
+    double: in float64, with the float32 weights' exact values.
     """
     module = _module(model, rules)
-    plan = build.plan_of(module)
-    result = module(*_tensors(module, inputs))
+    plan, given = build.plan_of(module), _tensors(module, inputs)
+    if double:
+        module, given = module.double(), [t.double() if t.is_floating_point() else t for t in given]
+    with precision(double):
+        result = module(*given)
     outputs = result if isinstance(result, dict) else {plan.graph.outputs[0].name: result}
     total = sum(((outputs[name] * torch.from_numpy(v)).sum() for name, v in directions.items()), torch.tensor(0.0))
-    total.backward()  # type: ignore[no-untyped-call]
+    if total.requires_grad:
+        total.backward()  # type: ignore[no-untyped-call]
     parameters = dict(module.named_parameters())
     return {
         "gradients": {

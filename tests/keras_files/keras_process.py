@@ -196,11 +196,30 @@ def pictures_from_codes():
     )
 
 
+def tagged():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(50, 3),
+            layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum"),
+            layers.TimeDistributed(layers.Dense(5, activation="relu")),
+            layers.GRU(3),
+            layers.Dense(2),
+        ]
+    )
+
+
+def frames():
+    within = [layers.Conv2D(2, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
+    steps = [layers.TimeDistributed(layer) for layer in within]
+    return keras.Sequential([keras.Input((3, 6, 6, 1)), *steps, layers.LSTM(4), layers.Dense(2)])
+
+
 CASES = {
     f.__name__: f
     for f in (
         *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
-        *(pictures, pooled, words, pictures_from_codes),
+        *(pictures, pooled, words, tagged, frames, pictures_from_codes),
     )
 }
 

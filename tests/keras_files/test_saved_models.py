@@ -93,6 +93,7 @@ def test_code_of_the_users_own_keeps_the_layers(keras, tmp_path):
     [
         ("module", {"kind": "plain"}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
         ("module", {"kind": "control"}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
+        ("compressed", {}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
         ("exported", {}, None, 6),
         ("of_tensorflow_1", {}, ["a/kernel", "a/bias"], 1),
     ],
@@ -126,7 +127,7 @@ def test_a_signature_is_asked_for_by_name_and_all_are_listed(keras, refusal, sav
     [
         ("reads", r"operators that it may not hold: ReadFile\."),
         ("writes", r"operators that it may not hold: EagerPyFunc, WriteFile\."),
-        ("sets", r"operators that it may not hold: .*Dataset"),
+        ("sets", r"ReduceDataset, TensorDataset: it feeds a model from files, data sets or queues"),
         ("draws", r"RandomStandardNormal: it draws random numbers"),
         ("changes", r"AssignAddVariableOp: it changes variables"),
         ("text", r"LookupTableFindV2, StringLength: text and tables have no ONNX form"),
@@ -194,6 +195,15 @@ def test_damaged_files_are_told_so(keras, tmp_path, name):
             keras("read", path=folder)  # many bytes say nothing that counts
         except BridgeError:
             continue
+
+
+def test_a_folder_without_its_variables_is_told_so(refusal, tmp_path):
+    folder = copy(tmp_path)
+    for file in (INDEX, DATA):
+        (folder / file).unlink()
+    refusal(
+        r"its program has 5 variables, but there is no variables/variables.index beside it.\nGet the whole", path=folder
+    )
 
 
 def test_what_a_folder_holds_is_told_without_building_it(keras):

@@ -41,6 +41,7 @@ def load(source: Source, filled: Filled) -> keras.Model:
     checkpoint = Checkpoint(folder)
     read = program.read(folder)
     told = keras_metadata.read(folder, read)
+    _refuse_without_variables(folder, read)
     if source.mlp:
         raise BridgeError(f"{source.path}: a SavedModel says itself how its layers are connected; leave --mlp out.")
     if source.arch:
@@ -60,6 +61,15 @@ def load(source: Source, filled: Filled) -> keras.Model:
         if why is None:
             raise
         raise BridgeError(f"{source.path}: {why}\nIts program: {_short(error, source)}") from error
+
+
+def _refuse_without_variables(folder: folders.Folder, read: program.Program) -> None:
+    held = sum(node.WhichOneof("kind") == "variable" for node in read.graph.object_graph_def.nodes)
+    if held and not folder.has_variables:
+        raise BridgeError(
+            f"{folder.path}: its program has {held} variables, but there is no {folders.INDEX} beside it.\n"
+            "Get the whole folder, with its subfolder `variables`."
+        )
 
 
 def read_all(path: str | Path) -> tuple[LayerWeights, Metadata | None, program.Program]:

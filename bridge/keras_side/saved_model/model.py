@@ -27,7 +27,7 @@ class Operators(keras.Model):
 
     def add(self, path: str, variable: keras.Variable) -> None:
         """Makes it a weight that is called by its path: the words before the last are layers within layers."""
-        self.program.variables.append(variable)
+        self.program.variables[path] = variable
         owner: Operators | Variables = self
         *places, _ = path.split("/")
         for word in places:
@@ -45,10 +45,12 @@ class Operators(keras.Model):
             twin = Operators(self.name, Traced(double.in_double(self.program.function), inputs, self.program.outputs))
         except FAILURES as error:
             raise BridgeError(f"{self.name}: TensorFlow can't compute it in float64: {str(error)[:200]}") from None
-        for number, variable in enumerate(self.program.variables):
+        for path, variable in self.program.variables.items():
             values = np.asarray(variable)
             values = values.astype(np.float64) if values.dtype == np.float32 else values
-            twin.add(str(number), keras.Variable(values, dtype=values.dtype.name))
+            twin.add(
+                path, keras.Variable(values, dtype=values.dtype.name, trainable=variable.trainable, name=variable.name)
+            )
         twin.say_inputs()
         return twin
 
@@ -80,18 +82,18 @@ class Traced:
     """The function of tensors that a signature is. It takes the inputs, then the variables' values.
 
     inputs, outputs: the signature's names with what each is. own_gradients: how many of its operators had a gradient of
-    their own. variables: filled by the model.
+    their own. variables: by path, filled by the model.
     """
 
     function: Callable[..., list[tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
     outputs: dict[str, tf.TensorShape]
     own_gradients: int = 0
-    variables: list[keras.Variable] = field(default_factory=list)
+    variables: dict[str, keras.Variable] = field(default_factory=dict)
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         given = [tf.cast(inputs[word], spec.dtype) for word, spec in self.inputs.items()]
-        values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
+        values = [tf.convert_to_tensor(variable.value) for variable in self.variables.values()]
         found = self.function(*given, *values)
         return {word: _shaped(t, shape) for t, (word, shape) in zip(found, self.outputs.items(), strict=True)}
 
