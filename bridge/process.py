@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import struct
@@ -83,8 +84,8 @@ class Worker:
         self._asked = False
         self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
-        # what frameworks put there they don't always take away, TensorFlow never where it is killed
-        self.temporary = tempfile.mkdtemp(prefix=f"bridge-{side}-")
+        # made by the process; what frameworks put there they don't always take away
+        self.temporary = os.path.join(tempfile.gettempdir(), f"bridge-{side}-{secrets.token_hex(8)}")
         environment = ONEDNN | os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.temporary)
         environment |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         # -P: a file called torch.py in the user's folder must not be imported in the real one's place
@@ -241,11 +242,31 @@ def _without(*packages: str) -> Iterator[None]:
             del sys.modules[package]
 
 
+def _serve_within(side: str, temporary: str) -> None:
+    """Serves until the parent is gone; the folder for temporary files is there meanwhile."""
+
+    def leave(code: int, *_: Any) -> None:
+        sys.stderr.flush()
+        shutil.rmtree(temporary, ignore_errors=True)  # the parent does it too, but where it was killed
+        os._exit(code)  # answers are sent and files closed; TensorFlow would take a second to tear itself down
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+    for name in ("SIGTERM", "SIGHUP"):
+        if (number := getattr(signal, name, None)) is not None:  # Windows has no SIGHUP
+            signal.signal(number, leave)
+    os.mkdir(temporary, 0o700)
+    try:
+        _serve(side)
+    except BaseException:
+        traceback.print_exc()
+        leave(1)
+    leave(0)
+
+
 def _serve(side: str) -> None:
     # The pipe keeps the real stdout; whatever a library prints goes to stderr, which the parent holds back.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     questions = sys.stdin.buffer
     claim(side)
     with contextlib.suppress(Exception), _without(*_NEEDLESS.get(side, ())):
@@ -272,9 +293,4 @@ def _serve(side: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        _serve(sys.argv[1])
-    finally:
-        shutil.rmtree(sys.argv[2], ignore_errors=True)  # the parent does it too, but where it was killed
-    sys.stderr.flush()
-    os._exit(0)  # its answers are sent and its files closed; TensorFlow would take a second to tear itself down
+    _serve_within(*sys.argv[1:])

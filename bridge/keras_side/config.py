@@ -130,6 +130,7 @@ class _Reader:
     unsafe: bool
     problems: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)  # custom names that are not given: where each is
+    example: str = ""  # of the code that builds a model that is a class of its own
 
     def lacking(self) -> list[str]:
         """One problem of all the user's code that is missing."""
@@ -138,7 +139,7 @@ class _Reader:
         known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
         told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
-        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}"]
+        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}{'' if self.problems else self.example}"]
 
     def lacks(self, name: str, text: str) -> None:
         self.missing.setdefault(name, []).append(text)
@@ -251,7 +252,23 @@ class _Reader:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
         else:
             registered = node.get("registered_name")
+            if layer == "the model":
+                self.example = _example(name, node)
             self.lacks(name, f"{where} has the custom class {registered if isinstance(registered, str) else name!r}")
+
+
+def _example(name: str, node: dict[str, Any]) -> str:
+    """A line of code that builds a subclassed model, as far as its config tells how; "" where it can't be one."""
+    built, config = node.get("build_config"), node.get("config")
+    options = config if isinstance(config, dict) else {}
+    if not all(isinstance(key, str) and key.isidentifier() for key in (name, *options)):
+        return ""
+    plain = {k: v for k, v in options.items() if isinstance(v, int | float | str | bool)}
+    given = ", ".join(f"{k}={v!r}" for k, v in plain.items() if k not in ("name", "trainable", "dtype"))
+    sizes = built.get("input_shape") if isinstance(built, dict) else None
+    told = isinstance(sizes, list) and sizes and all(size is None or isinstance(size, int) for size in sizes)
+    example = f"keras.ops.zeros({tuple(size or 1 for size in sizes)})" if told else "EXAMPLE_INPUT"
+    return f", such as\ndef build(): model = {name}({given}); model({example}); return model"
 
 
 def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:

@@ -99,7 +99,18 @@ def _added(made, block):
         else:
             packed, at = packed + b"\0" + block[at : at + 1], at + 1
     place = _number(len(made)) + _number(len(packed))
-    return made + packed + b"\1" + bytes(4), place
+    return made + packed + b"\1" + _checksum(packed + b"\1"), place
+
+
+def _checksum(data):
+    """CRC-32C as LevelDB masks it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _number(value):

@@ -104,7 +104,7 @@ UnicodeDecodeWithOffsets UnicodeEncode UnicodeTranscode UnsortedSegmentJoin
 _RECORDS = """
 DecodeAndCropJpeg DecodeBmp DecodeCSV DecodeGif DecodeImage DecodeJpeg DecodeJSONExample DecodePng DecodeRaw DecodeWav
 EncodeJpeg EncodePng ParseExample ParseExampleV2 ParseSequenceExample ParseSequenceExampleV2 ParseSingleExample
-ParseTensor SerializeTensor
+ParseSingleSequenceExample ParseTensor SerializeTensor
 """
 _SPARSE = """
 DenseCountSparseOutput DeserializeManySparse DeserializeSparse RaggedBincount RaggedCountSparseOutput RaggedCross

@@ -34,6 +34,10 @@ def operators(
     if not unsafe:
         program.refuse_operators()
     feeds, results = _named(program, word, signature.inputs), _named(program, word, signature.outputs)
+    if not feeds:
+        others = ", ".join(each for each in program.signatures if each != word)
+        way = f"Pass --signature with another one: {others}." if others else "Save it with one that takes tensors."
+        raise BridgeError(f"{program.name}: the signature {word!r} takes no input, so it is no network.\n{way}")
     nodes, called = needed.used(program, results.values(), feeds.values())
     if not unsafe:
         needed.refuse_operators(program, nodes, called, word)
