@@ -18,7 +18,9 @@ from recording import Recording
 from bridge.process import ONEDNN
 from bridge.torch_side.folder import write_folder
 
-os.environ |= ONEDNN | os.environ  # for all processes that tests start, as bridge's own workers have it
+os.environ |= (
+    ONEDNN | {"ORT_DISABLE_TELEMETRY": "1"} | os.environ
+)  # for all processes that tests start, as bridge's own workers have it
 
 
 torch.set_num_threads(1)  # tensors are small here, and the other core is the Keras process's
