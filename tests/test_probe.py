@@ -18,6 +18,7 @@ def plain(text):
     return model
 
 
+COLUMN = "k = Constant <value_ints = [0]> () c = Gather <axis = 1> (x, k)"
 CAST = "i = Cast <to = 7> (x)"
 
 
@@ -26,10 +27,7 @@ CAST = "i = Cast <to = 7> (x)"
     [
         (f"{CAST} y = Gather (table, i)", 4),
         (f"{CAST} y = Gather <axis = 1> (table, i)", 2),
-        (
-            f"k = Constant <value_ints = [0]> () c = Gather <axis = 1> (x, k) {CAST.replace('x', 'c')} y = Gather (table, i)",
-            4,
-        ),
+        (f"{COLUMN} {CAST.replace('x', 'c')} y = Gather (table, i)", 4),
         (f"j = Concat <axis = 0> (x, x) {CAST.replace('x', 'j')} f = Flatten (i) y = Gather (table, f)", 4),
         (f"s = Exp (x) {CAST.replace('x', 's')} y = Gather (table, i)", None),
         ("y = MatMul (x, table)", None),

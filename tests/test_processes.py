@@ -129,8 +129,9 @@ STARTED = "try:\n    made.call('no such job')\nexcept process.WorkerCrashed:\n  
 )
 def test_a_worker_leaves_no_temporary_files_however_it_ends(tmp_path, end):
     code = (
-        "import os, signal\nfrom pathlib import Path\nfrom bridge import process\nmade = process.worker('runtime')\n"
-        f"{'' if end else 'import bridge.runtime'}\n{STARTED}Path(made.temporary, 'left').write_text('')\nprint(made.temporary, flush=True)\n{end}"
+        "import os, signal\nfrom pathlib import Path\nfrom bridge import process\n"
+        f"{'' if end else 'import bridge.runtime'}\nmade = process.worker('runtime')\n"
+        f"{STARTED}Path(made.temporary, 'left').write_text('')\nprint(made.temporary, flush=True)\n{end}"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
