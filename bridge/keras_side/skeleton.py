@@ -65,8 +65,7 @@ def _joined(
     None if the piece can't follow.
     """
     if state is None:
-        form = piece.form if piece.form != ANY else ANY
-        return _after(_State(piece.takes, form), piece), "", (), 0
+        return _after(_State(piece.takes, piece.form), piece), "", (), 0
     halves = piece.takes is not None and piece.takes == state.half
     if halves:
         state = _State(piece.takes, state.form)
@@ -94,7 +93,7 @@ def _joined(
     if piece.kind.startswith("Conv") and not piece.kind.endswith("Transpose") and channels % piece.takes == 0:
         return _after(state, piece), "", (f"groups={channels // piece.takes}",), 2
     flattens = between is None or "Flatten" in between
-    if flattens and piece.kind == "Dense" and form not in (FLAT,) and piece.takes % channels == 0 and form != ANY:
+    if flattens and piece.kind == "Dense" and form != FLAT and piece.takes % channels == 0 and form != ANY:
         line = f"layers.Flatten(),  # {_positions(piece.takes, channels, form)}"
         return _after(_State(piece.takes, FLAT), piece), line, (), 2
     return None
@@ -103,7 +102,7 @@ def _joined(
 def _after(state: _State, piece: Piece) -> _State:
     form = piece.after if piece.after != ANY else (piece.form if piece.form != ANY else state.form)
     channels = piece.gives if piece.gives is not None else state.channels
-    if piece.kind == "Flatten" and state.form not in (FLAT,):
+    if piece.kind == "Flatten" and state.form != FLAT:
         channels = None
     if piece.kind in ("Reshape", UNKNOWN) or piece.after == UNKNOWN:
         channels, form = None, ANY
@@ -204,7 +203,7 @@ def _named_steps(line: str, spare: list[Piece]) -> str:
     held = [piece for piece in spare if piece.kind == "TimeDistributed"]
     spare[:] = [piece for piece in spare if piece not in held]
     note = line.partition("  # ")[2]
-    lines = [f"{_BY_STEPS}, name={json.dumps(piece.name)})," for piece in held]
+    lines = [f"{_BY_STEPS}, name={_literal(piece.name)})," for piece in held]
     return "\n".join([*lines[:-1], f"{lines[-1]}  # {note}"])
 
 
@@ -231,38 +230,42 @@ def _keeps_steps(following: list[Piece]) -> bool | None:
     return None
 
 
-def _source(name: str, steps: list[_Step], spare: list[Piece], ordered: bool) -> str:
+def _source(file: str, steps: list[_Step], spare: list[Piece], ordered: bool) -> str:
     lines = [f"keras.Input({_input(steps)}),{_groups(steps)}"]
     for step in steps:
         if step.before:
             lines.append(step.before)
-        # a name from a file is a literal, and nothing else of a file but numbers stands in the source
-        named = [*step.options, f"name={json.dumps(step.piece.name)}"] if "/" not in step.piece.name else step.options
+        # a name from a file is a literal, or one word in a comment; nothing else of it but numbers stands in the source
+        name = step.piece.name
+        named = [*step.options, f"name={_literal(name)}"] if "/" not in name else step.options
         note = ""
         if step.piece.kind == "Flatten":
             note = _flattened(steps, step)
         if step.piece.kind == UNKNOWN:
-            lines.append(f"LAYER,  # {step.piece.name}: a layer without weights")
+            lines.append(f"LAYER,  # {name}: a layer without weights")
             continue
         lines.append(f"layers.{step.piece.kind}({', '.join(named)}),{note}")
     text = "\n".join(lines)
-    blanks = [word for word in _words(text)]
-    notes = []
+    blanks, notes = list(_words(text)), []
     if blanks:
         notes.append(f"Put values in the place of {', '.join(blanks)}: a weights file does not tell them.")
     notes.append("Its order is that of the file." if ordered else "Its order is told by the shapes alone: check it.")
     if spare:
         kinds = ", ".join(piece.kind for piece in spare)
         notes.append(f"The file has also layers without weights, whose places it does not tell: {kinds}.")
-    elif ordered is False:
+    elif not ordered:
         notes.append("Layers without weights (pooling, dropout) are to be put in.")
     doc = "\n".join(textwrap.fill(note, 116) for note in notes)
     return (
-        f'"""The architecture of {_plain(name)}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
+        f'"""The architecture of {_plain(file)}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
         "import keras\nfrom keras import layers\n\n\n"
         "def build():\n    return keras.Sequential(\n        [\n"
         f"{textwrap.indent(text, ' ' * 12)}\n        ]\n    )\n"
     )
+
+
+def _literal(name: str) -> str:
+    return json.dumps(name) if name.isascii() else repr(name)
 
 
 def _plain(name: str) -> str:
@@ -273,7 +276,7 @@ def _plain(name: str) -> str:
 def _words(text: str) -> Iterator[str]:
     """The blanks in the text, each once."""
     code = "\n".join(line.partition("  # ")[0] for line in text.splitlines())
-    code = re.sub(r'"(\\\\.|[^"\\\\])*"', "", code)
+    code = re.sub(r"""(["'])(\\.|(?!\1).)*\1""", "", code)
     yield from dict.fromkeys(word for word in re.findall(r"(?<![.\w])[A-Z][A-Z_]+\b(?!\()", code))
 
 

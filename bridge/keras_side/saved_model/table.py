@@ -18,6 +18,7 @@ _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
 _SNAPPY = 1  # what TensorFlow compresses blocks with, where it does: Google's own models, those of TensorFlow Hub
 _MOST_BYTES = 256 << 20
+_KEYS_FLOOR, _KEYS_FACTOR = 1 << 20, 50  # all keys together, of which the file has what they don't share alone
 
 
 class Damaged(ValueError):
@@ -51,13 +52,18 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
     footer = data[-_FOOTER:]
     _, place = _handle(footer, 0)
     blocks, _ = _handle(footer, place)
-    shards, found, size = None, [], 0
+    shards, found, seen, size = None, [], set(), 0
+    left = max(_KEYS_FLOOR, _KEYS_FACTOR * len(data))
     for _, value in _pairs(_block(data, blocks)):
         block = _block(data, _handle(value, 0)[0])
         size += len(block)
         if size > _MOST_BYTES:
             raise Damaged("its blocks are too large, or lie in one another")
         for key, content in _pairs(block):
+            left -= len(key)
+            if key in seen or left < 0:
+                raise Damaged("it names a tensor twice, or by names that are too long")
+            seen.add(key)
             if not key:
                 header = BundleHeaderProto.FromString(content)
                 if header.endianness != BundleHeaderProto.LITTLE:
@@ -70,8 +76,8 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
                 raise Damaged("it holds a negative size")
             sliced = bool(entry.slices)
             found.append(Entry(key, entry.dtype, shape, entry.shard_id, entry.offset, entry.size, sliced))
-    if shards is None or len({entry.key for entry in found}) < len(found):
-        raise Damaged("it has no head, or names a tensor twice")
+    if shards is None:
+        raise Damaged("it has no head")
     return shards, found
 
 
