@@ -141,20 +141,27 @@ def keras2torch(
         module = build(graph)
         proof = _proved_in_torch(source, found, graph, module, by_runtime)
         if into is not None:
-            return _into(graph, proof, into, output, map_file, force)
+            del module  # the user's takes as much memory
+            return _into(graph, proof, into, output, map_file, force, found.written)
         if output is not None:
             write_folder(module, output, force=force, written=found.written)
     return Converted(module, weight_rows(plan_of(module)), proof, (*notes_of(graph), *proof.notes))
 
 
 def _into(
-    graph: Graph, proof: Proof, into: str, output: Path | None, map_file: str | Path | None, force: bool
+    graph: Graph,
+    proof: Proof,
+    into: str,
+    output: Path | None,
+    map_file: str | Path | None,
+    force: bool,
+    written: Path | None,
 ) -> Converted:
     from bridge.torch_side.into import convert_into, map_into
 
     by_hand = Path(map_file) if map_file is not None else None
     if output is not None:
-        mapping = convert_into(graph, into, output, by_hand, force)
+        mapping = convert_into(graph, into, output, by_hand, force, written)
     else:
         mapping = map_into(graph, into, by_hand)
     proof = Proof(proof.onnx, mapping.difference)

@@ -14,6 +14,7 @@ from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.double import as_double, in_double, unrounded
+from bridge.keras_side.lent import by_parts
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.saved_model.model import Operators
@@ -94,6 +95,6 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
-    with unrounded():
-        twin = model.in_double() if isinstance(model, Operators) else in_double(model)
+    with unrounded(), by_parts():
+        twin = model.in_double() if isinstance(model, Operators) else in_double(model, lend=True)
         return run(twin, {name: as_double(array) for name, array in inputs.items()})
