@@ -49,7 +49,9 @@ def cli() -> None:
 
 def main() -> None:
     """The command `bridge`: turns the library's errors into one message and an exit code."""
-    signal.signal(signal.SIGTERM, _stop)  # so that half-written outputs are removed
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _stop)  # so that half-written outputs are removed
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
@@ -69,4 +71,5 @@ def main() -> None:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not stop the removal
     sys.exit(128 + signum)
