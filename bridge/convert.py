@@ -232,7 +232,7 @@ class _Exact:
 
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
-        """None for a model that Keras can't build anew. Takes three times the memory of its weights."""
+        """None for a model that Keras can't build anew."""
         inputs = probe_inputs(self.graph.inputs, below=counted(self.graph))
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])

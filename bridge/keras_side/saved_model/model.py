@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bridge.errors import BridgeError
+from bridge.graph import stored
 from bridge.keras_side import examples
 from bridge.keras_side.saved_model import double
 
@@ -39,13 +41,19 @@ class Operators(keras.Model):
         owner._track_variable(variable)
 
     def in_double(self) -> Operators:
-        """The same with float64 weights and arithmetic. Raises BridgeError where TensorFlow has no such operators."""
+        """The same in float64, the large weights lent. Raises BridgeError where TensorFlow has no such operators."""
+        variables = self.program.variables
+        lent = [n for n, v in enumerate(variables) if v.dtype == "float32" and 4 * math.prod(v.shape) > stored.LARGE]
         inputs = {word: tf.TensorSpec(s.shape, _wide(s.dtype), name=word) for word, s in self.program.inputs.items()}
         try:
-            twin = Operators(self.name, Traced(double.in_double(self.program.function), inputs, self.program.outputs))
+            function = double.in_double(self.program.function, [len(inputs) + number for number in lent])
+            twin = Operators(self.name, Traced(function, inputs, self.program.outputs))
         except FAILURES as error:
             raise BridgeError(f"{self.name}: TensorFlow can't compute it in float64: {str(error)[:200]}") from None
-        for number, variable in enumerate(self.program.variables):
+        for number, variable in enumerate(variables):
+            if number in lent:
+                twin.add(str(number), variable)
+                continue
             values = np.asarray(variable)
             values = values.astype(np.float64) if values.dtype == np.float32 else values
             twin.add(str(number), keras.Variable(values, dtype=values.dtype.name))
