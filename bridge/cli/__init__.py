@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 import bridge
-from bridge.errors import BridgeError, CheckFailed
+from bridge.errors import BridgeError, CheckFailed, shortage
 
 # In the order in which `bridge --help` lists them; the modules are imported when they are used.
 COMMANDS = {
@@ -68,6 +68,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe (head, say) has gone
         sys.stderr.close()
         sys.exit(0)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (known := shortage(error)) is None:
+            raise
+        click.echo(f"bridge: {known}", err=True)
+        sys.exit(known.exit_code)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

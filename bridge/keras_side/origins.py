@@ -156,7 +156,7 @@ def _stored(array: np.ndarray, place: dict[str, Any]) -> np.ndarray:
     if "part" in place:
         number, count = place["part"]
         array = np.split(array, count, axis=-1)[number]
-    return array.astype(place["dtype"])
+    return array.astype(place["dtype"], copy=False)
 
 
 def _listed(group: h5py.Group, name: str, values: list[str]) -> None:

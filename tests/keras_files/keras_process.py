@@ -30,6 +30,7 @@ from bridge.keras_side.load import load, non_finite  # noqa: E402
 from bridge.keras_side.run import run  # noqa: E402
 from bridge.keras_side.saved_model import home as saved_model_home  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
+from bridge.keras_side.survey import inputs_of  # noqa: E402
 from bridge.keras_side.trace import trace  # noqa: E402
 from bridge.keras_side.wayhome import go_home  # noqa: E402
 
@@ -296,7 +297,7 @@ def in_double_by_parts(case):
     the model has afterwards and had before."""
     model = randomised(CASES[case]())
     before, x = digests(model), np.arange(12).reshape(3, 4)
-    given = {model.inputs[0].name: x.astype(model.inputs[0].dtype)}
+    given = {value["name"]: x.astype(value["dtype"]) for value in inputs_of(model)}
     (own,) = run(model, given, double=True).values()
     with mock.patch.object(stored, "LARGE", 100), mock.patch.object(stored, "CHUNK", 200):
         lent = sum(isinstance(variable, Lent) for variable in in_double(model, lend=True).variables)

@@ -38,7 +38,8 @@ def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[t
         inner.signature.name = f"{inner.signature.name}_double"
         for argument in (*inner.signature.input_arg, *inner.signature.output_arg):
             argument.type = DT_DOUBLE if argument.type == DT_FLOAT else argument.type
-    _lend(graph, {function.inputs[number].op.name for number in lent})
+    fed = [tensor.op.name for tensor in function.inputs]
+    _lend(graph, {fed[number] for number in lent}, set(fed))
     forget(graph)
     specs = [
         tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 and number not in lent else t.dtype)
@@ -52,8 +53,9 @@ def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[t
     return tf.compat.v1.wrap_function(imported, specs)
 
 
-def _lend(graph: GraphDef, names: set[str]) -> None:
-    """Of these inputs only the rows that are looked up become float64; or all of one, once its user has the rest."""
+def _lend(graph: GraphDef, names: set[str], fed: set[str]) -> None:
+    """Of the inputs with these names only the rows that are looked up become float64; or all, once its user has the
+    rest. fed: all inputs, which nothing can wait for."""
     lent, made = set(names), list[NodeDef]()
     for node in graph.node:
         if node.name in names:
@@ -71,7 +73,8 @@ def _lend(graph: GraphDef, names: set[str]) -> None:
             made.append(rows)
             node.CopyFrom(_widened(node.name, rows.name))
         else:
-            rest = [f"^{name.split(':')[0]}" for place, name in enumerate(data) if place not in places]
+            others = {name.split(":")[0] for place, name in enumerate(data) if place not in places}
+            rest = sorted(f"^{name}" for name in others - fed)
             for place in places:
                 made.append(_widened(f"{node.name}/widened_{place}", data[place], *rest))
                 node.input[place] = made[-1].name
