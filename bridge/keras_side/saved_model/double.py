@@ -38,8 +38,8 @@ def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[t
         inner.signature.name = f"{inner.signature.name}_double"
         for argument in (*inner.signature.input_arg, *inner.signature.output_arg):
             argument.type = DT_DOUBLE if argument.type == DT_FLOAT else argument.type
-    fed = [tensor.op.name for tensor in function.inputs]
-    _lend(graph, {fed[number] for number in lent}, set(fed))
+    placeholders = [tensor.op.name for tensor in function.inputs]
+    _lend(graph, {placeholders[number] for number in lent}, set(placeholders))
     forget(graph)
     specs = [
         tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 and number not in lent else t.dtype)
