@@ -140,20 +140,27 @@ def keras2torch(
         module = build(graph)
         proof = _proved_in_torch(source, found, graph, module, by_runtime)
         if into is not None:
-            return _into(graph, proof, into, output, map_file, force)
+            del module  # the user's takes as much memory
+            return _into(graph, proof, into, output, map_file, force, found.written)
         if output is not None:
             write_folder(module, output, force=force, written=found.written)
     return Converted(module, weight_rows(plan_of(module)), proof, (*notes_of(graph), *proof.notes))
 
 
 def _into(
-    graph: Graph, proof: Proof, into: str, output: Path | None, map_file: str | Path | None, force: bool
+    graph: Graph,
+    proof: Proof,
+    into: str,
+    output: Path | None,
+    map_file: str | Path | None,
+    force: bool,
+    written: Path | None,
 ) -> Converted:
     from bridge.torch_side.into import convert_into, map_into
 
     by_hand = Path(map_file) if map_file is not None else None
     if output is not None:
-        mapping = convert_into(graph, into, output, by_hand, force)
+        mapping = convert_into(graph, into, output, by_hand, force, written)
     else:
         mapping = map_into(graph, into, by_hand)
     proof = Proof(proof.onnx, mapping.difference)
@@ -224,7 +231,7 @@ class _Exact:
 
     @functools.cached_property
     def outputs(self) -> dict[str, np.ndarray] | None:
-        """None for a model that Keras can't build anew. Takes three times the memory of its weights."""
+        """None for a model that Keras can't build anew."""
         inputs = probe_inputs(self.graph.inputs, below=counted(self.graph))
         try:
             return dict(ask("run", source=asdict(self.source), inputs=inputs, double=True)["outputs"])

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bridge.errors import BridgeError, CheckFailed
+from bridge.errors import NEEDS, BridgeError, CheckFailed, shortage
 
 Packed = tuple[bytes, list[np.ndarray]]  # a message: JSON with its lengths before it, then the arrays in it
 RIVAL = {"keras_side": "torch", "torch_side": "tensorflow"}
@@ -126,6 +126,11 @@ class Worker:
             return _receive(self._process.stdout)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
+            if code == -9:  # what Linux does to a process that takes too much
+                raise BridgeError(
+                    f"The {self.side} process was killed in the job {job!r}, most likely for a lack of memory.\n"
+                    f"No output was written. {NEEDS}"
+                ) from None
             self._stderr.seek(0)
             said = self._stderr.read()[-4000:].decode(errors="replace")
             raise WorkerCrashed(
@@ -284,8 +289,11 @@ def _serve(side: str) -> None:
         except (BridgeError, CheckFailed) as error:
             kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS)
             answer = _packed((kind, str(error)))
-        except Exception:  # a bug: its traceback crosses to the parent, which raises it there
-            answer = _packed(("bug", traceback.format_exc()))
+        except Exception as error:
+            if (known := shortage(error)) is not None:
+                answer = _packed(("BridgeError", str(known)))
+            else:  # a bug: its traceback crosses to the parent, which raises it there
+                answer = _packed(("bug", traceback.format_exc()))
         try:
             _send(answers, answer)
         except BrokenPipeError:  # the parent was killed

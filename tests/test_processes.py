@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bridge import process
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, shortage
 from bridge.keras_side.client import ask, traced
 from bridge.keras_side.source import Source
 from bridge.process import WorkerCrashed, claim, worker
@@ -166,6 +166,22 @@ def test_a_dead_worker_is_told_and_replaced():
     second = worker("runtime")
     assert second is not first
     assert second.alive
+
+
+def test_a_lack_of_memory_or_room_is_told_in_one_message(monkeypatch):
+    assert "The disk is full" in str(shortage(OSError(28, "No space left on device")))
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")):
+        assert "about twice the memory of its weights" in str(shortage(error))
+    assert shortage(RuntimeError("another")) is None
+    made = process.Worker("runtime")
+
+    def killed(stream):
+        made._process.kill()
+        raise EOFError
+
+    monkeypatch.setattr(process, "_receive", killed)
+    with pytest.raises(BridgeError, match="runtime process was killed in the job 'run', most likely for a lack of mem"):
+        made.call("run")
 
 
 def test_a_file_in_the_users_folder_is_not_imported_in_a_packages_place(tmp_path, monkeypatch):

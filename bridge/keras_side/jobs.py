@@ -160,7 +160,8 @@ def _tidy(job: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None, **_: Any) -> int:
-    files = [Path(source["path"])] if source else []
+    files = [Path(source["path"])] if source and source["path"] else []
+    files = list(files[0].rglob("*")) if files and is_saved_model(files[0]) else files
     files += [Path(folder) / stored.BESIDE] if folder else []
     return sum(file.stat().st_size for file in files if file.is_file())
 

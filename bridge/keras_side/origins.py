@@ -158,7 +158,7 @@ def _stored(array: np.ndarray, place: dict[str, Any]) -> np.ndarray:
         array = np.split(array, count, axis=-1)[number]
     if np.dtype(place["dtype"]).itemsize > 16:
         raise ValueError(f"{place['dtype']} is no type of numbers")
-    return array.astype(place["dtype"])
+    return array.astype(place["dtype"], copy=False)
 
 
 def _listed(group: h5py.Group, name: str, values: list[str]) -> None:

@@ -77,7 +77,7 @@ def compare(
     result, exact = judged({}), None
     if found[0].weight_bytes > stored.MOST_INSIDE and all(row.ok for row in result):
         notes.append(
-            "A float64 reference was left out: the outputs agree, and it takes three times the weights' memory."
+            "A float64 reference was left out: the outputs agree, and so large a model takes long to run once more."
         )
     else:
         tell(f"float64: {found[0].path}")

@@ -21,7 +21,7 @@ from bridge.graph import from_proto
 from bridge.graph.own_layers import with_rules
 from bridge.torch_side import build
 from bridge.torch_side.plan import Unconvertible, make_plan
-from bridge.torch_side.run import precision, run
+from bridge.torch_side.run import in_double, precision, run
 from bridge.torch_side.source import class_source
 from bridge.torch_side.train import train_steps
 
@@ -51,10 +51,11 @@ def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = 
     """{"layers": {name: array}}: what every node of the layered graph gives, by the node's name, in their order."""
     module = _module(model, rules)
     tensors = _tensors(module, inputs)
+    kept = None
     if double:
-        module = module.double()
+        kept = in_double(module)
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
-    with torch.no_grad(), precision(double):
+    with torch.no_grad(), precision(double, kept):
         values = build.taps(module, tensors)
     return {"layers": {name: tensor.detach().numpy() for name, tensor in values.items()}}
 

@@ -1,15 +1,18 @@
 """SavedModels that TensorFlow and Keras 3 make in the tests' Keras process, honest ones and others."""
 
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from bridge.graph import stored
 from bridge.keras_side.load import load
 from bridge.keras_side.run import run
 from bridge.keras_side.saved_model import origin, table
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.source import Source
 
 ROWS, NUMBERS = tf.TensorSpec((None, 6), tf.float32), tf.TensorSpec((None,), tf.int32)
@@ -242,7 +245,16 @@ def saved_run(path, arrays=None, **how):
         "notes": came.notes,
         "places": came.places,
         "trainable": sorted(v.path for v in model.trainable_variables),
+        "lent": _lent(model, wanted) if isinstance(model, Operators) else None,
     }
+
+
+def _lent(model, given):
+    """How far its float64 outputs are apart when it takes its weights from the float32 model, in their scale."""
+    own = run(model, given, double=True)
+    with mock.patch.object(stored, "LARGE", 0):
+        found = run(model, given, double=True)
+    return max(float(np.abs(found[name] - own[name]).max() / np.abs(own[name]).max()) for name in own)
 
 
 def tensors(path):

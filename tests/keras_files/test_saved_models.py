@@ -103,6 +103,7 @@ def test_a_program_computes_what_tensorflow_computes(keras, saved, job, options,
     found = keras("saved_run", path=folder)
     for name, expected in outputs.items():
         close(found["outputs"][name], expected)
+    assert found["lent"] < 1e-15
     assert len(found["trainable"]) == trainable
     assert weights is None or sorted(found["places"]) == sorted(weights)
 

@@ -141,6 +141,15 @@ def repacked(out, folder, files, **facts):
     return folder
 
 
+def test_variables_in_several_data_files_are_the_same(keras, converted, tmp_path):
+    folder, _ = converted("mlp")
+    files = keras("saved_in_parts", path=folder, to=tmp_path / "home")
+    assert "variables.index" in files
+    assert len(files) > 4
+    assert not [name for name in files if not name.startswith(("variables.index", "variables.data-"))]
+    assert keras("tensors", path=tmp_path / "home") == keras("tensors", path=folder)
+
+
 def test_a_saved_model_too_large_to_be_kept_is_named_for_the_way_home(keras, converted, tmp_path):
     folder, out = converted("module")
     large = repacked(out, tmp_path / "out", None, whole=False)

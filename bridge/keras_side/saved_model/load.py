@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import pieces, same_bits
 from bridge.keras_side import legacy, origins
 from bridge.keras_side.names import names
 from bridge.keras_side.saved_model import folder as folders
@@ -24,6 +25,7 @@ from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.origin import Origin
 from bridge.keras_side.saved_model.pack import Laid
 from bridge.keras_side.source import Source
+from bridge.keras_side.weights import numbers
 
 Filled = Callable[[Source, Any, Any], keras.Model]
 FROZEN = (
@@ -95,7 +97,7 @@ def _by_layers(
         raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
     saved = None if config is None else (json.dumps(config), source.path, told.version if told else None, "tensorflow")
     model = filled(source, Numbered(weights), saved)
-    came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
+    came = {path: _only(numbers(variable)) for path, variable in names(model).variables.items()}
     legacy.fill(model, weights, "")
     places, laid = _places(model, came, weights, objects)
     origin.remember(model, Origin(checkpoint.folder, places, laid=laid))
@@ -103,7 +105,7 @@ def _by_layers(
 
 
 def _places(
-    model: keras.Model, came: dict[str, np.ndarray], weights: LayerWeights, objects: Objects
+    model: keras.Model, came: dict[str, int | None], weights: LayerWeights, objects: Objects
 ) -> tuple[dict[str, list[str]] | None, dict[str, Laid]]:
     """The keys of each weight, None where one was made anew; and of those that lie in the file in another way, how."""
     places, laid = {}, {}
@@ -111,15 +113,16 @@ def _places(
     for path, variable in names(model).variables.items():
         found, how = other.get(path, (None, None))
         if how is None:
-            numbers = came.get(path, ())
-            if len(numbers) != 1 or not 0 <= (number := int(numbers[0])) < len(weights.variables):
+            number = came.get(path)
+            if number is None or not 0 <= number < len(weights.variables):
                 return None, {}
             found = weights.variables[number]
         else:
             laid[path] = how
         value = objects.checkpoint.read(found.stored.key)
-        mine = np.asarray(variable) if how is None else how.to_file(np.asarray(variable))
-        if value.shape != mine.shape or not np.array_equal(value, mine, equal_nan=True):
+        here = numbers(variable) if how is None else how.to_file(numbers(variable))
+        widened = value.dtype != here.dtype and np.array_equal(value, here, equal_nan=True)
+        if not (widened or same_bits(value, here)):
             return None, {}
         places[path] = _keys(found, objects)
     return places, laid
@@ -135,6 +138,12 @@ def _laid(model: keras.Model, weights: LayerWeights) -> dict[str, tuple[Variable
         for _, place in held
         if place.layout is not None
     }
+
+
+def _only(array: np.ndarray) -> int | None:
+    """The number that is everywhere in an array."""
+    first = array.reshape(-1)[0] if array.size else None
+    return int(first) if first is not None and all((piece == first).all() for piece in pieces(array)) else None
 
 
 def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
@@ -158,9 +167,10 @@ def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, w
 
 def _keys(variable: Variable, objects: Objects) -> list[str]:
     """The keys of a variable and of its twins that hold the same numbers."""
-    value = objects.checkpoint.read(variable.stored.key)
+    read = objects.checkpoint.read
     twins = [stored.key for stored in objects.twins(variable)]
-    return [variable.stored.key, *(k for k in twins if objects.checkpoint.read(k).tobytes() == value.tobytes())]
+    value = read(variable.stored.key) if twins else np.zeros(0)
+    return [variable.stored.key, *(key for key in twins if same_bits(read(key), value))]
 
 
 def _short(error: BridgeError, source: Source) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bridge.errors import BridgeError
+from bridge.graph import stored
 from bridge.keras_side import examples
 from bridge.keras_side.saved_model import double
 
@@ -38,14 +40,23 @@ class Operators(keras.Model):
             owner = inner
         owner._track_variable(variable)
 
-    def in_double(self) -> Operators:
-        """The same with float64 weights and arithmetic. Raises BridgeError where TensorFlow has no such operators."""
+    def in_double(self, lend: bool = False) -> Operators:
+        """The same in float64. Raises BridgeError where TensorFlow has no such operators.
+
+        lend: the large weights are this model's own, in float32; only for inference.
+        """
+        variables = self.program.variables
+        lent = [n for n, v in enumerate(variables.values()) if lend and v.dtype == "float32" and _large(v)]
         inputs = {word: tf.TensorSpec(s.shape, _wide(s.dtype), name=word) for word, s in self.program.inputs.items()}
         try:
-            twin = Operators(self.name, Traced(double.in_double(self.program.function), inputs, self.program.outputs))
+            function = double.in_double(self.program.function, [len(inputs) + number for number in lent])
+            twin = Operators(self.name, Traced(function, inputs, self.program.outputs))
         except FAILURES as error:
             raise BridgeError(f"{self.name}: TensorFlow can't compute it in float64: {str(error)[:200]}") from None
-        for path, variable in self.program.variables.items():
+        for number, (path, variable) in enumerate(variables.items()):
+            if number in lent:
+                twin.add(path, variable)
+                continue
             values = np.asarray(variable)
             values = values.astype(np.float64) if values.dtype == np.float32 else values
             twin.add(
@@ -61,6 +72,10 @@ class Operators(keras.Model):
 
     def call(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.program(inputs)
+
+
+def _large(variable: keras.Variable) -> bool:
+    return 4 * math.prod(variable.shape) > stored.LARGE
 
 
 class Variables(keras.Layer):

@@ -13,13 +13,16 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import Arrays
 from bridge.keras_side import layouts
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
@@ -53,7 +56,7 @@ class Pack:
     places: dict[str, list[str]]
     stored: dict[str, Stored]
     files: dict[str, bytes]
-    rest: dict[str, Any] | None
+    rest: Mapping[str, Any] | None
     laid: dict[str, Laid]
 
 
@@ -118,7 +121,7 @@ def of_folder(path: Path, kept: Pack, name: str) -> Pack:
     used = {key for keys in kept.places.values() for key in keys}
     if lacks := sorted(used - set(checkpoint.stored)):
         raise BridgeError(f"{path}: is not the SavedModel that {name} was converted from: it has no {lacks[0]}.")
-    rest = {key: checkpoint.read(key) for key in checkpoint.stored if key not in used}
+    rest = Arrays({key: partial(checkpoint.read, key) for key in checkpoint.stored if key not in used})
     files = {name: (path / name).read_bytes() for name in folder.files if not name.startswith("variables/")}
     return replace(kept, stored=checkpoint.stored, files=files, rest=rest)
 
