@@ -41,7 +41,7 @@ def handler(*kinds: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class _Writer:
+class Writer:
     """Makes the nodes that stand for one; `end` gives its output."""
 
     def __init__(self, graph: Any, node: Any):
@@ -81,7 +81,7 @@ def refused(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Log1p")
 def log1p(graph: Any, node: Any, name: str, args: Any) -> None:
     """2 atanh(x / (2 + x)) near 0, which is exact there, as its gradient is; log(1 + x) elsewhere."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     half, two = make.like(0.5, x), make.like(2.0, x)
     near = make("Min", make("Max", x, make("Neg", half)), half)
@@ -92,7 +92,7 @@ def log1p(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Expm1")
 def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
     """2 exp(x / 2) sinh(x / 2), exact near 0; from -60 on it is -1."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     half = make("Mul", make("Max", x, make.like(-60.0, x)), make.like(0.5, x))
     make.end("Mul", make("Mul", make.like(2.0, x), make("Exp", half)), make("Sinh", half))
@@ -100,7 +100,7 @@ def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
 
 @handler("Erfc")
 def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     make.end("Sub", make.like(1.0, x), make("Erf", x))
 
@@ -108,7 +108,7 @@ def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Xlogy")
 def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
     """x log(y), 0 where x is 0."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     zero = make.like(0.0, x)
     none = make("Equal", x, zero)
@@ -118,7 +118,7 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("EuclideanNorm")
 def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, axes = make.inputs
     axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
     make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
@@ -127,7 +127,7 @@ def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("InTopKV2")
 def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     """Whether fewer than k numbers of a row are larger than the one at its target."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, target, k = make.inputs
     place = make("Unsqueeze", make("Cast", target, to=TensorProto.INT64), make.constant(np.array([1])))
     larger = make("Cast", make("Greater", x, make("GatherElements", x, place, axis=1)), to=TensorProto.INT64)
@@ -139,7 +139,7 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
 def bucketize(graph: Any, node: Any, name: str, args: Any) -> None:
     """How many of the boundaries a number reaches."""
     bounds = np.array(node.get_attr_value("boundaries"), np.float32)
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     wide = make("Unsqueeze", make("Cast", x, to=TensorProto.FLOAT), make.constant(np.array([-1])))
     reached = make("Cast", make("GreaterOrEqual", wide, make.constant(bounds)), to=TensorProto.INT32)
@@ -152,7 +152,7 @@ def resize(graph: Any, node: Any, name: str, args: Any) -> None:
     nearest = node.type == "ResizeNearestNeighbor"
     aligned, half = (bool(node.get_attr_value(word, 0)) for word in ("align_corners", "half_pixel_centers"))
     place = "align_corners" if aligned else "half_pixel" if half else "asymmetric"
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, size = make.inputs
     image = make("Transpose", x if nearest else make("Cast", x, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
     front = make("Slice", make("Shape", image), *(make.constant(np.array([n])) for n in (0, 2)))
@@ -168,7 +168,47 @@ def resize(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("ScatterNd")
 def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     """Zeros to which the updates are added, as often as an index comes; tf2onnx keeps the last one alone."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     indices, updates, shape = make.inputs
     zeros = make("Expand", make.like(0.0, updates), make("Cast", shape, to=TensorProto.INT64))
     make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")
+
+
+@handler("ExtractImagePatches")
+def image_patches(graph: Any, node: Any, name: str, args: Any) -> None:
+    """By gathering columns and rows, of images of any number and size; tf2onnx knows those of fixed ones alone."""
+    sizes, strides, rates = (node.get_attr_value(word) for word in ("ksizes", "strides", "rates"))
+    same = node.get_attr_str("padding") == "SAME"
+    make = Writer(graph, node)
+    (x,) = make.inputs
+    for axis in (2, 1):
+        x, places = _windows(make, x, axis, sizes[axis], strides[axis], rates[axis], same)
+        x = make("Gather", x, places, axis=axis)  # (batch, height, columns, width, channels), then that of the rows too
+    x = make("Transpose", x, perm=[0, 1, 3, 2, 4, 5])
+    make.end("Reshape", x, make.constant(np.array([0, 0, 0, -1])))
+
+
+def _windows(make: Writer, x: str, axis: int, size: int, stride: int, rate: int, same: bool) -> tuple[str, str]:
+    """The image, padded along an axis, and the places there of each window: (windows, size)."""
+
+    def whole(value: int) -> str:
+        return make.constant(np.array([value]))
+
+    def sum_of(a: str, b: int) -> str:
+        return make("Add", a, whole(b))
+
+    reach = (size - 1) * rate + 1
+    length = make("Shape", x, start=axis, end=axis + 1)
+    if same:
+        windows = make("Div", sum_of(length, stride - 1), whole(stride))
+        needed = sum_of(make("Mul", sum_of(windows, -1), whole(stride)), reach)
+        padding = make("Max", make("Sub", needed, length), whole(0))
+        before = make("Div", padding, whole(2))
+        pads = make("Concat", before, make("Sub", padding, before), axis=0)
+        x = make("Pad", x, pads, "", whole(axis))
+    else:
+        windows = sum_of(make("Div", sum_of(length, -reach), whole(stride)), 1)
+    none = make.constant(np.array(0))
+    starts = make("Range", none, make("Squeeze", make("Mul", windows, whole(stride))), make.constant(np.array(stride)))
+    places = make("Add", make("Unsqueeze", starts, whole(1)), make.constant(np.arange(size) * rate))
+    return x, places
