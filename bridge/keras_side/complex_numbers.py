@@ -1,7 +1,7 @@
 """Complex numbers between the layers, as pairs of real tensors: ONNX's operators know none.
 
-Before tf2onnx writes a graph, each TensorFlow operator on complex numbers is replaced by operators on their real and their
-imaginary parts. What takes them in another way is refused.
+Before tf2onnx writes a graph, each TensorFlow operator on complex numbers is replaced by operators on their real and
+their imaginary parts. What takes them in another way is refused.
 """
 
 from __future__ import annotations
@@ -92,7 +92,11 @@ class _Operator:
         return self.make("CastLike", self.make("ConstantOfShape", self.make("Shape", like)), like)
 
     def conjugate(self, pair: Pair) -> Pair:
-        return pair[0], pair[1] and self.make("Neg", pair[1])
+        if pair[1] is None:
+            return pair
+        minus = self.make("Neg", pair[1])
+        self.graph.copy_shape(pair[1], minus)  # without which tf2onnx leaves a transposition out
+        return pair[0], minus
 
     def gives(self, real: str, imaginary: str | None) -> None:
         for part in (real, imaginary):
@@ -106,7 +110,7 @@ class _Operator:
 
     def make(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """A node of ONNX's own."""
-        made = self.graph.make_node(kind, [*inputs], attr=attributes, dtypes=[self.real], shapes=[None])
+        made = self.graph.make_node(kind, [*inputs], attr=attributes, dtypes=[self.real])
         return str(made.output[0])
 
     def constant(self, value: Any) -> str:
@@ -180,7 +184,7 @@ class _Operator:
         return first, turned(self.make("Sub", times(imaginary, cosines), times(real, sines)))
 
     def fourier(self, pair: Pair, axis: int, inverse: bool) -> Pair:
-        """The discrete Fourier transform along an axis, by matrices: ONNX Runtime's DFT is off by 2e-5 at 100 numbers."""
+        """The discrete Fourier transform along an axis, by matrices: ONNX Runtime's DFT is 2e-5 off for 100 numbers."""
         size = (self.graph.get_shape(self.node.input[0]) or [None] * -axis)[axis]
         if size is not None and size > 0:
             cosines, sines = _waves(np.arange(size), np.arange(size), size)

@@ -135,7 +135,7 @@ class _Reader:
         """One problem of all the user's code that is missing."""
         if not self.missing:
             return []
-        known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
+        known = f" The files given define {_some(sorted(custom.objects()))}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
         told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
         return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}"]
@@ -252,6 +252,11 @@ class _Reader:
         else:
             registered = node.get("registered_name")
             self.lacks(name, f"{where} has the custom class {registered if isinstance(registered, str) else name!r}")
+
+
+def _some(names: list[str], shown: int = 12) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more if names else "nothing"
 
 
 def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:

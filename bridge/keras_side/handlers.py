@@ -5,6 +5,8 @@ A handler gets tf2onnx's graph and the node; it puts others in its place.
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -174,41 +176,37 @@ def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")
 
 
-@handler("ExtractImagePatches")
-def image_patches(graph: Any, node: Any, name: str, args: Any) -> None:
-    """By gathering columns and rows, of images of any number and size; tf2onnx knows those of fixed ones alone."""
-    sizes, strides, rates = (node.get_attr_value(word) for word in ("ksizes", "strides", "rates"))
-    same = node.get_attr_str("padding") == "SAME"
+@handler("Einsum")
+def einsum(graph: Any, node: Any, name: str, args: Any) -> None:
+    """With letters of one case: tf2onnx makes `H` and `h` one."""
+    equation = re.sub(r"\s", "", node.get_attr_str("equation"))
+    letters = dict(zip(dict.fromkeys(re.findall(r"[A-Za-z]", equation)), string.ascii_lowercase, strict=False))
+    if len(letters) < len(set(re.findall(r"[A-Za-z]", equation))):
+        raise Unwritten(f"Einsum: {equation} has more than 26 axes")
     make = Writer(graph, node)
-    (x,) = make.inputs
-    for axis in (2, 1):
-        x, places = _windows(make, x, axis, sizes[axis], strides[axis], rates[axis], same)
-        x = make("Gather", x, places, axis=axis)  # (batch, height, columns, width, channels), then that of the rows too
-    x = make("Transpose", x, perm=[0, 1, 3, 2, 4, 5])
-    make.end("Reshape", x, make.constant(np.array([0, 0, 0, -1])))
+    make.end("Einsum", *make.inputs, equation="".join(letters.get(letter, letter) for letter in equation))
 
 
-def _windows(make: Writer, x: str, axis: int, size: int, stride: int, rate: int, same: bool) -> tuple[str, str]:
-    """The image, padded along an axis, and the places there of each window: (windows, size)."""
+@handler("Cumprod")
+def product_so_far(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Each number times the one 1, 2, 4, ... places before it in turn: ONNX has no such operator up to opset 25."""
+    axis = node.inputs[1].get_tensor_value() if node.inputs[1].is_const() else None
+    shape = graph.get_shape(node.input[0])
+    length = shape[axis] if shape is not None and axis is not None else -1
+    if length is None or length < 0:
+        raise Unwritten("Cumprod: along an axis of any length")
+    reverse, exclusive = (bool(node.get_attr_value(word, 0)) for word in ("reverse", "exclusive"))
+    make = Writer(graph, node)
+    x, one, along = make.inputs[0], make.like(1.0, make.inputs[0]), make.constant(np.array([axis]))
 
-    def whole(value: int) -> str:
-        return make.constant(np.array([value]))
+    def moved(by: int) -> str:
+        """Ones in front, what falls out at the end left out; the other way round for `reverse`."""
+        longer = make("Pad", x, make.constant(np.array([0, by] if reverse else [by, 0])), one, along)
+        start, end = (by, length + by) if reverse else (0, length)
+        return make("Slice", longer, make.constant(np.array([start])), make.constant(np.array([end])), along)
 
-    def sum_of(a: str, b: int) -> str:
-        return make("Add", a, whole(b))
-
-    reach = (size - 1) * rate + 1
-    length = make("Shape", x, start=axis, end=axis + 1)
-    if same:
-        windows = make("Div", sum_of(length, stride - 1), whole(stride))
-        needed = sum_of(make("Mul", sum_of(windows, -1), whole(stride)), reach)
-        padding = make("Max", make("Sub", needed, length), whole(0))
-        before = make("Div", padding, whole(2))
-        pads = make("Concat", before, make("Sub", padding, before), axis=0)
-        x = make("Pad", x, pads, "", whole(axis))
-    else:
-        windows = sum_of(make("Div", sum_of(length, -reach), whole(stride)), 1)
-    none = make.constant(np.array(0))
-    starts = make("Range", none, make("Squeeze", make("Mul", windows, whole(stride))), make.constant(np.array(stride)))
-    places = make("Add", make("Unsqueeze", starts, whole(1)), make.constant(np.arange(size) * rate))
-    return x, places
+    if exclusive:
+        x = moved(1)
+    for step in range(max(length - 1, 0).bit_length()):
+        x = make("Mul", x, moved(2**step))
+    make.end("Identity", x)

@@ -16,6 +16,7 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
+from bridge.keras_side import handlers_index  # noqa: F401 (it registers handlers)
 from bridge.keras_side.complex_numbers import without_complex
 from bridge.keras_side.handlers import HANDLERS, Unwritten
 from bridge.keras_side.nodes import as_placeholder, as_where, without_form
