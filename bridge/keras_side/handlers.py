@@ -63,6 +63,12 @@ class Writer:
 
         return str(self.graph.make_const(utils.make_name("bridge_constant"), value).output[0])
 
+    def vector(self, values: list[Any]) -> str:
+        """A vector of whole numbers; those that depend on the input are names of vectors of one."""
+        if any(isinstance(value, str) for value in values):
+            return self("Concat", *(v if isinstance(v, str) else self.vector([v]) for v in values), axis=0)
+        return self.constant(np.array(values, np.int64))
+
     def end(self, kind: str, *inputs: str, **attributes: Any) -> None:
         self.graph.make_node(
             kind,

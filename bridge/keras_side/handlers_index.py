@@ -108,36 +108,54 @@ def image_patches(graph: Any, node: Any, name: str, args: Any) -> None:
     """By gathering columns and rows, of images of any number and size; tf2onnx knows those of fixed ones alone."""
     sizes, strides, rates = (node.get_attr_value(word) for word in ("ksizes", "strides", "rates"))
     same = node.get_attr_str("padding") == "SAME"
+    shape = graph.get_shape(node.input[0]) or [-1] * 4
     make = Writer(graph, node)
     (x,) = make.inputs
-    for axis in (2, 1):
-        x, places = _windows(make, x, axis, sizes[axis], strides[axis], rates[axis], same)
-        x = make("Gather", x, places, axis=axis)  # (batch, height, columns, width, channels), then that of the rows too
-    x = make("Transpose", x, perm=[0, 1, 3, 2, 4, 5])
-    make.end("Reshape", x, make.constant(np.array([0, 0, 0, -1])))
+    apart: list[Any] = [0]
+    for axis in (1, 2):
+        options = (sizes[axis], strides[axis], rates[axis], same)
+        if shape[axis] is None or shape[axis] < 0:
+            x, windows, places = _any_windows(make, x, axis, *options)
+        else:
+            x, windows, places = _windows(make, x, axis, shape[axis], *options)
+        x = make("Gather", x, places, axis=axis)  # in one row: ONNX Runtime's transpose optimizer errs with two
+        apart += [windows, sizes[axis]]
+    x = make("Reshape", x, make.vector([*apart, -1]))
+    make.end("Reshape", make("Transpose", x, perm=[0, 1, 3, 2, 4, 5]), make.vector([0, 0, 0, -1]))
 
 
-def _windows(make: Writer, x: str, axis: int, size: int, stride: int, rate: int, same: bool) -> tuple[str, str]:
-    """The image, padded along an axis, and the places there of each window: (windows, size)."""
+def _windows(
+    make: Writer, x: str, axis: int, length: int, size: int, stride: int, rate: int, same: bool
+) -> tuple[str, int, str]:
+    """The image, padded along an axis, how many windows there are, and the places of each, one after the other."""
+    reach = (size - 1) * rate + 1
+    windows = -(-length // stride) if same else (length - reach) // stride + 1
+    padding = max((windows - 1) * stride + reach - length, 0) if same else 0
+    if padding:
+        x = make("Pad", x, make.vector([padding // 2, padding - padding // 2]), "", make.vector([axis]))
+    places = np.arange(windows)[:, None] * stride + np.arange(size) * rate
+    return x, windows, make.constant(places.reshape(-1))
 
-    def whole(value: int) -> str:
-        return make.constant(np.array([value]))
+
+def _any_windows(
+    make: Writer, x: str, axis: int, size: int, stride: int, rate: int, same: bool
+) -> tuple[str, str, str]:
+    """The same along an axis of any length."""
 
     def sum_of(a: str, b: int) -> str:
-        return make("Add", a, whole(b))
+        return make("Add", a, make.vector([b]))
 
-    reach = (size - 1) * rate + 1
+    reach, step = (size - 1) * rate + 1, make.vector([stride])
     length = make("Shape", x, start=axis, end=axis + 1)
     if same:
-        windows = make("Div", sum_of(length, stride - 1), whole(stride))
-        needed = sum_of(make("Mul", sum_of(windows, -1), whole(stride)), reach)
-        padding = make("Max", make("Sub", needed, length), whole(0))
-        before = make("Div", padding, whole(2))
-        pads = make("Concat", before, make("Sub", padding, before), axis=0)
-        x = make("Pad", x, pads, "", whole(axis))
+        windows = make("Div", sum_of(length, stride - 1), step)
+        needed = sum_of(make("Mul", sum_of(windows, -1), step), reach)
+        padding = make("Max", make("Sub", needed, length), make.vector([0]))
+        before = make("Div", padding, make.vector([2]))
+        x = make("Pad", x, make.vector([before, make("Sub", padding, before)]), "", make.vector([axis]))
     else:
-        windows = sum_of(make("Div", sum_of(length, -reach), whole(stride)), 1)
+        windows = sum_of(make("Div", sum_of(length, -reach), step), 1)
     none = make.constant(np.array(0))
-    starts = make("Range", none, make("Squeeze", make("Mul", windows, whole(stride))), make.constant(np.array(stride)))
-    places = make("Add", make("Unsqueeze", starts, whole(1)), make.constant(np.arange(size) * rate))
-    return x, places
+    starts = make("Range", none, make("Squeeze", make("Mul", windows, step)), make.constant(np.array(stride)))
+    places = make("Add", make("Unsqueeze", starts, make.vector([1])), make.constant(np.arange(size) * rate))
+    return x, windows, make("Reshape", places, make.vector([-1]))
