@@ -41,6 +41,7 @@ _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistribu
 _SCOPE = "layer_"  # what the names of operations within a layer's code begin with, as own_code.drawing reads them
 _ANEW = "the model makes this layer anew in each call; make it once"
 _CHANGED = "the model's code changes its weights"
+_CTC = "it computes a CTC loss, which ONNX has no form for; take the model without it, as for its predictions"
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
@@ -154,6 +155,7 @@ class Tracer:
             mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
             mock.patch.object(tf_numpy, "signbit", _signbit),
             mock.patch.object(tf, "stop_gradient", self._stopped),
+            mock.patch.object(tf.nn, "ctc_loss", self._refused_loss),
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
             as_onnx_has_it(),
         ):
@@ -250,6 +252,12 @@ class Tracer:
             return x
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
+
+    def _refused_loss(self, labels: Any, *_: Any, **__: Any) -> tf.Tensor:
+        """In the place of TensorFlow's CTC loss, a loop over tables that tf2onnx fails at without a name."""
+        owner = self.owner(f"{tf.get_current_name_scope()}/loss")
+        self.problems.append(f"{owner or 'its code'}: {_CTC}")
+        return tf.zeros(tf.shape(labels)[:1])
 
     def _own_penalty(self, operation: Any, result: Any) -> Any:
         """What a layer gives, with the penalty on it of an activity regularizer of the user's own."""
