@@ -110,7 +110,7 @@ def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
 def floored(graph: Any, node: Any, name: str, args: Any) -> None:
     """Rounded toward minus infinity; ONNX divides whole numbers toward zero, and tf2onnx leaves it at that."""
     whole = node.type == "FloorDiv"
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     if make.dtype in _REAL or (_counts(graph, x) and _counts(graph, y)):  # sizes are read best as plain divisions
         quotient = make("Div", x, y)
@@ -160,7 +160,7 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("DivNoNan")
 def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     """0 where y is 0, and so is its gradient: tf2onnx divides by 0 first, of which training makes NaN."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     zero = make.like(0.0, y)
     none = make("Equal", y, zero)
@@ -191,7 +191,7 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
 def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
     """Nothing is on for a negative number, which ONNX counts from the end; tf2onnx leaves it at that."""
     axis = node.get_attr_value("axis", -1)
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, depth, on, off = make.inputs
     x, depth = (make("Cast", one, to=TensorProto.INT64) for one in (x, depth))
     place = make("Where", make("Less", x, make.constant(np.array(0))), depth, x)
