@@ -132,7 +132,7 @@ class _Reader:
         """One problem of all the user's code that is missing."""
         if not self.missing:
             return []
-        known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
+        known = f" The files given define {_some(sorted(custom.objects()))}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
         told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
         return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}{'' if self.problems else self.example}"]
@@ -268,6 +268,11 @@ def _example(name: str, node: dict[str, Any]) -> str:
     told = isinstance(sizes, list) and sizes and all(size is None or isinstance(size, int) for size in sizes)
     example = f"keras.ops.zeros({tuple(size or 1 for size in sizes)})" if told else "EXAMPLE_INPUT"
     return f", such as\ndef build(): model = {name}({given}); model({example}); return model"
+
+
+def _some(names: list[str], shown: int = 12) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more if names else "nothing"
 
 
 def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tensorflow.python.ops.control_flow_v2_func_graphs import (
 
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 
+INSIDE = "it is called inside a loop or a condition"
 _INNER = (CondBranchFuncGraph, WhileBodyFuncGraph, WhileCondFuncGraph)
 
 
@@ -33,12 +34,11 @@ def in_inner_graph() -> bool:
     return False
 
 
-def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
-    """Why a layer can't be called in a loop or a condition, if so.
+def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any], where: str) -> str | None:
+    """Why a layer can't be called in a loop or a condition, or with other weights than its own, if so.
 
     There it is traced operator by operator, which keeps what it computes and loses what it does in training besides.
     """
-    where = "it is called inside a loop or a condition"
     each = [layer, *layer._flatten_layers(include_self=False)]
     acting = [kind for kind in (type(one).__name__ for one in each) if kind in ACT_IN_TRAINING]
     acts = acting or any(dropout_of(one.get_config()) for one in each if not isinstance(one, keras.Model))

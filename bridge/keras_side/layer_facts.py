@@ -34,6 +34,8 @@ Spec = tuple[tuple[int | None, ...], str]  # shape and type
 def outputs(layer: keras.Layer, inputs: list[tf.Tensor], said: list[Spec]) -> list[Spec]:
     """What comes out where what Keras says of symbolic tensors is not what it computes."""
     kind, (shape, dtype) = type(layer).__name__, said[0]
+    if shape and shape[0] == 1 and any(x.shape.rank and x.shape[0] is None for x in inputs):  # one query for all rows
+        said = [((None, *shape[1:]), dtype) for shape, dtype in said]
     if kind == "IntegerLookup" and layer.output_mode != "tf_idf":
         return [(shape, "int64")]
     if kind == "MelSpectrogram" and len(inputs[0].shape) == 2:

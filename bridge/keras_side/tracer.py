@@ -24,7 +24,7 @@ from bridge.graph.convolution import CONVOLUTIONS
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import attention, calls, layer_facts, own_layers, own_penalties, recurrent, time_distributed
-from bridge.keras_side.control_flow import as_onnx_has_it, in_inner_graph, repeated_reason
+from bridge.keras_side.control_flow import INSIDE, as_onnx_has_it, in_inner_graph, repeated_reason
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.names import Names, own_word
 from bridge.keras_side.nodes import PLACEHOLDER, Call, placeholder_number
@@ -39,6 +39,9 @@ _CAST = ("Dense", "BatchNormalization", "LayerNormalization")  # Keras computes 
 _TAKE_ANY = (*_CAST, "Rescaling", "Normalization", "Flatten", "Reshape", "Permute", "RepeatVector", "Identity")
 _TAKE_NUMBERS = ("Embedding", "CategoryEncoding", "IntegerLookup", "TimeDistributed")
 _SCOPE = "layer_"  # what the names of operations within a layer's code begin with, as own_code.drawing reads them
+_ANEW = "the model makes this layer anew in each call; make it once"
+_CHANGED = "the model's code changes its weights"
+_CTC = "it computes a CTC loss, which ONNX has no form for; take the model without it, as for its predictions"
 _PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _COMPOSITE = attention.HEADS  # the weights of the layers that they are made of are theirs
 
@@ -109,11 +112,14 @@ class Tracer:
             if self._apart:
                 return plain(operation, *args, **kwargs)
             inside = in_inner_graph()
+            if isinstance(operation, keras.Layer) and self._is_made_anew(operation):
+                return self._anew(operation, plain, args, kwargs)
             if own_layers.is_ruled(operation, self.rules) and self._path(operation) and not inside:
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
-                reason = repeated_reason(operation, kwargs) if inside else self._reason(operation, args, kwargs)
-                if inside and not reason:
+                apart = INSIDE if inside else _CHANGED if self._is_changed(operation) else ""
+                reason = repeated_reason(operation, kwargs, apart) if apart else self._reason(operation, args, kwargs)
+                if apart and not reason:
                     return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not reason and time_distributed.is_time_distributed(operation):
                     result = self._distributed(operation, args, kwargs)
@@ -149,6 +155,7 @@ class Tracer:
             mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
             mock.patch.object(tf_numpy, "signbit", _signbit),
             mock.patch.object(tf, "stop_gradient", self._stopped),
+            mock.patch.object(tf.nn, "ctc_loss", self._refused_loss),
             mock.patch.object(keras.Layer, "add_loss", self._add_loss()),
             as_onnx_has_it(),
         ):
@@ -246,6 +253,12 @@ class Tracer:
         name = self._name("stop_gradient")
         return self._placeholder(Layer("StopGradient", name, {"name": name}), name, x, x.shape)
 
+    def _refused_loss(self, labels: Any, *_: Any, **__: Any) -> tf.Tensor:
+        """In the place of TensorFlow's CTC loss, a loop over tables that tf2onnx fails at without a name."""
+        owner = self.owner(f"{tf.get_current_name_scope()}/loss")
+        self.problems.append(f"{owner or 'its code'}: {_CTC}")
+        return tf.zeros(tf.shape(labels)[:1])
+
     def _own_penalty(self, operation: Any, result: Any) -> Any:
         """What a layer gives, with the penalty on it of an activity regularizer of the user's own."""
         if not isinstance(operation, keras.Layer) or operation.activity_regularizer is None:
@@ -273,10 +286,29 @@ class Tracer:
     def _path(self, layer: keras.Layer) -> str:
         return self.found.layers.get(id(layer), layer.name)
 
+    def _is_changed(self, layer: keras.Layer) -> bool:
+        """Whether the model's code has assigned to a weight of it, as a masked convolution does before each call."""
+        return any(state().get(id(v), self.values.get(id(v))) is not self.values.get(id(v)) for v in layer.variables)
+
+    def _is_made_anew(self, layer: keras.Layer) -> bool:
+        """Whether the model's code makes this layer for one call, which in training does nothing else."""
+        if not is_known(layer) or id(layer) in self.found.layers:
+            return False
+        return not (type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config())))
+
+    def _anew(self, layer: keras.Layer, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What it computes, operator by operator; one with weights would have others each time."""
+        problem = f"{self._path(layer)} ({type(layer).__name__}): {_ANEW}"
+        self.problems.append(problem)
+        result = call(layer, *args, **kwargs)
+        if not layer.variables:
+            self.problems.remove(problem)
+        return result
+
     def _reason(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """Why this call of a known layer can't be a node, if so."""
         if id(layer) not in self.found.layers:
-            return "the model makes this layer anew in each call; make it once"
+            return _ANEW
         if self._forking and not layer.built:
             return "it is called in training alone, and the file has no weights of it"
         acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(_plain(layer.get_config()))

@@ -272,6 +272,9 @@ def _forward(
     graph = plan.graph
     expressions = dict(parameters)
     expressions |= {path: move.take.back(f"self.{move.key}", move.weight.shape) for path, move in plan.moves.items()}
+    # what a step assigns to is read as it was: autograd may need that for the backward pass
+    states = {each.node.inputs[-1] for each in plan.steps if each.node.kind == "AssignedState"}
+    expressions |= {state: f"{expressions[state]}.clone()" for state in states & expressions.keys()}
     expressions |= {value: f"self.{'.'.join(name)}" for value, name in plan.constants.items()}
     expressions |= {n: _scalar(a) for n, a in graph.constants.items() if n not in plan.constants}
     return _body(plan, steps, outputs, expressions, list(parameters.values()), taps)
@@ -295,7 +298,10 @@ def _body(
     steps = [step for step in steps if id(step) not in inner]
     for position, step in enumerate(steps):
         node = step.node
-        call = _call(step, [expressions.get(name, "None") for name in node.tensors])
+        given = [expressions.get(name, "None") for name in node.tensors]
+        if node.kind == "AssignedState":
+            given[-1] = given[-1].removesuffix(".clone()")
+        call = _call(step, given)
         if id(step) in choices:
             call, more = _chosen(plan, step, choices[id(step)], expressions)
             methods += more
