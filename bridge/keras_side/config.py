@@ -40,7 +40,7 @@ _KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_polici
 _BASE = {"name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _REFUSED_BY_DIALECT = {
     *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"),
-    *("LocallyConnected1D", "LocallyConnected2D", "RandomHeight", "RandomWidth", "MaxoutDense", "Highway", "Merge"),
+    "Merge",
 }
 _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 
@@ -199,7 +199,7 @@ class _Reader:
             if name in _FILES and isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
                 self.problem(f"{layer} ({name}) names a vocabulary file, which is not read. Give the layer a list.")
             if self.is_old:
-                self.settings(name, config, layer)
+                self.settings(name, config, layer, _own(name, node))
         if name == "Policy":
             name = "DTypePolicy"
         return {
@@ -210,9 +210,9 @@ class _Reader:
             **_besides(self, node, layer, depth),
         }
 
-    def settings(self, name: str, config: Any, layer: str) -> None:
+    def settings(self, name: str, config: Any, layer: str, own: bool) -> None:
         """Refuses what an upgraded config holds that Keras 3 would stumble over."""
-        kind = old_layers.OWN.get(name) or getattr(keras.layers, name, None)
+        kind = old_layers.OWN[name] if own else getattr(keras.layers, name, None)
         if not isinstance(config, dict | None):
             self.problem(f"{layer} ({name}) has no config of its own.")
         if name in _MODELS or kind is None or not isinstance(config, dict):

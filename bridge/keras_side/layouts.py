@@ -25,16 +25,11 @@ def _by_gates(count: int, change: Callable[[np.ndarray], np.ndarray]) -> Callabl
     return lambda array, _=None: np.concatenate([change(gate) for gate in np.split(array, count, axis=-1)], axis=-1)
 
 
-def _halves(array: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-    """The two biases whose sum is the array: as they were, if it still is, else the sum and zeros."""
-    if before is not None and _sum(before).tobytes() == array.tobytes():
-        return before
-    return np.concatenate([array, np.zeros_like(array)])
-
-
-def _sum(array: np.ndarray) -> np.ndarray:
-    first, second = np.split(array, 2)
-    return first + second
+def _in_one(array: np.ndarray, _: np.ndarray | None = None) -> np.ndarray:
+    """cuDNN's two biases one after the other."""
+    if array.ndim != 2:
+        raise ValueError("cuDNN's layers have two biases")
+    return array.reshape(-1)
 
 
 def _flipped(array: np.ndarray, _: np.ndarray | None = None) -> np.ndarray:
@@ -82,8 +77,7 @@ LAYOUTS = {
         f"{kind}/recurrent_kernel": Layout(_by_gates(count, lambda gate: gate.T), _by_gates(count, lambda gate: gate.T))
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
-    "CuDNNLSTM/bias": Layout(_sum, _halves, keeps=True),
-    "CuDNNGRU/bias": Layout(lambda array: array.reshape(2, -1), lambda array, _: array.reshape(-1)),
+    **{f"{kind}/bias": Layout(lambda array: array.reshape(2, -1), _in_one) for kind in ("CuDNNLSTM", "CuDNNGRU")},
     "flipped/kernel": FLIPPED,
     **{f"{name}/kernel": layout for name, layout in _KERAS1.items()},
     **{f"{name}_flipped/kernel": _then(layout, FLIPPED) for name, layout in _KERAS1.items()},
