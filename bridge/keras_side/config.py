@@ -19,6 +19,7 @@ from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
 from bridge.keras_side import custom, dialect, old_layers
+from bridge.keras_side.dialect import keras0
 
 DEPTH_LIMIT = 100
 SHOWN = 6  # problems in one message
@@ -55,6 +56,8 @@ def parse(text: bytes | str, origin: str) -> dict[str, Any]:
         raise BridgeError(f"{origin}: is nested too deeply to be a model's config.") from None
     except ValueError as error:
         raise BridgeError(f"{origin}: is not valid JSON ({error}).") from None
+    if keras0.is_keras0(config):
+        config = keras0.as_keras1(config)
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise BridgeError(
             f"{origin}: is not a model's config (no class_name and config). Write it with model.to_json()."
@@ -110,7 +113,7 @@ def _together(problems: list[str], origin: str) -> str:
 def examine(config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = "") -> Examined:
     """The config as Keras may read it, and everything in it that is refused (then the config is not to be used)."""
     major = version.split(".")[0]
-    if major not in ("1", "2", "3"):
+    if major not in ("0", "1", "2", "3"):
         return Examined(config, [f"{origin}: was written by Keras {version}, which bridge does not know."])
     upgrades = None
     if major != "3":

@@ -154,6 +154,17 @@ def _penalty(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @upgrade(
+    "a BatchNormalization by deviations, to which epsilon was added",
+    "keras 1.0.6, layers/normalization.py: normalize_batch_in_training",
+    until=(1, 0, 6),
+    kinds=("BatchNormalization",),
+)
+def deviations_of_keras0(entry: Entry) -> bool:
+    entry.refuse("keeps deviations, as Keras did before 1.0.6, which no later BatchNormalization does.")
+    return False
+
+
+@upgrade(
     "modes of BatchNormalization: over each sample, and by the batch's own statistics in inference too",
     "keras 1.2.2: layers/normalization.py; gone in keras 2.0",
     until=UNTIL,
