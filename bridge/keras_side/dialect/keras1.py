@@ -120,7 +120,7 @@ def keras1_kernels(entry: Entry) -> bool:
 def keras1_initializers(entry: Entry) -> bool:
     found = False
     for key, value in entry.config.items():
-        if key.endswith("_initializer") and value in _INITIALIZERS:
+        if key.endswith("_initializer") and isinstance(value, str) and value in _INITIALIZERS:
             entry.config[key], found = _INITIALIZERS[value], True
     return found
 
