@@ -18,7 +18,7 @@ from keras.src.activations import ALL_OBJECTS_DICT
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
-from bridge.keras_side import custom, dialect, old_layers
+from bridge.keras_side import custom, dialect, old_lambda, old_layers
 from bridge.keras_side.dialect import keras0
 
 DEPTH_LIMIT = 100
@@ -233,6 +233,11 @@ class _Reader:
             )
             return node
         module = {"module": "keras.layers"} if node["class_name"] == "Lambda" else {}
+        if self.is_old and node["class_name"] == "Lambda" and isinstance(node.get("config"), dict):
+            config, problem = old_lambda.rewritten(node["config"])
+            if problem is not None:
+                self.problem(f"{where} (Lambda) {problem}.\n{PASS_ARCH}")
+            node = {**node, "config": config}
         return {k: v for k, v in node.items() if k != "compile_config"} | module
 
     def function(self, node: dict[str, Any], key: str, layer: str) -> Any:
