@@ -21,7 +21,7 @@ from bridge.keras_side import layouts, origins
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.names import names as paths_of
 from bridge.keras_side.origins import Origin, Place
-from bridge.keras_side.weights import PASS_OTHER, all_layers, assign, labelled
+from bridge.keras_side.weights import PASS_OTHER, assign, labelled
 
 TOP = "top_level_model_weights"
 
@@ -130,7 +130,9 @@ def fill(model: keras.Model, file: Weights, base: str) -> None:
 
 
 def _refuse_deviations(model: keras.Model, file: Weights) -> None:
-    layer = next((layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)), None)
+    layer = next(
+        (layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)), None
+    )
     if layer is not None:
         raise BridgeError(
             f"{labelled(layer)}: {file.name} is of Keras 0.x, which kept a deviation where Keras keeps a variance, and "
@@ -231,10 +233,9 @@ def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
     versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
     if any(str(version).startswith("3") for version in versions if version):
         return {}
-    kinds = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    return {
-        id(layer.kernel): "depthwise_kernel" for layer in all_layers(model) if isinstance(layer, kinds) and layer.built
-    }
+    kinds = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
+    depthwise = [layer for layer in model._flatten_layers() if isinstance(layer, kinds) and layer.built]
+    return {id(layer.kernel): "depthwise_kernel" for layer in depthwise}
 
 
 def _keras1_layouts(model: keras.Model, file: Weights) -> dict[int, str]:
@@ -247,7 +248,7 @@ def _keras1_layouts(model: keras.Model, file: Weights) -> dict[int, str]:
     if not all(version is None or str(version).startswith(("0", "1")) for version in versions):
         return {}
     found = {}
-    for layer in all_layers(model):
+    for layer in model._flatten_layers():
         first = getattr(layer, "data_format", None) == "channels_first"
         kind = next((k for k in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose") if type(layer).__name__ == k), None)
         name = f"keras1_{kind}" + ("" if kind == "Conv1D" else "_first" if first else "_last") + "/kernel"

@@ -83,7 +83,7 @@ def with_plain_sizes(steps: list[Step], graph: Graph, wanted: set[str]) -> list[
             if node.kind == "Shape" or any(name in computed for name in node.inputs):
                 found = _result(node, sizes)
                 if found is not None:
-                    computed[node.outputs[0]] = found
+                    computed[node.outputs[0]] = _there(found, graph)
                 step = _written(step, {i: s for i, s in enumerate(sizes) if s and node.inputs[i] in computed}, sizes)
         written.append(step)
     return _needed(written, wanted)
@@ -114,6 +114,16 @@ def _axes(value: str, start: int, end: int | None) -> Iterator[Item]:
         yield Rest(value, start, end)
     else:
         yield from (Size(value, axis) for axis in range(start, end))
+
+
+def _there(sizes: Sizes, graph: Graph) -> Sizes:
+    """The sizes without those of axes that a value does not have: a slice of a shape may reach beyond its end."""
+
+    def is_there(item: Item) -> bool:
+        value = graph.values.get(item.value) if isinstance(item, Size) else None
+        return value is None or value.shape is None or -len(value.shape) <= item.axis < len(value.shape)  # type: ignore[union-attr]
+
+    return replace(sizes, items=tuple(item for item in sizes.items if is_there(item)))
 
 
 def _cast(node: Node, given: list[Sizes]) -> Sizes | None:

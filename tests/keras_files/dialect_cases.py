@@ -453,6 +453,8 @@ CASES = [
         {"units": 2, "kernel_regularizer": None, "use_bias": True},
     ),
     Dialect("ended_experiments", "1.2.2", "SReLU", {"t_left_init": "zero"}, {"t_left_init": "zeros"}),
+    Dialect("keras1_initializers", "1.2.2", "Dense", {"init": {"a": 1}}, refused=r"no form that Keras 1\.2\.2 wrote"),
+    Dialect("slashes_in_names", "2.4.0", "Dense", {"name": ["a/b"]}, refused="no form"),
     Dialect("functions_between_layers", "2.7.0", "TFOpLambda", {"function": "math.add"}, {"function": "math.add"}),
     Dialect(
         "functions_between_layers",
@@ -474,6 +476,13 @@ CASES = [
         "TensorFlowOpLayer",
         {"node_def": 'name: "a"\nop: "PyFunc"'},
         refused="operator 'PyFunc'",
+    ),
+    Dialect(
+        "operators_between_layers",
+        "2.2.4-tf",
+        "TensorFlowOpLayer",
+        {"node_def": 'op: "Exp" "erimentalCSVDataset"'},  # side by side they are one string
+        refused="operator None",
     ),
     Dialect(
         "methods_between_layers",

@@ -120,7 +120,8 @@ def keras1_kernels(entry: Entry) -> bool:
 def keras1_initializers(entry: Entry) -> bool:
     found = False
     for key, value in entry.config.items():
-        if key.endswith("_initializer") and isinstance(value, str) and value in _INITIALIZERS:
+        is_object = isinstance(value, dict) and "class_name" in value  # as Keras 2 writes them
+        if key.endswith("_initializer") and not is_object and value in _INITIALIZERS:
             entry.config[key], found = _INITIALIZERS[value], True
     return found
 
