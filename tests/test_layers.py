@@ -22,6 +22,7 @@ from bridge.torch_side.plan import make_plan  # noqa: F401 (registers the rules)
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 RANDOM = [case for case in CASES if case.random and not case.image]
 STEADY = [case for case in CASES if not case.random]
+CONSTRAINED = [case for case in CASES if "_constraint" in str(case.options)]
 
 
 @every_case
@@ -49,7 +50,7 @@ def test_weights_go_home_bit_for_bit(case, recorded):
     checks.weights_go_home(recorded(case))
 
 
-@every_case
+@pytest.mark.parametrize("case", CONSTRAINED, ids=str)
 def test_constraints_are_kerass(case, recorded):
     checks.constraints_agree(recorded(case), 1e-6)
 
