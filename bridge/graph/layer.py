@@ -31,6 +31,7 @@ LACKED = {
     "RandomErasing": "erases a rectangle of the images",
     "RandomGaussianBlur": "blurs the images",
     "RandomGrayscale": "makes some of the images gray",
+    "RandomHeight": "changes the height of the images",  # of Keras 2, as is RandomWidth
     "RandomHue": "changes the hue of the images",
     "RandomInvert": "inverts some of the images",
     "RandomPerspective": "changes the perspective of the images",
@@ -38,6 +39,7 @@ LACKED = {
     "RandomSaturation": "changes the saturation of the images",
     "RandomSharpness": "changes the sharpness of the images",
     "RandomShear": "shears the images",
+    "RandomWidth": "changes the width of the images",
     "Solarization": "inverts what is bright in the images",
 }
 ACT_IN_TRAINING = (  # layers that compute another thing in training

@@ -30,7 +30,7 @@ def in_double(model: keras.Model, *, lend: bool = False) -> keras.Model:
     except NotImplementedError:
         raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
     own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
+    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith(("keras.", "bridge."))}
     held = sum(4 * math.prod(variable.shape) for variable in model.variables)
     policy = keras.config.dtype_policy()
     begun = begun_without_numbers() if lend else contextlib.nullcontext()
