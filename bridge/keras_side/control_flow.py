@@ -1,17 +1,12 @@
-"""Loops, conditions and functions of TensorFlow in a model's own code while it is traced."""
+"""Loops and conditions in a model's own code while it is traced."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import keras
 import tensorflow as tf
-from tensorflow.python.autograph.core import ag_ctx
-from tensorflow.python.autograph.impl import api
-from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.ops.control_flow_v2_func_graphs import (
     CondBranchFuncGraph,
     WhileBodyFuncGraph,
@@ -47,32 +42,6 @@ def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
     if any(one.activity_regularizer is not None for one in each):
         return f"{where}, where its activity penalty would be lost"
     return None
-
-
-@contextlib.contextmanager
-def as_onnx_has_it() -> Iterator[None]:
-    """Puts what tf2onnx can write in the place of what it can't.
-
-    And each tf.function runs as the code that it was made of: a traced one keeps variables and layers of its own.
-    """
-
-    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-        if not tf.inside_function():
-            return plain(function, *args, **kwargs)
-        code = function.python_function
-        if function._autograph:
-            status = ag_ctx.ControlStatusCtx(status=ag_ctx.Status.ENABLED, options=None)
-            return api.tf_convert(code, status)(*args, **kwargs)
-        return code(*args, **kwargs)
-
-    plain = Function.__call__
-    with (
-        mock.patch.object(Function, "__call__", call),
-        mock.patch.object(tf, "switch_case", switch_case),
-        mock.patch.object(keras.src.backend.core, "scan", scan),
-        mock.patch.object(keras.src.backend.core, "slice_update", slice_update),
-    ):
-        yield
 
 
 def switch_case(index: Any, branches: Any, default: Callable[[], Any] | None = None, name: str = "switch") -> Any:
@@ -123,12 +92,3 @@ def scan(
     for row, start in zip(rows, carry, strict=True):
         row.set_shape([flat[0].shape[0] if flat else length, *start.shape])
     return packed(init, last), packed(init, rows)
-
-
-def slice_update(inputs: Any, start_indices: Any, updates: Any) -> tf.Tensor:
-    """Keras's slice_update place by place."""
-    inputs, updates = tf.convert_to_tensor(inputs), tf.convert_to_tensor(updates)
-    starts = tf.unstack(tf.cast(start_indices, tf.int32), num=updates.shape.rank)
-    sizes = tf.unstack(tf.shape(updates), num=updates.shape.rank)
-    places = tf.meshgrid(*(tf.range(size) + start for size, start in zip(sizes, starts, strict=True)), indexing="ij")
-    return tf.tensor_scatter_nd_update(inputs, tf.stack(places, -1), tf.cast(updates, inputs.dtype))

@@ -204,7 +204,8 @@ def check_own(module: nn.Module, plan: Plan) -> None:
 def check_alone(module: nn.Module) -> None:
     """Raises BridgeError if model.py, which has copies of the user's classes in it, does not run by itself."""
     from bridge.torch_side.build import plan_of
-    from bridge.torch_side.source import class_name, file_source
+    from bridge.torch_side.source import file_source
+    from bridge.torch_side.source_names import class_name
 
     plan = plan_of(module)
     scope: dict[str, Any] = {"__name__": "model", "__file__": "model.py"}
