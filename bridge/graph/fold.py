@@ -70,7 +70,8 @@ def _inner_folded(inner: onnx.GraphProto, constants: dict[str, np.ndarray], opse
                 attribute.g.CopyFrom(_inner_folded(attribute.g, constants, opset))
         taken = [name for name in taken_by(plain) if name]
         found = None
-        if all(name in constants for name in taken) and node.op_type not in _NEVER and not outputs & {*node.output}:
+        known = not node.domain and all(name in constants for name in taken)
+        if known and node.op_type not in _NEVER and not outputs & {*node.output}:
             found = _computed(plain, {name: constants[name] for name in taken}, opset)
         if found is None:
             made.node.append(plain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -20,27 +20,41 @@ _INNER = (CondBranchFuncGraph, WhileBodyFuncGraph, WhileCondFuncGraph)
 
 def in_inner_graph() -> bool:
     """Whether what is traced now is the body of a loop or a branch of a condition."""
+    return any(isinstance(graph, _INNER) for graph in _graphs())
+
+
+def in_loop_condition() -> bool:
+    """Whether what is traced now says whether a loop goes on: ONNX has it twice, before the loop and in its body."""
+    return any(isinstance(graph, WhileCondFuncGraph) for graph in _graphs())
+
+
+def is_reachable(tensor: tf.Tensor) -> bool:
+    """Whether what is traced now may use the tensor: it was made here or outside, not in a loop that has ended."""
+    return any(tensor.graph is graph for graph in _graphs())
+
+
+def _graphs() -> Iterator[tf.Graph]:
+    """What is traced now, and what it is in, outwards."""
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
-        if isinstance(graph, _INNER):
-            return True
+        yield graph
         graph = getattr(graph, "outer_graph", None)
-    return False
 
 
-def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
-    """Why a layer can't be called in a loop or a condition, if so.
+def penalty_reason(layer: keras.Layer) -> str | None:
+    """Why a layer can't be called in a loop or a condition, whatever it is there, if so."""
+    if any(one.activity_regularizer is not None for one in [layer, *layer._flatten_layers(include_self=False)]):
+        return "it is called inside a loop or a condition, where its activity penalty would be lost"
+    return None
 
-    There it is traced operator by operator, which keeps what it computes and loses what it does in training besides.
-    """
-    where = "it is called inside a loop or a condition"
+
+def operators_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
+    """Why a layer can't be operators in the place of a node, if so: they keep what it computes in inference alone."""
     each = [layer, *layer._flatten_layers(include_self=False)]
     acting = [kind for kind in (type(one).__name__ for one in each) if kind in ACT_IN_TRAINING]
     acts = acting or any(dropout_of(one.get_config()) for one in each if not isinstance(one, keras.Model))
     if acts and kwargs.get("training") is not False:
-        return f"{where}, where it could not do in training what it does in Keras"
-    if any(one.activity_regularizer is not None for one in each):
-        return f"{where}, where its activity penalty would be lost"
+        return "it could not do in training what it does in Keras"
     return None
 
 

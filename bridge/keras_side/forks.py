@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from bridge.graph import Layer
+from bridge.keras_side.control_flow import is_reachable
 from bridge.keras_side.in_training import Flag, drawing_by, state, with_flag
 from bridge.keras_side.nodes import placeholder_number
 
@@ -56,7 +57,11 @@ class Forks:
         if forms[0] != forms[1]:
             self.unforked[tracer.scopes.described(layer)] = "what it gives is of another form in training"
             return result
-        _assign(tracer, layer, theirs, [v for v in layer.variables if after.get(id(v)) is not before.get(id(v))], after)
+        assigned = [v for v in layer.variables if after.get(id(v)) is not before.get(id(v))]
+        if not all(is_reachable(tf.convert_to_tensor(after[id(variable)])) for variable in assigned):
+            self.unforked[tracer.scopes.described(layer)] = "it assigns to a variable inside a loop or a condition"
+            return result
+        _assign(tracer, layer, theirs, assigned, after)
         places = [i for i, one in enumerate(mine) if tf.is_tensor(one) and one is not theirs[i]]
         if not places:
             return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -15,7 +15,7 @@ from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import layer_calls, layer_facts, own_layers, penalty_nodes, recurrent, time_distributed
-from bridge.keras_side.control_flow import in_inner_graph, repeated_reason
+from bridge.keras_side.control_flow import in_inner_graph, in_loop_condition, operators_reason, penalty_reason
 from bridge.keras_side.forks import Forks
 from bridge.keras_side.names import Names
 from bridge.keras_side.nodes import PLACEHOLDER, Call
@@ -24,6 +24,8 @@ from bridge.keras_side.refusals import BUILT_IN
 from bridge.keras_side.scopes import Scopes, opened
 from bridge.keras_side.stand_ins import as_onnx_has_it
 from bridge.own_rules import Rules
+
+LOSS_INSIDE = "it adds a loss inside a loop or a condition, where it would be lost"
 
 
 class Tracer:
@@ -66,14 +68,11 @@ class Tracer:
             result = None
             if self._apart:
                 return plain(operation, *args, **kwargs)
-            inside = in_inner_graph()
-            if own_layers.is_ruled(operation, self.rules) and self.scopes.path(operation) and not inside:
+            if own_layers.is_ruled(operation, self.rules) and self.scopes.path(operation) and not in_loop_condition():
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
-                found = (
-                    repeated_reason(operation, kwargs) if inside else layer_calls.reason(self, operation, args, kwargs)
-                )
-                if inside and not found:
+                found = layer_calls.reason(self, operation, args, kwargs)
+                if in_inner_graph() and (found := self._reason_inside(operation, kwargs, found)) is None:
                     return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not found and time_distributed.is_time_distributed(operation):
                     result = self._distributed(operation, args, kwargs)
@@ -83,7 +82,7 @@ class Tracer:
                     return penalty_nodes.with_own_penalty(self, layer_facts.acting(operation), result)
                 if found:
                     self.problems.append(f"{self.scopes.described(operation)}: {found}")
-            if result is None and self.forks.takes(operation):
+            if result is None and self.forks.takes(operation) and not in_loop_condition():
                 return self.forks.in_both(self, operation, args, kwargs, own)
             return own(operation, args, kwargs, result)
 
@@ -100,13 +99,30 @@ class Tracer:
             # Keras computes the penalty besides; L1 brings a tensor that no output needs, which stops tf2onnx
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(tf, "stop_gradient", self._stopped),
-            mock.patch.object(keras.Layer, "add_loss", lambda layer, loss: self.losses.add(layer, loss)),
+            mock.patch.object(keras.Layer, "add_loss", self._adding_losses()),
             as_onnx_has_it(),
         ):
             yield
 
+    def _reason_inside(self, layer: keras.Layer, kwargs: dict[str, Any], reason: str | None) -> str | None:
+        """Why a layer can't be called in a loop or a condition; "" if it can be a node, None if operators alone.
+
+        reason: why it can't be a node for other reasons.
+        """
+        if penalty := penalty_reason(layer):
+            return penalty
+        if in_loop_condition():
+            reason = "it is called to say whether a loop goes on"
+        if reason is None:
+            return ""
+        operators = operators_reason(layer, kwargs)
+        return f"{reason}, and {operators}" if operators else None
+
     def _with_losses(self, layer: keras.Layer, result: Any) -> Any:
         """What a layer of the model's own gives, with the losses that it adds and the penalty on it."""
+        if in_inner_graph() and (reason := penalty_reason(layer)):
+            self.problems.append(f"{self.scopes.described(layer)}: {reason}")
+            return result
         if (loss := self.losses.take(layer)) is not None:
             path = self.scopes.path(layer) or layer.name
             result = Losses.put(result, lambda t: penalty_nodes.with_loss(self, layer, path, t, loss))
@@ -114,6 +130,17 @@ class Tracer:
             path = self.scopes.path(layer)
             return keras.tree.map_structure(lambda t: penalty_nodes.penalized(self, layer, path, t), result)
         return penalty_nodes.with_own_penalty(self, layer, result)
+
+    def _adding_losses(self) -> Callable[[keras.Layer, Any], None]:
+        def add_loss(layer: keras.Layer, loss: Any) -> None:
+            if in_inner_graph() and not self._apart:
+                if penalty_reason(layer):
+                    return  # told of the call
+                self.problems.append(f"{self.scopes.described(layer)}: {LOSS_INSIDE}")
+            else:
+                self.losses.add(layer, loss)
+
+        return add_loss
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[list[int]]:
@@ -137,9 +164,8 @@ class Tracer:
     def _stopped(self, x: Any, name: str | None = None) -> tf.Tensor:
         """TensorFlow's stop_gradient as a node: ONNX has no such operator, and tf2onnx leaves it out."""
         x = tf.convert_to_tensor(x)
-        if in_inner_graph():
-            self.problems.append("its code calls stop_gradient inside a loop or a condition, which ONNX can't say")
-            return x
+        if in_loop_condition():
+            return x  # no gradient goes through it
         name = self.free_name("stop_gradient")
         return self.alike(Layer("StopGradient", name, {"name": name}), name, [x])
 

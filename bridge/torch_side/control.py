@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from bridge.graph import Graph, Node, Refused
-from bridge.graph.inner import attributes_of
+from bridge.graph.inner_layers import DOMAINS, node_of
 from bridge.torch_side import loops
 from bridge.torch_side.operator_form import dtype, integer, integers, present
 from bridge.torch_side.operators import OPERATORS
@@ -19,6 +19,7 @@ from bridge.torch_side.step import Step
 
 _MOST = 2**63 - 1
 _WORDS = {"loop": ("step", "going")}
+_ONCE = ("AddedLoss", "ActivityRegularization")
 CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -42,8 +43,8 @@ class Method:
 class Methods:
     """The methods of a module, made from the inner graphs of its nodes; those within come before their outer ones."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, graph: Graph, layer_step: Callable[[Node], Step]):
+        self.graph, self._layer_step = graph, layer_step
         self.all: list[Method] = []
         self.problems: list[str] = []  # what of the inner graphs has no torch form
         self._first = next((value.name for value in graph.inputs if value.dtype != "sequence"), None)
@@ -124,11 +125,11 @@ class Methods:
     def _method(self, kind: str, doc: str, inner: onnx.GraphProto, own: list[str], free_outputs: int = 0) -> Method:
         steps: list[Step] = []
         for proto in inner.node:
-            node = Node(proto.name, proto.op_type, [*proto.input], [*proto.output], attributes=attributes_of(proto))
+            node = node_of(self.graph, proto)
             try:
-                if proto.domain not in ("", "ai.onnx"):
+                if proto.domain not in ("", "ai.onnx", *DOMAINS):
                     raise Refused(f"a node of the domain {proto.domain!r} inside a loop or a condition")
-                steps += self.steps(node)
+                steps += [self._layer(node)] if node.layer is not None else self.steps(node)
             except Refused as reason:
                 self.problems.append(f"{node}: {reason}")
         outputs = [value.name for value in inner.output]
@@ -145,6 +146,11 @@ class Methods:
             Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several, _WORDS.get(kind, ()))
         )
         return self.all[-1]
+
+    def _layer(self, node: Node) -> Step:
+        if node.kind in _ONCE:
+            raise Refused(f"a node {node.kind} inside a loop or a condition: it knows the loss of one call")
+        return self._layer_step(node)
 
     def _is_reached(self, name: str) -> bool:
         """Whether a method has the value without being given it: through `self`, or as a number."""

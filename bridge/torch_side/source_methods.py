@@ -23,6 +23,7 @@ def inner_methods(plan: Plan) -> list[str]:
         result = ", ".join(results) + ("," if len(results) == 1 and method.several else "")
         body = [*lines.body, f"return {result if len(results) > 1 else f'({result})' if method.several else result}"]
         kind = "tuple" if method.several else "Tensor"
+        blocks += lines.methods
         blocks.append(method_text(method.name, list(parameters.values()), method.doc, body, kind))
     return blocks
 
