@@ -134,7 +134,7 @@ class Tracer:
     def _adding_losses(self) -> Callable[[keras.Layer, Any], None]:
         def add_loss(layer: keras.Layer, loss: Any) -> None:
             if in_inner_graph() and not self._apart:
-                if penalty_reason(layer):
+                if layer.activity_regularizer is not None:
                     return  # told of the call
                 self.problems.append(f"{self.scopes.described(layer)}: {LOSS_INSIDE}")
             else:

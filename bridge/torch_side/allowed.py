@@ -13,6 +13,7 @@ import re
 
 from bridge.torch_side import (
     activations,
+    control,
     operator_form,
     penalties,
     plan,
@@ -28,7 +29,7 @@ from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES
 
 _ROOTS = frozenset({"torch", "nn", "F"})
-_BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "tuple", "len", "self"})
+_BUILTINS = frozenset({"super", "float", "int", "Tensor", "dict", "str", "tuple", "len", "self"})
 _STATEMENTS = (
     ast.Module,
     ast.ClassDef,
@@ -98,7 +99,7 @@ def _dotted(node: ast.expr) -> str | None:
 def _text() -> str:
     """Everything that writes a line of a model's source."""
     writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
-    own = (activations, operator_form, penalties, plan, sizes, space)
+    own = (activations, control, operator_form, penalties, plan, sizes, space)
     own += (source, source_choices, source_init, source_lines, source_methods)
     return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 

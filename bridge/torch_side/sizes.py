@@ -48,7 +48,14 @@ class Term:
     parts: tuple[Item, ...]
 
 
-Item = int | Size | Rest | Term
+@dataclass(frozen=True)
+class Plain:
+    """A value that is a plain number in the source: the number of a loop's step."""
+
+    value: str
+
+
+Item = int | Size | Rest | Plain | Term
 
 
 @dataclass(frozen=True)
@@ -64,17 +71,19 @@ class Sizes:
         return not any(isinstance(item, Rest) for item in self.items)
 
 
-def with_plain_sizes(steps: list[Step], graph: Graph, wanted: set[str]) -> list[Step]:
+def with_plain_sizes(
+    steps: list[Step], graph: Graph, wanted: set[str], numbers: dict[str, Sizes] | None = None
+) -> list[Step]:
     """The steps, those that take sizes with the sizes written into their calls; what nothing needs any more is gone.
 
-    wanted: the values that the steps are for.
+    wanted: the values that the steps are for. numbers: values that are plain numbers too.
     """
     known: dict[str, Sizes] = {}
     for name, array in graph.constants.items():
         if array.ndim < 2 and array.dtype in (np.int32, np.int64) and array.size <= 16:
             items = tuple(int(v) for v in array.reshape(-1))
             known[name] = Sizes(items, scalar=array.ndim == 0, dtype=array.dtype.name)
-    computed: dict[str, Sizes] = {}
+    computed: dict[str, Sizes] = dict(numbers or {})
     written = []
     for step in steps:
         node = step.node
@@ -199,6 +208,19 @@ def _signed(node: Node, given: list[Sizes]) -> Sizes | None:
     return Sizes(items, left.scalar and right.scalar, left.dtype)
 
 
+def grown(item: Item, start: int, by: int) -> Item:
+    """start + by * item."""
+    return _term("+", _term("*", item, by), start)
+
+
+def as_tensor(node: Node, number: Sizes, like: str | None) -> Step:
+    """A step that makes a tensor of a plain number. like: a value on whose device it is to be."""
+    writer = _Writer([])
+    device = f", device={writer.value(like)}.device" if like else ""
+    call = f"torch.tensor({writer.items(number)}, dtype=torch.{number.dtype}{device})"
+    return Step(replace(node, inputs=writer.inputs), Part(call=call), None)
+
+
 def _largest(node: Node, given: list[Sizes]) -> Sizes | None:
     if any(not sizes.counted or len(sizes.items) != 1 for sizes in given):
         return None
@@ -257,6 +279,8 @@ class _Writer:
 
     def item(self, item: Item) -> str:
         match item:
+            case Plain(value):
+                return self.value(value)
             case Size(value, axis):
                 return f"{self.value(value)}.shape[{axis}]"
             case Rest(value, start, end):
@@ -336,6 +360,10 @@ def _special(
     if floats and source is not None and computed[0].scalar:
         device = f"{writer.value(source)}.device"
         return f"torch.full((), {writer.items(computed[0])}, dtype=torch.float32, device={device})"
+    if node.kind == "Gather" and 1 in computed and computed[1].scalar and 0 not in computed:
+        axis = int(node.attributes.get("axis", 0))
+        place = writer.item(computed[1].items[0])
+        return f"{{0}}[{':, ' * axis}{place}]" if axis >= 0 else None
     if node.kind == "Slice" and 0 not in computed:
         return _cut(writer, sizes)
     return None

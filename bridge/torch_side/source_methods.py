@@ -24,7 +24,9 @@ def inner_methods(plan: Plan) -> list[str]:
         body = [*lines.body, f"return {result if len(results) > 1 else f'({result})' if method.several else result}"]
         kind = "tuple" if method.several else "Tensor"
         blocks += lines.methods
-        blocks.append(method_text(method.name, list(parameters.values()), method.doc, body, kind))
+        first, *others = [*parameters.values()] if method.counts else ["", *parameters.values()]
+        given = [*([f"{first}: int"] if method.counts else []), *others]
+        blocks.append(method_text(method.name, given, method.doc, body, kind))
     return blocks
 
 

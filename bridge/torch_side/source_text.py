@@ -48,5 +48,7 @@ def scalar(array: object) -> str:
 
 
 def method_text(name: str, inputs: list[str], doc: str, lines: list[str], result: str = "Tensor") -> str:
-    head = f"def {name}({', '.join(['self', *(f'{i}: Tensor' for i in inputs)])}) -> {result}:"
+    """inputs: of the method, tensors where they don't say another type."""
+    typed = [given if ": " in given else f"{given}: Tensor" for given in inputs]
+    head = f"def {name}({', '.join(['self', *typed])}) -> {result}:"
     return f'{head}\n    """{doc}"""\n' + textwrap.indent("\n".join(lines), "    ")
