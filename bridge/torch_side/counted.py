@@ -175,8 +175,18 @@ def count(node: Node, body: onnx.GraphProto, values: Values) -> Count | None:
         while_going.append(found)
     if not _begins_so(while_going, limits, begins):
         return None
-    limits += while_going
-    return Count(tuple(dict.fromkeys(limits)), counters) if limits else None
+    limits = _smallest([*limits, *while_going])
+    return Count(tuple(limits), counters) if limits else None
+
+
+def _smallest(limits: list[Limit]) -> list[Limit]:
+    """The limits without those that another one, of the same value, is never above."""
+
+    def covers(one: Limit, other: Limit) -> bool:
+        alike = one.end.value == other.end.value and one.by == other.by == 1
+        return alike and one.end.more - one.start < other.end.more - other.start
+
+    return [each for each in dict.fromkeys(limits) if not any(covers(other, each) for other in limits)]
 
 
 def _counters(body: onnx.GraphProto, starts: list[str], values: Values) -> dict[int, tuple[int, int]]:

@@ -251,6 +251,13 @@ def _product(node: Node, given: list[Sizes]) -> Sizes | None:
     return Sizes((total,), scalar=not node.attributes.get("keepdims", 1), dtype=given[0].dtype)
 
 
+def _only(node: Node, given: list[Sizes]) -> Sizes | None:
+    """The largest or smallest of a single one."""
+    if not given[0].counted or len(given[0].items) != 1:
+        return None
+    return replace(given[0], scalar=given[0].scalar or not node.attributes.get("keepdims", 1))
+
+
 _FORMS: dict[str, Callable[[Node, list[Sizes]], Sizes | None]] = {
     "Cast": _cast,
     "Gather": _gather,
@@ -261,6 +268,7 @@ _FORMS: dict[str, Callable[[Node, list[Sizes]], Sizes | None]] = {
     "Reshape": _reshape,
     "Identity": _identity,
     "ReduceProd": _product,
+    **dict.fromkeys(("ReduceMax", "ReduceMin"), _only),
     "Max": _largest,
     **dict.fromkeys(_SIGNS, _signed),
 }
