@@ -59,6 +59,10 @@ class Subject(ABC):
         """The class of each layer by its path, as far as it is known without running anything."""
         return {}
 
+    def repeated(self) -> set[str]:
+        """The paths of layers that are called in loops and conditions, as far as that is known."""
+        return set()
+
 
 class KerasFile(Subject):
     framework, form = "Keras", "Keras file"
@@ -98,7 +102,9 @@ class OnnxFile(Subject):
         constants = {tensor.name for tensor in proto.graph.initializer}
         self._bytes = sum(map(stored.tensor_bytes, proto.graph.initializer))
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
-        self._kinds = kinds_of(from_proto(proto, str(self.file))) if self.layered else {}
+        graph = from_proto(proto, str(self.file)) if self.layered else None
+        self._kinds = kinds_of(graph) if graph else {}
+        self._repeated = repeated_in(graph) if graph else set()
 
     def inputs(self) -> list[Value]:
         return self._inputs
@@ -124,6 +130,9 @@ class OnnxFile(Subject):
 
     def kinds(self) -> dict[str, str]:
         return self._kinds
+
+    def repeated(self) -> set[str]:
+        return self._repeated
 
 
 class TorchFolder(Subject):
@@ -154,6 +163,9 @@ class TorchFolder(Subject):
 
     def kinds(self) -> dict[str, str]:
         return kinds_of(self.graph)
+
+    def repeated(self) -> set[str]:
+        return repeated_in(self.graph)
 
 
 def _torch_in_double(model: str, inputs: Arrays, rules: tuple[str, ...]) -> dict[str, Arrays]:
@@ -203,6 +215,11 @@ def kinds_of(graph: Graph) -> dict[str, str]:
     """What each node belongs to: the class of its layer, or the ONNX operator."""
     layers = graph.layers
     return {n.name: layers.get(n.layer.path, n.layer).kind if n.layer else n.kind for n in graph.nodes}
+
+
+def repeated_in(graph: Graph) -> set[str]:
+    """The paths of layers that are called in loops and conditions."""
+    return {node.layer.path for node in graph.inner.values() if node.layer}
 
 
 def is_keras(path: str) -> bool:

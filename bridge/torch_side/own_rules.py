@@ -179,7 +179,7 @@ def check_own(module: nn.Module, plan: Plan) -> None:
     """Raises BridgeError if a user's module does not hold the tensors that its rule says, as parameters and buffers."""
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     held = module.state_dict()
-    for step in plan.steps:
+    for step in plan.all_steps:
         layer = step.node.layer
         if step.name is None or layer is None or not is_own(layer):
             continue
