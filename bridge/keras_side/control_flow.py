@@ -106,3 +106,24 @@ def scan(
     for row, start in zip(rows, carry, strict=True):
         row.set_shape([flat[0].shape[0] if flat else length, *start.shape])
     return packed(init, last), packed(init, rows)
+
+
+def scan_of_tensorflow(
+    fn: Callable[[Any, Any], Any], elems: Any, initializer: Any = None, reverse: bool = False, **_: Any
+) -> Any:
+    """tf.scan by the scan above: TensorFlow writes its first result into an array before the loop."""
+    elems = tf.nest.map_structure(tf.convert_to_tensor, elems)
+
+    def step(carry: Any, now: Any) -> Any:
+        made = fn(carry, now)
+        return made, made
+
+    if initializer is not None:
+        return scan(step, initializer, elems, reverse=reverse)[1]
+    first = tf.nest.map_structure(lambda x: x[-1 if reverse else 0], elems)
+    rows = scan(step, first, tf.nest.map_structure(lambda x: x[:-1] if reverse else x[1:], elems), reverse=reverse)[1]
+
+    def joined(start: tf.Tensor, rest: tf.Tensor) -> tf.Tensor:
+        return tf.concat([rest, start[None]] if reverse else [start[None], rest], 0)
+
+    return tf.nest.map_structure(joined, first, rows)

@@ -172,3 +172,17 @@ def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     indices, updates, shape = make.inputs
     zeros = make("Expand", make.like(0.0, updates), make("Cast", shape, to=TensorProto.INT64))
     make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")
+
+
+@handler("Cumprod")
+def cumprod(graph: Any, node: Any, name: str, args: Any) -> None:
+    """As tf2onnx writes it, along an axis counted from the front: it fails at others."""
+    from tf2onnx import utils
+    from tf2onnx.onnx_opset.math import CumProd
+
+    axis = node.inputs[1]
+    if axis.is_const() and (place := int(axis.get_tensor_value())) < 0:
+        place += len(graph.get_shape(node.input[0]))
+        made = graph.make_const(utils.make_name("bridge_constant"), np.array(place, np.int32))
+        graph.replace_input(node, node.input[1], made.output[0], 1)
+    CumProd.version_10(graph, node)

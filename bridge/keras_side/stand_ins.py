@@ -15,7 +15,7 @@ from tensorflow.python.autograph.impl import api
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from bridge.keras_side.control_flow import scan, switch_case
+from bridge.keras_side.control_flow import scan, scan_of_tensorflow, switch_case
 
 
 @contextlib.contextmanager
@@ -39,6 +39,7 @@ def as_onnx_has_it() -> Iterator[None]:
         mock.patch.object(Function, "__call__", call),
         mock.patch.object(FuncGraph, "capture", _as_constant(FuncGraph.capture)),
         mock.patch.object(tf, "switch_case", switch_case),
+        mock.patch.object(tf, "scan", scan_of_tensorflow),
         mock.patch.object(tf_numpy, "signbit", signbit),
         mock.patch.object(keras.src.backend.core, "scan", scan),
         mock.patch.object(keras.src.backend.core, "slice_update", slice_update),

@@ -184,6 +184,8 @@ class Methods:
             except Refused as reason:
                 self.problems.append(f"{node}: {reason}")
         outputs = [value.name for value in inner.output] if outputs is None else outputs
+        same = {step.node.outputs[0]: step.node.inputs[0] for step in steps if step.node.kind == "Identity"}
+        outputs = [same[name] if same.get(name) in self.graph.constants else name for name in outputs]
         begin, tensors = self._tensors(outputs[free_outputs:])
         outputs = [*outputs[:free_outputs], *tensors]
         steps = with_plain_sizes([*steps, *begin], self.graph, {*outputs}, numbers)

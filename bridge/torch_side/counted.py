@@ -128,8 +128,13 @@ class Values:
                 return Number(right.value, left.more + right.more)
         return Number(name, 0)
 
-    def conditions(self, name: str) -> list[tuple[Number, str, Number]] | None:
-        """The comparisons that must all hold for a truth value to be true; None where there is more to it."""
+    def conditions(self, name: str, true: str = "") -> list[tuple[Number, str, Number]] | None:
+        """The comparisons that must all hold for a truth value to be true; None where there is more to it.
+
+        true: a value that is true anyway.
+        """
+        if true and name == true:
+            return []
         constant = self.constants.get(name)
         if constant is not None:
             return [] if constant.all() else None
@@ -137,9 +142,9 @@ class Values:
         if node is None or node.layer is not None:
             return None
         if node.kind == "Identity":
-            return self.conditions(node.inputs[0])
+            return self.conditions(node.inputs[0], true)
         if node.kind == "And":
-            both = [self.conditions(each) for each in node.inputs]
+            both = [self.conditions(each, true) for each in node.inputs]
             return None if any(each is None for each in both) else [c for each in both for c in each or []]
         kind = node.kind
         if kind == "Not" and (node := self.makers.get(node.inputs[0])) is not None:  # type: ignore[assignment]
@@ -162,7 +167,7 @@ def count(node: Node, body: onnx.GraphProto, values: Values) -> Count | None:
     if (end := values.number(most)) is not None and most and end != Number(None, _MOST):
         limits.append(Limit(0, 1, end))
     given = [value.name for value in body.input]
-    conditions = [] if body.output[0].name == given[1] else values.conditions(body.output[0].name)
+    conditions = values.conditions(body.output[0].name, true=given[1])
     begins = values.conditions(going) if going else []
     if conditions is None or begins is None:
         return None

@@ -19,7 +19,8 @@ from bridge.torch_side.step import Step
 
 _FAR = 10**9  # from here on a bound of a slice means "to the end"; tf2onnx writes this number
 _SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "//"}
-_COMPARED = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
+_COMPARED = {"Equal": "==", "Greater": ">", "GreaterOrEqual": ">=", "Less": "<", "LessOrEqual": "<="}
+_WORDS = {"And": "and", "Or": "or", "Not": "not"}
 _INTEGERS = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
 
 
@@ -84,11 +85,14 @@ def with_plain_sizes(
             items = tuple(int(v) for v in array.reshape(-1))
             known[name] = Sizes(items, scalar=array.ndim == 0, dtype=array.dtype.name)
     computed: dict[str, Sizes] = dict(numbers or {})
+    truths = _Truths(graph, known, computed)
     written = []
     for step in steps:
         node = step.node
         if node.layer is None:
             sizes = [computed.get(name, known.get(name)) for name in node.inputs]
+            truths.note(node)
+            step = truths.written(step)
             if node.kind == "Shape" or any(name in computed for name in node.inputs):
                 found = _result(node, sizes)
                 if found is not None:
@@ -293,6 +297,8 @@ class _Writer:
                 return f"{self.value(value)}.shape[{axis}]"
             case Rest(value, start, end):
                 return f"*{self.value(value)}.shape[{start or ''}:{'' if end is None else end}]"
+            case Term("not", (item,)):
+                return f"(not {self.item(item)})"
             case Term("numel", (rest,)):
                 return f"{self.item(rest)[1:]}.numel()"
             case Term("max", (left, right)):
@@ -303,6 +309,50 @@ class _Writer:
 
     def items(self, sizes: Sizes) -> str:
         return ", ".join(self.item(item) for item in sizes.items)
+
+
+class _Truths:
+    """What is true or false of sizes, for conditions: of these Python decides, and torch's compilers follow."""
+
+    def __init__(self, graph: Graph, known: dict[str, Sizes], computed: dict[str, Sizes]):
+        self.constants, self.known, self.computed = graph.constants, known, computed
+        self.found: dict[str, Item] = {}
+        self._floats: dict[str, Item] = {}  # sizes as floats, which tf2onnx compares
+
+    def note(self, node: Node) -> None:
+        if node.kind == "Cast" and node.attributes.get("to") in (TensorProto.FLOAT, TensorProto.DOUBLE):
+            if (item := self._item(node.inputs[0])) is not None:
+                self._floats[node.outputs[0]] = item
+        elif node.kind in _WORDS and all(name in self.found for name in node.inputs):
+            self.found[node.outputs[0]] = Term(_WORDS[node.kind], tuple(self.found[name] for name in node.inputs))
+        elif node.kind == "Identity" and node.inputs[0] in self.found:
+            self.found[node.outputs[0]] = self.found[node.inputs[0]]
+        elif node.kind in _COMPARED:
+            left, right = map(self._item, node.inputs)
+            if left is not None and right is not None:
+                self.found[node.outputs[0]] = Term(_COMPARED[node.kind], (left, right))
+
+    def _item(self, name: str) -> Item | None:
+        """A size, or a number, by itself."""
+        if name in self._floats:
+            return self._floats[name]
+        sizes = self.computed.get(name, self.known.get(name))
+        if sizes is not None:
+            return sizes.items[0] if sizes.counted and len(sizes.items) == 1 else None
+        constant = self.constants.get(name)
+        if constant is None or constant.size != 1 or constant.dtype.kind != "f":
+            return None
+        value = float(constant.reshape(()))
+        return int(value) if value.is_integer() else None
+
+    def written(self, step: Step) -> Step:
+        """A choice whose condition is known so, by that."""
+        truth = self.found.get(step.node.inputs[0]) if step.node.kind == "If" else None
+        if truth is None or step.part.call is None:
+            return step
+        writer = _Writer(step.node.inputs)
+        call = step.part.call.replace(" if {0} else ", f" if {writer.item(truth)} else ")
+        return _changed(step, writer, call, step.part.functions)
 
 
 def _sources(sizes: Sizes) -> Iterator[str]:
