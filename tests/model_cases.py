@@ -10,7 +10,6 @@ import model_cases_precision  # noqa: F401
 import model_cases_recurrent  # noqa: F401
 import model_cases_refused  # noqa: F401
 import model_cases_spatial  # noqa: F401
-import model_cases_try  # noqa: F401
 import model_cases_time  # noqa: F401
 import model_cases_training  # noqa: F401
 import model_cases_unusual  # noqa: F401

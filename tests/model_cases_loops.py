@@ -1,6 +1,7 @@
 """Whole models that call layers within loops and conditions of their own code: they are alive there."""
 
 from model_case import model
+from model_cases_code import _layer
 
 
 def _loop(call, *parts, shape=(6,)):
@@ -121,3 +122,67 @@ def losses_in_a_loop():
         return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
 
     return _loop(call, layers.Dense(6, activity_regularizer="l2", name="dense"))
+
+
+@model()
+def a_loop_that_breaks_off():
+    import tensorflow as tf
+
+    @tf.function
+    def halved(x, w):
+        for _ in tf.range(5):
+            x = x * w
+            if tf.reduce_sum(tf.abs(x)) < 1.0:
+                break
+        return x
+
+    return _layer("loop", lambda self, x: halved(x, tf.convert_to_tensor(self.w)), {"w": (6,)})
+
+
+@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def loops_over_steps_and_their_numbers():
+    """A `for` over a tensor, a condition on the number of a step, tf.scan with a start and without one."""
+    import tensorflow as tf
+
+    @tf.function
+    def summed(steps, w):
+        total = tf.zeros_like(steps[0])
+        for now in steps:
+            total = tf.tanh(total * w + now)
+        for i in tf.range(3):
+            if i > 0:  # noqa: SIM108 (autograph reads it)
+                total = total * w
+            else:
+                total = total - w
+        return total
+
+    def call(self, x):
+        steps, w = tf.transpose(x, (1, 0, 2)), tf.convert_to_tensor(self.w)
+        begun = tf.scan(lambda a, b: a * w + b, steps, initializer=tf.ones_like(steps[0]), reverse=True)
+        return summed(steps, w) + begun[0] * tf.scan(lambda a, b: tf.tanh(a + b), steps)[-1]
+
+    return _layer("loop", call, {"w": (4,)}, (3, 4))
+
+
+@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def recurrent_layers_with_functions_of_ones_own():
+    import keras
+    from keras import layers, ops
+
+    x = keras.Input((5, 4))
+    y = layers.LSTM(3, activation=lambda x: ops.sin(x) * 0.9, return_sequences=True, name="wave")(x)
+    y = layers.GRU(3, recurrent_activation=lambda x: ops.sigmoid(1.5 * x), go_backwards=True, name="steep")(y)
+    return keras.Model(x, y)
+
+
+@model()
+def axes_by_rank():
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        total = tf.reduce_sum(x, axis=tf.range(1, tf.rank(x)), keepdims=True)
+        along = tf.cumsum(x, axis=tf.rank(x) - 1) + ops.cumprod(x, axis=-1)
+        return (total + along + tf.squeeze(tf.expand_dims(x, tf.rank(x)), -1)) * self.w
+
+    return _layer("axes", call, {"w": (4,)}, (3, 4))
