@@ -24,7 +24,8 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body
-from bridge.graph.files import inlined, read_proto, write_proto
+from bridge.graph.files import read_proto, write_proto
+from bridge.graph.inline import inlined
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight
 from bridge.graph.notes import notes_of
 from bridge.graph.proto import from_proto, is_layered, to_proto

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import checker, external_data_helper, inliner
+from onnx import checker, external_data_helper
 
 from bridge.errors import BridgeError
 from bridge.files import data_file, existing_file, inside, refuse_without_room, whole_file, whole_pair
@@ -199,16 +199,6 @@ def _owns_data(path: Path) -> bool:
     except (DecodeError, RecursionError):
         return False
     return any(stored.place(tensor)[0] == data_file(path).name for tensor in stored.outside(old))
-
-
-def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model without functions: standard operators only, for runtimes that know no functions."""
-    plain = inliner.inline_local_functions(proto)
-    kept = [opset for opset in plain.opset_import if opset.domain in ("", "ai.onnx")]
-    del plain.opset_import[:]
-    plain.opset_import.extend(kept)
-    del plain.metadata_props[:]  # it is no longer layered and must not say so
-    return plain
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,82 @@
+"""Inlining: paddings become a part of what stands behind them, where that is the same."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import parser
+
+from bridge.graph import inlined
+
+AROUND, ALL = [0, 2, 1, 0, 0, 0, 1, 0], [0, 1, 2, 3]
+
+
+def padded(pads: list[int] = AROUND, axes: list[int] = ALL, value: float = 0.0) -> str:
+    return (
+        f"pads = Constant <value_ints = {pads}>()\naxes = Constant <value_ints = {axes}>()\n"
+        f"one = Constant <value_float = {value}>()\nvalue = CastLike(one, u)\npadded = Pad(u, pads, value, axes)\n"
+    )
+
+
+FIRST = "first = Transpose <perm = [0, 3, 1, 2]>(padded)\n"
+CONV = "y = Conv <kernel_shape = [3, 3], pads = [0, 1, 0, 1]>(first, w)\n"
+POOL = "y = MaxPool <kernel_shape = [3, 3], strides = [2, 1]>(first)\n"
+TWICE = CONV.replace("y", "v") + "largest = ReduceMax(first)\ny = Mul(v, largest)\n"
+BARE = f"pads = Constant <value_ints = {AROUND}>()\npadded = Pad(u, pads)\n"
+RELU, SAME = "u = Relu(x)\n", "u = Identity(x)\n"
+
+
+def model(lines: str) -> onnx.ModelProto:
+    proto = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]>\n'
+        f"model (float[N, 6, 5, 2] x, float[4, 2, 3, 3] w) => (float[N, A, B, C] y) {{\n{lines}}}"
+    )
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("lines", "pads"),
+    [
+        pytest.param(SAME + padded() + FIRST + CONV, [2, 2, 0, 2], id="before_a_convolution"),
+        pytest.param(SAME + BARE + FIRST + CONV, [2, 2, 0, 2], id="without_axes_and_value"),
+        pytest.param(RELU + padded() + FIRST + POOL, [2, 1, 0, 1], id="before_a_pooling_behind_a_relu"),
+        pytest.param(SAME + padded() + FIRST + POOL, None, id="before_a_pooling_of_any_values"),
+        pytest.param(RELU + padded() + FIRST + POOL.replace("3, 3", "2, 2"), None, id="as_wide_as_the_window"),
+        pytest.param(RELU + padded() + FIRST + POOL.replace("strides", "dilations"), None, id="windows_with_gaps"),
+        pytest.param(SAME + padded() + FIRST + "z = Neg(first)\n" + CONV.replace("first", "z"), None, id="not_next"),
+        pytest.param(SAME + padded() + FIRST + TWICE, None, id="read_twice"),
+        pytest.param(SAME + padded(value=1.0) + FIRST + CONV, None, id="of_ones"),
+        pytest.param(SAME + padded([0, 2, -1, 0, 0, 0, 1, 0]) + FIRST + CONV, None, id="that_cuts"),
+        pytest.param(SAME + padded([2, 1, 0, 1], [1, 2]) + FIRST + CONV, None, id="of_some_axes"),
+    ],
+)
+def test_a_padding_joins_what_stands_behind_it_where_that_is_the_same(lines: str, pads: list[int] | None) -> None:
+    proto = model(lines)
+    found = inlined(proto)
+    onnx.checker.check_model(found, full_check=True)
+    kinds = [node.op_type for node in found.graph.node]
+    assert ("Pad" in kinds) == (pads is None)
+    if pads is not None:
+        (last,) = (node for node in found.graph.node if node.op_type in ("Conv", "MaxPool"))
+        assert next(list(a.ints) for a in last.attribute if a.name == "pads") == pads
+        assert kinds == [kind for kind in kinds if kind not in ("Constant", "CastLike", "Cast")]
+    np.testing.assert_allclose(outputs(found), outputs(proto), atol=1e-6)
+
+
+def outputs(proto: onnx.ModelProto) -> np.ndarray:
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), settings, providers=["CPUExecutionProvider"], disabled_optimizers=["Pad_Fusion"]
+    )
+    random = np.random.default_rng(0)
+    given = {"x": (2, 6, 5, 2), "w": (4, 2, 3, 3)}
+    return session.run(None, {n: random.normal(size=s).astype(np.float32) for n, s in given.items()})[0]
+
+
+def test_a_value_that_is_read_for_its_type_alone_is_not_read() -> None:
+    proto = model("c = Constant <value_int = 2>()\nlike = CastLike(c, x)\ny = Mul(x, like)\n")
+    found = inlined(proto)
+    assert [(node.op_type, *node.input) for node in found.graph.node][1:] == [("Cast", "c"), ("Mul", "x", "like")]
+    assert outputs(found).tolist() == outputs(proto).tolist()
