@@ -18,6 +18,8 @@ from bridge.torch_side import (
     penalties,
     plan,
     sizes,
+    sizes_forms,
+    sizes_items,
     source,
     source_choices,
     source_init,
@@ -99,7 +101,7 @@ def _dotted(node: ast.expr) -> str | None:
 def _text() -> str:
     """Everything that writes a line of a model's source."""
     writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
-    own = (activations, control, operator_form, penalties, plan, sizes, space)
+    own = (activations, control, operator_form, penalties, plan, sizes, sizes_forms, sizes_items, space)
     own += (source, source_choices, source_init, source_lines, source_methods)
     return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 

@@ -17,7 +17,9 @@ from bridge.torch_side.counted import Count, Values, count
 from bridge.torch_side.operator_form import dtype, integer, integers, present
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import Part, literal
-from bridge.torch_side.sizes import Plain, Sizes, as_tensor, grown, with_plain_sizes
+from bridge.torch_side.sizes import with_plain_sizes
+from bridge.torch_side.sizes_forms import grown
+from bridge.torch_side.sizes_items import Plain, Sizes, as_tensor
 from bridge.torch_side.step import Step
 
 _MOST = 2**63 - 1
