@@ -23,6 +23,7 @@ from bridge.graph.check import invalid
 from bridge.graph.fold import folded
 from bridge.graph.own_layers import own_functions
 from bridge.graph.stored import Arrays
+from bridge.keras_side import dropping
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.forks import needed
 from bridge.keras_side.in_training import Inference
@@ -131,7 +132,9 @@ class _Trace:
 def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
     made = _as_onnx(model, found, rules, refused)
-    layers = [who for who in made.asking if isinstance(who, keras.Layer)]
+    dropped = made.tracer.dropping.values()
+    within = [layer for layer in dropped if dropping.is_layer(layer)]
+    layers = [who for who in made.asking if isinstance(who, keras.Layer)] + within
     inert = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
     failed: dict[int, str] = {}
 
@@ -150,7 +153,10 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
     made = forked or made
     inert |= made.tracer.forks.unforked
     inert |= {made.tracer.scopes.described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
-    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
+    own = {id(cell) for layer in within for cell in layer._flatten_layers()}
+    cells = [made.tracer.scopes.described(layer) for layer in dropped if id(layer) not in own]
+    asks = [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
+    return made, [*map(dropping.lack, cells), *asks]
 
 
 def _said(error: Exception) -> str:

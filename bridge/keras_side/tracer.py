@@ -14,7 +14,7 @@ import tensorflow as tf
 from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
 from bridge.graph.recurrent import RECURRENT
-from bridge.keras_side import layer_calls, layer_facts, own_layers, penalty_nodes, recurrent, time_distributed
+from bridge.keras_side import dropping, layer_calls, layer_facts, own_layers, penalty_nodes, recurrent, time_distributed
 from bridge.keras_side.control_flow import in_inner_graph, in_loop_condition, operators_reason, penalty_reason
 from bridge.keras_side.forks import Forks
 from bridge.keras_side.names import Names
@@ -53,6 +53,7 @@ class Tracer:
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
         self.own_gradients: list[str] = []
+        self.dropping: dict[int, keras.Layer] = {}  # recurrent layers and cells with dropout that are no nodes
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.forks.begin()
@@ -68,6 +69,8 @@ class Tracer:
             result = None
             if self._apart:
                 return plain(operation, *args, **kwargs)
+            if isinstance(operation, keras.Layer) and dropping.drops_by_operators(operation, kwargs):
+                self.dropping.setdefault(id(operation), operation)
             if own_layers.is_ruled(operation, self.rules) and self.scopes.path(operation) and not in_loop_condition():
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
