@@ -175,6 +175,28 @@ def recurrent_layers_with_functions_of_ones_own():
     return keras.Model(x, y)
 
 
+@model(random=True, no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
+def dropout_around_functions_of_ones_own():
+    """Of a recurrent layer, alive in training, and of a cell that own code calls, which is told."""
+    import keras
+    from keras import layers, ops
+
+    class Own(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.cell = layers.SimpleRNNCell(3, dropout=0.5, name="cell")
+
+        def build(self, shape):
+            self.cell.build((None, shape[-1]))
+
+        def call(self, x):
+            return self.cell(x[:, 0], [x[:, 1]], training=None)[0]
+
+    x = keras.Input((3, 4))
+    y = layers.LSTM(3, activation=lambda x: ops.sin(x), dropout=0.4, return_sequences=True, name="wave")(x)
+    return keras.Model(x, Own(name="own")(y))
+
+
 @model()
 def axes_by_rank():
     import tensorflow as tf

@@ -171,6 +171,8 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
     gamma, wider = sorted(notes)
     assert re.fullmatch(rf"gamma \(Gamma\): {re.escape(ASKS)} \(.*RandomGamma.* has no ONNX form .*\)", gamma)
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
+    (cell,) = recorded(MODELS["dropout_around_functions_of_ones_own"]).graph.source["notes"]
+    assert cell.startswith("Training in torch will lack the dropout of own/cell (SimpleRNNCell), which")
     for name in ("subclassed", "variational_autoencoder", "noise_of_every_kind"):
         assert recorded(MODELS[name]).graph.source.get("notes", []) == []
 
@@ -213,6 +215,12 @@ def test_weights_of_layers_in_a_loop_are_parameters_under_their_paths(module):
     keys = {name for name, _ in module("layers_in_a_loop").named_parameters()}
     layers = ["repeated.dense", "repeated.norm", "head"]
     assert keys == {f"{layer}.{word}" for layer in layers for word in ("weight", "bias")}
+
+
+def test_dropout_of_a_recurrent_layer_that_is_operators_is_alive_in_training(module):
+    wave, x = module("dropout_around_functions_of_ones_own"), torch.ones(4, 3, 4)
+    assert not torch.equal(wave.train()(x), wave(x))
+    assert torch.equal(wave.eval()(x), wave(x))
 
 
 def test_dropout_in_a_loop_draws_anew_in_each_step(module):

@@ -6,10 +6,9 @@ from typing import Any
 
 import keras
 
-from bridge.graph.layer import dropout_of
+from bridge.graph.layer import DROPOUTS
 from bridge.graph.recurrent import RECURRENT
 from bridge.keras_side import recurrent
-from bridge.keras_side.layer_facts import plain
 from bridge.keras_side.refusals import BUILT_IN
 
 _CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
@@ -19,7 +18,9 @@ def drops_by_operators(layer: keras.Layer, kwargs: dict[str, Any]) -> bool:
     """Whether the layer, which is no node, drops numbers in training: its cells have functions of the user's own."""
     if not type(layer).__module__.startswith(BUILT_IN) or kwargs.get("training") is False:
         return False
-    return (is_layer(layer) or isinstance(layer, _CELLS)) and bool(dropout_of(plain(layer.get_config())))
+    if not (is_layer(layer) or isinstance(layer, _CELLS)):
+        return False
+    return any(getattr(each, name, 0) for each in layer._flatten_layers() for name in DROPOUTS)
 
 
 def is_layer(layer: keras.Layer) -> bool:
