@@ -27,14 +27,13 @@ from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import counted, probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
-from bridge.keras_side.source import Paths, Source, listed
+from bridge.keras_side.source import KERAS_FILES, Paths, Source, listed
 from bridge.process import claim, import_ahead
 from bridge.runs import in_onnx_runtime, in_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
-KERAS_FILES = (".keras", ".h5", ".hdf5")
 SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 TOLERANCE = 1e-5  # relative to the output's largest value; seen are 1e-7 for shallow networks
 ROUNDED, ROUNDING = 1e-3, 10  # what hundreds of layers may make of it, and how much more than of Keras's own outputs
@@ -245,7 +244,7 @@ class _Exact:
 def torch2onnx(
     folder: str | Path, output: str | Path, *, inline: bool = False, rules: Paths = (), force: bool = False
 ) -> onnx.ModelProto:
-    """Writes the network of a bridge folder, with the weights of its model.safetensors, as ONNX.
+    """Writes the network of a bridge folder, with the weights of its model.safetensors, as ONNX; returns what it wrote.
 
     rules: the files with your own rules that the conversion was given.
     An output inside the folder itself (its model.onnx) is brought up to date so.
@@ -260,7 +259,8 @@ def torch2onnx(
     output = _output(output, ".onnx", force, model if inline else None)
     graph = folder_graph(folder, listed(rules))
     proto = stamped(graph, digest(weights_of(folder)))
-    write_proto(inlined(proto) if inline else proto, output, force=force, arrays=graph.arrays)
+    proto = inlined(proto) if inline else proto
+    write_proto(proto, output, force=force, arrays=graph.arrays)
     return proto
 
 
@@ -279,11 +279,10 @@ def torch2keras(
 
     To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
     arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
-    kept; for a folder of a part of a model
-    (from_layer) it may build the whole one, whose other weights stay as the code made them.
+    kept; for a folder of a part of a model (from_layer) it may build the whole one, whose other weights stay as the
+    code made them.
     weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
-    Returns {"weights": count, "parameters": count,
-    "kept": count of weights that are not of the part}.
+    Returns {"weights": count, "parameters": count, "kept": count of weights that are not of the part}.
     """
     claim_torch("Reading torch weights")
     from bridge.torch_side.own_module import folder_graph
@@ -292,12 +291,16 @@ def torch2keras(
     model_of(folder)
     refuse_existing(output, force)
     refuse_input_as_output(output, folder, _file_of(arch), *listed(custom), *listed(rules))
+    if output.name.lower().endswith(KERAS_FILES) and not output.name.endswith(KERAS_FILES):
+        raise BridgeError(f"{output}: Keras knows its files by endings in small letters. Write {output.name.lower()}.")
     graph = folder_graph(folder, listed(rules))
-    if graph.saved_model is None and not output.name.lower().endswith(KERAS_FILES):
+    if graph.saved_model is None and not output.name.endswith(KERAS_FILES):
         raise BridgeError(
             f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
             "SavedModel,\nwhich is written only of what came from one, whole."
         )
+    if weights_only and output.suffix not in (".h5", ".hdf5"):
+        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
     source = Source("", arch, None, unsafe, custom=listed(custom))
     return home(graph, output, source, weights_only=weights_only, force=force)
 
@@ -312,9 +315,7 @@ def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, forc
 
     proto = to_proto(graph)
     data = np.frombuffer(proto.SerializeToString(deterministic=True), np.uint8)
-    to_file = output.name.lower().endswith(KERAS_FILES)
-    if weights_only and not to_file:
-        raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
+    to_file = output.name.endswith(KERAS_FILES)
     whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
     with whole as part, scratch(output) as room:
         refuse_without_room(output.parent, 2 * graph.weight_bytes)  # Keras fills a .keras file from another one

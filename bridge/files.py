@@ -211,6 +211,8 @@ def whole_folder(
         raise BridgeError(f"{path}: could not be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        if old.is_symlink():  # the folder that it leads to is not ours to delete
+            old.unlink()
         shutil.rmtree(old, ignore_errors=True)
 
 

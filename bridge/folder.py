@@ -60,7 +60,7 @@ def read_map(folder: str | Path) -> dict[str, Any]:
 def map_rows(folder: str | Path, found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of what `read_map` gave: {"keras", "torch", "move", "torch_shape", ...}, the first three texts.
 
-    None where the folder has no map. Raises BridgeError if they can't be read.
+    No rows where the folder has no map. Raises BridgeError if they can't be read.
     """
     if not found:
         return []

@@ -38,7 +38,7 @@ class WorkerCrashed(RuntimeError):
 def claim(side: str) -> None:
     """Declares that this process is about to import the framework of `side`; refused if the other one is loaded."""
     rival = RIVAL.get(side)
-    if rival in sys.modules:
+    if sys.modules.get(rival or "") is not None:
         mine = "TensorFlow" if side == "keras_side" else "torch"
         raise BridgeError(
             f"{rival} is already imported in this process, and {mine} must not share a process with it (it can crash "

@@ -12,7 +12,8 @@ class Case:
 
     shapes: of its inputs, without the batch axis; None is an axis whose length the model leaves open.
     values: "normal"; "knots" (also the places where activations change their formula); "tiny" (rows around every
-    epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes"; "pixels" (floats from 0 to 255).
+    epsilon, and zero); "steps" (rows that a Masking layer masks); "bytes"; "pixels" (floats from 0 to 255); "tokens"
+        (integers, 0 among them, which is padding); "large" (thousands).
     named: the arguments that the inputs are, one each, for a layer that takes them by name; the first input is
         those that are left, and those called ..._mask are truth values. call: the call's other arguments.
     random: drops or adds noise in training, so that only its statistics can be compared there.

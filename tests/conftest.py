@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from keras_client import KerasProcess
 from recording import Recording
 
 from bridge.process import ONEDNN
@@ -126,6 +127,14 @@ def recorded(recorder):
         return cache[str(case)]
 
     return one
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """The Keras process: job, arguments -> result. Beside the one that records."""
+    process = KerasProcess()
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ GRADIENTS = 2e-5  # rounding adds up over the layers that a gradient passes: Ker
 
 @dataclass(frozen=True)
 class ModelCase:
-    """refused: what the message must match if bridge can't convert it. See layer_cases.Case for the rest.
+    """refused: what the message must match if bridge can't convert it. See case.Case for the rest.
 
     double: how far torch's float64 may be from Keras's where it can't be 1e-11 of the scale, with its reason.
     no_double: why there is no float64 to compare with.

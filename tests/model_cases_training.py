@@ -60,7 +60,7 @@ def subclassed_model_with_a_head_for_training():
 
 @model()
 def a_choice_within_a_nested_model_used_twice():
-    """Its layer asks for the flag in a function that it calls, which keras.ops.cond may do for it."""
+    """A layer asks for the flag as a tensor in a function that it calls, another one as a number."""
     import keras
     from keras import layers, ops
 
@@ -69,15 +69,19 @@ def a_choice_within_a_nested_model_used_twice():
             self.factor = self.add_weight(shape=(), name="factor", initializer="ones")
 
         def ways(self, x, training):
-            return ops.tanh(x) * self.factor if training else x * self.factor
+            return ops.where(training, ops.tanh(x), x) * self.factor
 
-        def call(self, x, training=None):
+        def call(self, x, training=False):
             return [self.ways(x, training), x]
+
+    class Doubled(layers.Layer):
+        def call(self, x, training=False):
+            return x * (1.0 + float(training))
 
     part = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")], name="part")
     x = inner = keras.Input((4,))
     y, same = Scaled(name="scaled")(part(inner))
-    nested = keras.Model(inner, y + same, name="nested")
+    nested = keras.Model(inner, y + Doubled(name="doubled")(same), name="nested")
     x = keras.Input((4,), name="x")
     return keras.Model(x, layers.Dense(2)(nested(nested(x))))
 
@@ -141,12 +145,16 @@ def another_form_in_training():
         def call(self, x, training=None):
             return ops.concatenate([x, x], axis=-1) if training else x
 
+    class Asks(layers.Layer):
+        def call(self, x, training=None):
+            return x * 2 if training is True else x
+
     class Gamma(layers.Layer):
         def call(self, x, training=None):
             return x * keras.random.gamma(ops.shape(x), 1.0) if training else x
 
     x = keras.Input((4,), name="x")
-    return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(x)))
+    return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(Asks(name="asks")(x))))
 
 
 @model(refused=r"reversed: its own code says what its gradient is \(custom_gradient\), which torch would not follow")

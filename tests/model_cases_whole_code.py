@@ -164,7 +164,10 @@ def operations_of_every_day():
     mask = ops.cast(ops.logical_and(y > 0, ops.not_equal(x, 0.0)), "float32")
     products = ops.matmul(y, ops.swapaxes(y, 1, 2)) + ops.tril(ops.ones((3, 3)))
     distances = ops.norm(y[:, :, None] - x[:, None], axis=-1)
+    tens = ops.cast(10 * y[:, 0], "int32")  # of both signs: what is divided is rounded down, not toward zero
     parts = {"normal": normal, "spread": spread, "tiled": tiled, "masked": y * mask, "products": products}
+    parts["buckets"] = 100 * ops.floor_divide(tens, 3) + ops.mod(tens, -4)
+    parts |= {"hot": ops.one_hot(tens, 5), "hot_integers": ops.one_hot(tens, 5, axis=1, dtype="int32")}  # none below 0
     return keras.Model(x, parts | {"distances": distances, "largest": ops.amax(y, axis=(1, 2))})
 
 
@@ -176,7 +179,7 @@ def a_choice_beside_infinity():
 
     y = layers.Dense(4, name="dense")(x := keras.Input((4,), name="x"))
     inverse = ops.where(y > 0.0, 1.0 / ops.cast(y > 0.0, "float32"), y)
-    return keras.Model(x, inverse)
+    return keras.Model(x, {"inverse": inverse, "quotient": ops.divide_no_nan(y, ops.relu(y + x))})
 
 
 @model(

@@ -108,6 +108,7 @@ CASES = [
     case("Pow", number(2.0), X, constants=(0,)),
     case("Pow", whole(2, 3), number(2.0), constants=(1,)),
     case("Pow", number(2, np.int32), positive(2, 3), constants=(0,)),
+    case("Pow", number(2.0, np.float64), np.array([-2, 0, 3], np.int32), constants=(0,)),
     case("Max", X, f(4), f(3, 1)),
     case("Min", X),
     case("Min", f(4), X, number(0.3), constants=(2,)),

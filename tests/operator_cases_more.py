@@ -97,6 +97,7 @@ QUANTIZED = [
     case("QuantizeLinear", f(2, 3), np.array([0.1, 0.2, 0.05], np.float32), np.array([0, 3, -4], np.int8), axis=1),
     case("DequantizeLinear", BYTES, SCALE, ZERO, constants=(1, 2)),
     case("DynamicQuantizeLinear", f(2, 3), outputs=3),
+    case("DynamicQuantizeLinear", np.zeros((2, 3), np.float32), outputs=3),
     case("MatMulInteger", BYTES, SIGNED, ZERO, np.array(3, np.int8)),
     case("QLinearMatMul", BYTES, SCALE, ZERO, SIGNED, SCALE, np.array(3, np.int8), number(0.4), ZERO),
     case("ConvInteger", BYTES[None, None], SIGNED[None, None, :2, :2].astype(np.uint8), ZERO, pads=[1, 0, 1, 0]),

@@ -69,14 +69,16 @@ def graph_of(model: onnx.ModelProto, constants: dict[str, np.ndarray]) -> Graph:
             name: renamed(inner, {}, lambda name: _free(name, taken, numbers))
             for name, inner in inner_graphs(node).items()
         }
+    inputs = [_input(value) for value in model.graph.input if value.name not in constants]
     graph = Graph(
         name="model",
-        inputs=[_input(value) for value in model.graph.input if value.name not in constants],
+        inputs=inputs,
         outputs=[Value(value.name, None) for value in model.graph.output],
         nodes=nodes,
         weights={},
         arrays={},
         constants={t.name: numpy_helper.to_array(t) for t in model.graph.initializer} | constants,
+        values={value.name: value for value in inputs},
     )
     opset = max(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
     return folded(without_invariants(graph), opset)

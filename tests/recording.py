@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import torch
 
 from bridge.graph import Graph, from_proto, inlined
 from bridge.torch_side.build import build
-from bridge.torch_side.plan import make_plan
 
 
 class Recording:
@@ -41,16 +41,17 @@ class Recording:
     def inlined(self) -> onnx.ModelProto:
         return inlined(self.proto)
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
         return from_proto(self.proto)
 
-    def module(self) -> torch.nn.Module:
-        """A new module, with the recorded weights."""
+    @cached_property
+    def _built(self) -> torch.nn.Module:
         return build(self.graph)
 
-    def plan(self):
-        return make_plan(self.graph)
+    def module(self) -> torch.nn.Module:
+        """A new module, with the recorded weights: a copy, for building one takes ten times as long."""
+        return copy.deepcopy(self._built)
 
 
 def tensors(arrays: dict[str, np.ndarray]) -> list[torch.Tensor]:

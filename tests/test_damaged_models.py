@@ -1,8 +1,6 @@
 """Layered .onnx files that were damaged or made to mislead: one message each, no traceback, nothing run."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import onnx
@@ -27,13 +25,10 @@ def build():
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("damaged")
-    (folder / "arch.py").write_text(ARCH)
-
-    code = f"import sys; sys.path.append({str(folder)!r}); import arch; arch.build().save({str(folder / 'm.keras')!r})"
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    return traced(Source(str(folder / "m.keras"))).proto
+def written(keras, tmp_path_factory):
+    file = tmp_path_factory.mktemp("damaged") / "m.keras"
+    keras.script(ARCH + "\nimport sys; build().save(sys.argv[1])", file)
+    return traced(Source(str(file))).proto
 
 
 @pytest.fixture
@@ -208,16 +203,11 @@ def test_a_claim_of_size_is_checked_before_memory_is_taken(tmp_path, model):
         read_proto(tmp_path / "m.onnx")
 
 
-def test_an_activation_beyond_memory_is_refused(tmp_path):
+def test_an_activation_beyond_memory_is_refused(keras, tmp_path):
     arch = "import keras\nL = keras.layers\n"
     arch += "def build(): return keras.Sequential([keras.Input((3,)), L.Dense(2), L.RepeatVector(10**10)])\n"
     (tmp_path / "arch.py").write_text(arch)
-    code = (
-        f"import sys; sys.path.append({str(tmp_path)!r}); import arch; "
-        f"arch.build().save_weights({str(tmp_path / 'm.weights.h5')!r})"
-    )
-
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    keras.script(arch + "import sys; build().save_weights(sys.argv[1])", tmp_path / "m.weights.h5")
     with pytest.raises(BridgeError, match="for each row, over 2 GiB"):
         traced(Source(str(tmp_path / "m.weights.h5"), arch=f"{tmp_path / 'arch.py'}:build"))
 

@@ -71,6 +71,17 @@ def test_a_replaced_folder_keeps_nothing_of_the_old_network(tmp_path):
     assert {p.name: p.read_text() for p in (tmp_path / "d").iterdir()} == {"map.json": "new", "notes.txt": "old"}
 
 
+def test_a_link_is_replaced_and_the_folder_behind_it_left(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "map.json").write_text("old")
+    (tmp_path / "d").symlink_to(tmp_path / "real")
+    with whole_folder(tmp_path / "d", force=True) as part:
+        (part / "map.json").write_text("new")
+    assert (tmp_path / "d" / "map.json").read_text() == "new"
+    assert (tmp_path / "real" / "map.json").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["d", "real"]
+
+
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     with whole_folder(tmp_path / "d") as part:
         (part / "map.json").write_text("old")
@@ -81,15 +92,16 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert os.listdir(tmp_path) == ["d"]
 
 
-@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_a_write_leaves_nothing(tmp_path, name):
-    code = (
+@pytest.mark.parametrize(("name", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_during_a_write_leaves_nothing(tmp_path, name, code):
+    program = (
         "import os, signal, sys\nfrom bridge.cli import _stop\nfrom bridge.files import whole_folder\n"
         "signal.signal(signal.SIGTERM, _stop)\n"
         f"with whole_folder({str(tmp_path / 'd')!r}) as part:\n"
         f"    (part / 'x').write_text('x'); os.kill(os.getpid(), {int(name)})\n    sys.exit('not reached')\n"
     )
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == code, done.stderr  # it came as far as the signal
     assert not os.listdir(tmp_path)
 
 

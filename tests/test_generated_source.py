@@ -132,6 +132,16 @@ def test_only_trained_weights_are_penalized_and_constrained():
     torch.testing.assert_close(module.d.weight.square().sum(1), torch.ones(3), atol=1e-5, rtol=0)
 
 
+def test_images_may_stand_beside_a_constant_of_five_axes():
+    """channels_last is a word for tensors of four axes alone; torch has another one for those of five."""
+    options = {"kernel_size": [1, 1], "strides": [1, 1], "dilation_rate": [1, 1], "padding": "valid"}
+    layer = Layer("Conv2D", "conv", options, {"kernel": Weight("conv/kernel", (1, 1, 3, 3))})
+    made = graph([node("Conv2D", layer, "x", "y"), Node("add", "Add", ["y", "c"], ["z"])], ["z"])
+    made.constants["c"] = np.ones((1, 1, 1, 1, 3), np.float32)
+    made.values |= {name: Value(name, (None, 2, 2, 3)) for name in ("x", "y")}
+    assert build(made)(torch.zeros(5, 2, 2, 3)).shape == (1, 5, 2, 2, 3)
+
+
 @pytest.mark.parametrize("what", ["regularizer", "constraint"])
 def test_a_rule_that_is_not_kerass_is_refused(what):
     unknown = {"class_name": "Mine", "config": {}, "registered_name": None}

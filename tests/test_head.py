@@ -2,8 +2,6 @@
 
 import copy
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -92,9 +90,9 @@ def source(path, **options):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(keras, tmp_path_factory):
     place = tmp_path_factory.mktemp("models")
-    subprocess.run([sys.executable, "-P", "-c", MAKES_MODELS, str(place)], check=True, capture_output=True)
+    keras.script(MAKES_MODELS, place)
     return place
 
 
@@ -118,13 +116,12 @@ def traced(folder, keras_worker):
 
 
 @pytest.fixture(scope="module")
-def own_layers(tmp_path_factory, keras_worker):
+def own_layers(keras, tmp_path_factory, keras_worker):
     """The graph of a model with layers of the user's own, from its code and a file of weights."""
     place = tmp_path_factory.mktemp("own")
     (place / "own.py").write_text(OWN_LAYER)
-    saves = OWN_LAYER + "\nimport sys; build().save_weights(sys.argv[1])"
     weights = place / "own.weights.h5"
-    subprocess.run([sys.executable, "-P", "-c", saves, str(weights)], check=True, capture_output=True)
+    keras.script(OWN_LAYER + "\nimport sys; build().save_weights(sys.argv[1])", weights)
     answer = keras_worker.call("trace", source=source(weights, arch=f"{place}/own.py:build"))
     return from_proto(onnx.load_from_string(answer["proto"].tobytes()))
 

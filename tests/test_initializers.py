@@ -1,8 +1,6 @@
 """New weights as Keras's initializers distribute them: by their formulas, and beside Keras's own draws."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -30,11 +28,11 @@ import json, sys
 import keras
 import numpy as np
 answer = []
-for config, shape in json.load(sys.stdin):
+for config, shape in json.loads(sys.argv[1]):
     keras.utils.set_random_seed(1)
     array = np.asarray(keras.initializers.get(config)(shape), "float64")
     answer.append([array.mean(), array.std(), array.min(), array.max()])
-print("moments:" + json.dumps(answer))
+np.save(sys.argv[2], answer)
 """
 
 
@@ -47,19 +45,12 @@ def label(config):
 
 
 @pytest.fixture(scope="module")
-def keras_moments():
+def keras_moments(keras, tmp_path_factory):
     """Mean, standard deviation, least and greatest value of Keras's own draws, for every config and shape."""
-    questions = [[config, shape] for config in CONFIGS for shape in SHAPES]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", DRAWN_BY_KERAS],
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    line = next(line for line in done.stdout.splitlines() if line.startswith("moments:"))
-    answers = json.loads(line.removeprefix("moments:"))
-    return {json.dumps(question): answer for question, answer in zip(questions, answers, strict=True)}
+    questions = [json.dumps([config, shape]) for config in CONFIGS for shape in SHAPES]
+    file = tmp_path_factory.mktemp("drawn") / "moments.npy"
+    keras.script(DRAWN_BY_KERAS, f"[{', '.join(questions)}]", file)
+    return dict(zip(questions, np.load(file), strict=True))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -147,6 +147,9 @@ def test_nan_is_told_in_every_format(files, tmp_path):
     state = load_file(files / "out" / "model.safetensors")
     save_file(state | {"first.bias": np.full_like(state["first.bias"], np.inf)}, tmp_path / "inf.safetensors")
     assert inspect(tmp_path / "inf.safetensors").warnings == ["NaN or infinity in first.bias"]
+    infinity = header(b'{"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}', b"\0\0\x80\x7f")
+    (tmp_path / "brain.safetensors").write_bytes(infinity)
+    assert inspect(tmp_path / "brain.safetensors").warnings == ["NaN or infinity in w"]
 
 
 def test_a_stale_folder_is_told(files, tmp_path):
@@ -176,6 +179,7 @@ def header(text, data=b""):
             header(b'{"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}', b"1234"),
             r"'w' has other bytes than its shape \[4\] wants",
         ),
+        ("a.safetensors", header(b'{"w": {"dtype": "C64"}}'), "'w' is of the type 'C64', which bridge does not know"),
         ("a.onnx", b"no protobuf", "is not an ONNX model"),
         ("a.pt", b"pickle", "bridge knows Keras files"),
     ],

@@ -14,12 +14,14 @@ import torch
 from safetensors.torch import load_file
 
 from bridge.errors import BridgeError
-from bridge.graph import Graph, from_proto, read_proto, to_proto
+from bridge.graph import Graph, Layer, Node, Value, Weight, from_proto, read_proto, to_proto
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import traced
 from bridge.keras_side.source import Source
 from bridge.torch_side.build import build
 from bridge.torch_side.into import Mapping, convert_into, map_into
+from bridge.torch_side.matching import Matcher, slots_of
+from bridge.torch_side.plan import make_plan
 from bridge.torch_side.run import run
 
 HEAD = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n"
@@ -554,3 +556,21 @@ def test_weights_that_are_not_finite_prove_nothing(mlp: MakeGraph, net: Callable
     graph.arrays = {path: array * np.float32("nan") for path, array in graph.arrays.items()}
     with pytest.raises(BridgeError, match=r"gives NaN or infinity, so no mapping can be proved"):
         map_into(graph, net(net_source(FC, RELU_FC)))
+
+
+def test_a_network_of_a_thousand_layers_finds_its_pairs() -> None:
+    names = [f"d{i}" for i in range(1001)]
+    weights = {name: Weight(f"{name}/kernel", (2, 2)) for name in names}
+    nodes = [
+        Node(name, "Dense", [before, f"{name}/kernel"], [name], Layer("Dense", name, {}, {"kernel": weights[name]}))
+        for before, name in pairwise(["x", *names])
+    ]
+    values = {name: Value(name, (None, 2)) for name in ["x", *names]}
+    paths = {weight.path: weight for weight in weights.values()}
+    plan = make_plan(Graph("deep", [values["x"]], [values["d1000"]], nodes, paths, {}, values=values))
+    module = torch.nn.Sequential(*(torch.nn.Linear(2, 2, bias=False) for _ in names))
+    candidate = next(Matcher(plan, slots_of(module)).candidates())
+    assert candidate.decided
+    assert [(a.weight, a.slot.key) for a in candidate.assignments] == [
+        (f"d{i}/kernel", f"{i}.weight") for i in range(1001)
+    ]

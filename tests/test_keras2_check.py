@@ -25,6 +25,10 @@ DENSE = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "activat
         {"class_name": "Dense", "registered_name": "own>Dense", "config": {}},
         {"class_name": "function", "config": "system", "module": "os"},
         {"function_type": "lambda"},
+        {"class_name": "TFOpLambda", "config": {"function": "io.gfile.rmtree"}},
+        {"class_name": "TensorFlowOpLayer", "config": {"node_def": 'op: "ReadFile"'}},
+        {"class_name": "TensorFlowOpLayer", "config": {"node_def": 'op: "Exp" "erimentalCSVDataset"'}},
+        {"class_name": "ClassMethod", "config": {}},
     ],
 )
 def test_code_is_found_wherever_it_stands(hidden):
@@ -32,6 +36,8 @@ def test_code_is_found_wherever_it_stands(hidden):
 
 
 def test_a_plain_config_holds_no_code():
+    known = {"class_name": "TFOpLambda", "config": {"function": "math.add"}}
+    assert not holds_code({"class_name": "Sequential", "config": {"layers": [DENSE, known]}})
     assert not holds_code({"class_name": "Sequential", "config": {"layers": [DENSE | {"module": "keras.layers"}]}})
 
 
@@ -49,6 +55,7 @@ class Worker:
 
     def call(self, job, **arguments):
         assert job == "run"
+        assert arguments["config"] == json.dumps(DENSE)
         return self.answer
 
 
@@ -87,6 +94,11 @@ def test_another_result_of_tf_keras_stops_the_conversion(legacy):
 def test_what_tf_keras_cannot_read_is_told(legacy):
     legacy({"failed": "TypeError: no"})
     assert said() == ("Not compared with tf_keras, which can't read the file itself (TypeError: no).",)
+
+
+def test_a_file_with_another_config_is_not_compared(legacy):
+    legacy({"other": True})
+    assert said() == ("Not compared with tf_keras: the file's own config is not the one that was converted.",)
 
 
 def test_a_file_with_code_is_never_given_to_tf_keras(legacy):

@@ -168,7 +168,8 @@ def test_a_mask_at_the_output_is_told(recorded):
 
 def test_code_that_asks_whether_it_is_training_is_told(recorded):
     notes = recorded(MODELS["another_form_in_training"]).graph.source["notes"]
-    gamma, wider = sorted(notes)
+    asks, gamma, wider = sorted(notes)
+    assert asks == f"asks (Asks): {ASKS} (it says `training is True`; a trace can answer `if training:` alone)"
     assert re.fullmatch(rf"gamma \(Gamma\): {re.escape(ASKS)} \(.*RandomGamma.* has no ONNX form .*\)", gamma)
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
     (cell,) = recorded(MODELS["dropout_around_functions_of_ones_own"]).graph.source["notes"]

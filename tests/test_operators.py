@@ -256,15 +256,18 @@ def test_expressions_read_as_a_person_would_write_them() -> None:
 SHAPES = """
 <ir_version: 8, opset_import: ["" : 18]>
 agraph (float[n, 6] x) => (float[n, 2, 3] y)
-<int64[1] zero = {0}, int64[1] one = {1}, int64[2] tail = {2, 3}, float[1] half = {0.5}>
+<int64[1] zero = {0}, int64[1] one = {1}, int64[1] far = {9}, int64[2] tail = {2, 3}, float[1] half = {0.5}>
 {
     shape = Shape(x)
+    beyond = Slice(shape, one, far, zero)
     batch = Slice(shape, zero, one, zero)
     small = Cast<to = 6>(batch)
     back = Cast<to = 7>(small)
     wanted = Concat<axis = 0>(back, tail)
     halves = Expand(half, wanted)
-    parts = Reshape(x, wanted)
+    same = Concat<axis = 0>(back, beyond)
+    rows = Reshape(x, same)
+    parts = Reshape(rows, wanted)
     y = Mul(parts, halves)
 }
 """

@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,8 +20,10 @@ from bridge.cli import cli
 from bridge.convert import keras2onnx, keras2torch
 from bridge.data import Data
 from bridge.errors import BridgeError, CheckFailed
+from bridge.keras_side.source import Source
 from bridge.parity import compare
 from bridge.parity.arrays import difference, judge, relative_l2
+from bridge.parity.subjects import KerasFile
 
 ARCH = f"{MODELS}:normalised"
 
@@ -168,6 +171,13 @@ def test_architecture_options_are_for_the_files_that_need_them(files, tmp_path):
     found = compare([files / "weights.h5", tmp_path / "home.keras"], arch=ARCH, rows=3)
     assert found.ok
     assert {row.error for row in found.rows} == {0.0}
+
+
+def test_the_weights_of_a_saved_model_count_with_all_its_files():
+    folder = Path(__file__).parent / "keras_files" / "saved_models" / "mlp"
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert KerasFile(Source(str(folder))).weight_bytes == sum(file.stat().st_size for file in files)
+    assert len(files) > 4
 
 
 @pytest.mark.parametrize(

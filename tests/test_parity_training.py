@@ -1,6 +1,7 @@
 """bridge parity --train-steps: both frameworks' own training, from one file each, ends at the same weights."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -104,7 +105,9 @@ def test_dropout_is_refused_because_the_masks_differ(made):
         ("kf", {"steps": 0}, "--train-steps and --batch must be at least 1"),
         ("kf", {"loss": "hinge"}, "--loss hinge: there is no such loss"),
         ("kf", {"optimizer": "lion"}, "optimizer 'lion' is not known"),
+        ("kf", {"optimizer": {"momentum": 0.9}}, "optimizer .*: says no name, as in"),
         ("kf", {"optimizer": {"name": "sgd", "beta_1": 0.9}}, "optimizer SGD: unknown option 'beta_1'"),
+        ("kf", {"rtol": math.nan}, "--rtol nan: must be a positive number"),
         ("kf", {"seed": -1}, "--seed -1: must be a whole number, 0 or more"),
         ("kf", {"learning_rate": -1.0}, "--learning-rate -1.0: must be a positive number"),
         ("kf", {"data": Data({"x": np.zeros((2, 6))}, None, "x.npy")}, "x.npy: has no targets"),
@@ -142,6 +145,11 @@ def test_the_command_tells_of_the_training(made, tmp_path):
     assert "sgd (momentum 0.9, nesterov True)" in good.stdout
     torn = CliRunner().invoke(cli, [*common, str(folder), "--optimizer", asked[:-1]])
     assert (torn.exit_code, "--optimizer is not JSON" in torn.stderr) == (2, True)
+    for words in (["--rows", "3"], ["--no-layers"]):
+        idle = CliRunner().invoke(cli, [*common, str(folder), *words])
+        assert str(idle.exception) == f"{words[0]} is for comparing outputs: leave out {words[0]} or --train-steps."
+    idle = CliRunner().invoke(cli, ["parity", str(folder), "--learning-rate", "0.1"])
+    assert str(idle.exception).startswith("--learning-rate is for --train-steps N: pass that too")
     swapped = edited(folder, tmp_path / "out", momentum=0.1)
     bad = CliRunner().invoke(cli, [*common, str(swapped), "--json"])
     assert isinstance(bad.exception, CheckFailed)

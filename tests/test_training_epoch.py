@@ -35,7 +35,7 @@ def digits(seed):
 
 
 @pytest.fixture(scope="module")
-def epoch(tmp_path_factory):
+def epoch(keras, tmp_path_factory):
     """What an epoch gives for a seed: function of (seed, optimizer), Keras's run for all optimizers made at once."""
     known = {}
 
@@ -50,7 +50,8 @@ def epoch(tmp_path_factory):
             more = {"sizes": SIZES, "hidden": "relu", "batch": 32, "steps": None, "shared": "epoch"}
             cases = [case_of(name, optimizer={"name": name}, **more) for name in ("sgd", "adam", "rmsprop")]
             given = {f"epoch/{key}": array for key, array in arrays.items()}
-            known[seed] = arrays, {c["name"]: c for c in cases}, keras_truth(cases, given, tmp_path_factory.mktemp("e"))
+            truth = keras_truth(keras, cases, given, tmp_path_factory.mktemp("e"))
+            known[seed] = arrays, {c["name"]: c for c in cases}, truth
         return known[seed]
 
     return at

@@ -2,9 +2,6 @@
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -126,18 +123,13 @@ FIT_CASES = [
 ]
 
 
-def keras_truth(cases, arrays, folder: Path):
-    """Runs all cases in one Keras process and returns its arrays."""
+def keras_truth(keras, cases, arrays, folder: Path):
+    """Runs all cases in the Keras process and returns its arrays."""
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "arrays.npz", **arrays)
-    script = Path(__file__).with_name("training_truth.py")
-    # -P leaves the script's own folder out of the path, so it gets the model cases by name
-    run = "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
-    files = [str(folder / f) for f in ("cases.json", "arrays.npz", "out.npz")]
-    command = [sys.executable, "-P", "-c", run, str(script.parent), str(script), *files]
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    program = "import sys; sys.path.append(sys.argv[1]); import training_truth; training_truth.main(*sys.argv[2:])"
+    files = [folder / name for name in ("cases.json", "arrays.npz", "out.npz")]
+    keras.script(program, Path(__file__).parent, *files)
     with np.load(folder / "out.npz") as out:
         return dict(out)
 
@@ -150,9 +142,9 @@ def arrays():
 
 
 @pytest.fixture(scope="module")
-def truth(arrays, tmp_path_factory):
+def truth(keras, arrays, tmp_path_factory):
     cases = [*CASES, *FIT_CASES, *(trained.case() for trained in TRAINED)]
-    return keras_truth(cases, arrays, tmp_path_factory.mktemp("truth"))
+    return keras_truth(keras, cases, arrays, tmp_path_factory.mktemp("truth"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -1,4 +1,4 @@
-"""Keras's own training of small networks, run as a script: training_truth.py CASES.json ARRAYS.npz OUT.npz.
+"""Keras's own training of small networks, in the Keras process of the tests: main(CASES.json, ARRAYS.npz, OUT.npz).
 
 A case: {"name", "sizes", "hidden", "final", "loss", "optimizer", "batch", "steps"} or, to run `fit`, "epochs" in place
 of "steps". Its arrays are NAME/x, NAME/y and NAME/w0, w1, ... in Keras's layout; "shared" names another case's.
@@ -7,7 +7,6 @@ on NAME/x/INPUT and NAME/y; what comes out is the layered model as it was before
 """
 
 import json
-import sys
 
 import keras
 import numpy as np
@@ -85,7 +84,3 @@ def main(cases, arrays, out):
             for i, weight in enumerate(trained["weights"].values()):
                 results[f"{name}/w{i}"] = weight
     np.savez(out, **results)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

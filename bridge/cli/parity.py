@@ -12,7 +12,7 @@ import click
 
 from bridge.cli.options import data_options, json_option, keras_options, optimizer_option, seed_option
 from bridge.cli.options import optimizer as read_optimizer
-from bridge.errors import CheckFailed
+from bridge.errors import BridgeError, CheckFailed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,7 @@ def command(
 
     With --train-steps: one Keras file and one bridge folder are trained on the same batches.
     """
+    _refuse_idle(train_steps is not None)
     from rich.console import Console
 
     from bridge.parity import compare, compare_training
@@ -85,6 +86,17 @@ def command(
         show_training(Console(highlight=False), result)  # type: ignore[arg-type]
     if not result.ok:
         raise CheckFailed(verdict(result))
+
+
+def _refuse_idle(training: bool) -> None:
+    """Refuses options that the other kind of comparison has: nothing is left out in silence."""
+    context = click.get_current_context()
+    for option in ("rows", "layers") if training else ("optimizer", "learning_rate", "batch", "loss"):
+        if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+            name = "--no-layers" if option == "layers" else f"--{option.replace('_', '-')}"
+            if training:
+                raise BridgeError(f"{name} is for comparing outputs: leave out {name} or --train-steps.")
+            raise BridgeError(f"{name} is for --train-steps N: pass that too, or leave out {name}.")
 
 
 @contextlib.contextmanager

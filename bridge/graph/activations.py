@@ -9,11 +9,11 @@ from bridge.graph.body import Refused, body, integers, number
 from bridge.graph.layer import Layer, Shape
 from bridge.graph.masked import masked_softmax
 
-# name -> lines that compute y from x, with Keras's default arguments; numbers() of them go before
+# name -> lines that compute y from x, with Keras's default arguments
 _PLAIN = {
     "linear": "y = Identity(x)",
     "relu": "y = Relu(x)",
-    "relu6": "y = Min(r, six)",
+    "relu6": number("six", 6) + "r = Relu(x)\ny = Min(r, six)",
     "leaky_relu": "y = LeakyRelu <alpha = 0.2> (x)",
     "elu": "y = Elu <alpha = 1.0> (x)",
     "celu": "y = Celu <alpha = 1.0> (x)",
@@ -71,7 +71,6 @@ _PLAIN = {
     + "total = ReduceSum <keepdims = 1> (kept, last)\nexcess = Sub(total, one)\ntau = Div(excess, k)\n"
     + "d = Sub(x, tau)\ny = Max(d, zero)",
 }
-_PLAIN["relu6"] = number("six", 6) + "r = Relu(x)\n" + _PLAIN["relu6"]
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 
 ACTIVATIONS = frozenset(_PLAIN)

@@ -29,9 +29,7 @@ def fresh(graph: Graph, seed: int) -> Graph:
     arrays: dict[str, np.ndarray] = {}
     unknown = []
     large = graph.weight_bytes > stored.MOST_INSIDE
-    later: dict[
-        str, Callable[[], np.ndarray]
-    ] = {}  # of a large model the largest weights: drawn when they are asked for
+    later: dict[str, Callable[[], np.ndarray]] = {}  # the largest weights of a large model: drawn when asked for
     for path, weight in graph.weights.items():
         layer, name = owners.get(path, (None, ""))
         if layer is not None and layer.kind in DATA_STATISTICS:

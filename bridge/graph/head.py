@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-
-import onnx
 
 from bridge.errors import BridgeError
 from bridge.graph.activations import activation_name
 from bridge.graph.body import Refused
 from bridge.graph.fresh import begin
 from bridge.graph.head_config import with_head
+from bridge.graph.inner import reads
 from bridge.graph.layer import Graph, Layer, Node, Value
 
 # What may stand between the head and the output: steps without weights that keep the last axis
@@ -132,18 +130,8 @@ def _refuse_shared_activation(graph: Graph, switched: list[Node]) -> None:
 
 
 def _uses(graph: Graph, name: str) -> int:
-    """How many inputs of nodes a value is, those inside loops and conditions included."""
-    inner = [a for node in graph.nodes for a in node.attributes.values() if isinstance(a, onnx.GraphProto)]
-    return sum(node.inputs.count(name) for node in graph.nodes) + sum(
-        list(node.input).count(name) for proto in inner for node in _all_nodes(proto)
-    )
-
-
-def _all_nodes(proto: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in proto.node:
-        yield node
-        for attribute in node.attribute:
-            yield from _all_nodes(attribute.g)
+    """How many inputs of nodes a value is; what a loop or a condition takes from outside counts as one."""
+    return sum(reads(node).count(name) for node in graph.nodes)
 
 
 def _activation(node: Node) -> str | None:

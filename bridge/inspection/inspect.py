@@ -12,7 +12,7 @@ from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
 from bridge.keras_side.saved_model.folder import is_saved_model
-from bridge.keras_side.source import Paths, Source, listed
+from bridge.keras_side.source import KERAS_FILES, Paths, Source, listed
 
 
 def inspect(
@@ -34,7 +34,7 @@ def inspect(
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    is_keras = suffix in (".keras", ".h5", ".hdf5") or is_saved_model(file)
+    is_keras = suffix in KERAS_FILES or is_saved_model(file)
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:

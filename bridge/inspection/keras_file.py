@@ -37,18 +37,19 @@ def inspect_keras(source: Source) -> Inspection:
         layers = _described(told["layers"])
         return Inspection(path, told["format"], facts, layers, convert, refusals, skeleton=told["skeleton"] or "")
     if refusals and not (arch or source.unsafe):
-        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), refusals, notes=upgrades)
+        return Inspection(path, told["format"], facts, _described(told["layers"]), [], refusals, notes=upgrades)
     try:
         found = ask("survey", source=asdict(source))
     except BridgeError as error:
         if arch or mlp or source.from_layer or source.signature:
             raise
         lines = [_without(path, str(error))]
-        return Inspection(path, told["format"], facts, _described(told["layers"]), _can([]), lines, notes=upgrades)
+        return Inspection(path, told["format"], facts, _described(told["layers"]), [], lines, notes=upgrades)
     facts |= {"inputs": _values(found["inputs"]), "outputs": _values(found["outputs"])}
     layers = _surveyed(found)
     refusals = found["refusals"] or _by_torch(found["proto"], source.rules)
-    convert = [] if refusals else _can(layers, found["by_operators"])
+    own = sum(not layer["one_node"] for layer in found["layers"])
+    convert = [] if refusals else _can(layers, found["by_operators"], own)
     warnings = [f"NaN or infinity in {name}" for name in found["non_finite"]]
     named = {key: value for key, value in facts.items() if value}
     notes = [*upgrades, *(note for note in found["notes"] if not (upgrades and note.startswith("Written by Keras")))]
@@ -63,13 +64,14 @@ def _by_torch(proto: Any, rules: tuple[str, ...]) -> list[str]:
     return [f"{line} (keras2torch; keras2onnx takes it)" for line in lines]
 
 
-def _can(layers: list[Layer], by_operators: bool = False) -> list[str]:
+def _can(layers: list[Layer], by_operators: bool, own: int) -> list[str]:
+    """What the conversions do. own: how many of the layers are the user's own code, without a rule."""
     if by_operators:
         count = sum(len(layer.weights) for layer in layers)
         return [f"bridge convert keras2torch and keras2onnx take it, operator by operator, with its {count} variables."]
-    if not layers:
-        return []
-    return [f"bridge convert keras2torch and keras2onnx take it: {len(layers)} layers, each one node and one module."]
+    whole = len([layer for layer in layers if layer.kind]) - own
+    line = f"bridge convert keras2torch and keras2onnx take it: {whole} layers, each one node and one module."
+    return [f"{line[:-1]}; what {own} of your own compute becomes operators." if own else line]
 
 
 def _described(layers: list[dict[str, Any]]) -> list[Layer]:
@@ -87,7 +89,8 @@ def _described(layers: list[dict[str, Any]]) -> list[Layer]:
 def _surveyed(found: dict[str, Any]) -> list[Layer]:
     """The layers of the loaded model with their weights; after them, weights that belong to none of them."""
     left = {w["name"]: Weight(w["name"], tuple(w["shape"]), w["dtype"], w["trainable"]) for w in found["weights"]}
-    owners = {name: _owner(name, {layer["name"] for layer in found["layers"]}) for name in left}
+    known = {layer["name"] for layer in found["layers"]}
+    owners = {name: _owner(name, known) for name in left}
     layers = []
     for layer in found["layers"]:
         mine = [name for name in left if owners.get(name) == layer["name"]]

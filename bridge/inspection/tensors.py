@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+from onnx import TensorProto, helper
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
@@ -34,6 +35,8 @@ _TYPES = {
     "F8_E4M3": ("float8_e4m3", 1),
     "F8_E5M2": ("float8_e5m2", 1),
 }
+_FLOATS = {name: np.dtype(name) for name in ("float16", "float32", "float64")}
+_FLOATS["bfloat16"] = helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def read_header(path: Path) -> Header:
         for name, entry in sorted(header.items(), key=lambda item: _begin(item[1])):
             weight, begin, _ = _entry(name, entry, path, size - data)
             weights.append(weight)
-            if weight.dtype in ("float16", "float32", "float64"):
-                values = mapped(path, data + begin, np.dtype(weight.dtype), (weight.size,))
+            if weight.dtype in _FLOATS:
+                values = mapped(path, data + begin, _FLOATS[weight.dtype], (weight.size,))
                 if any(not_finite(values)):
                     bad.append(name)
     metadata = {str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {}
@@ -106,6 +109,8 @@ def _entry(name: str, entry: Any, path: Path, data: int) -> tuple[Weight, int, i
     """The weight, and where its bytes begin and end in the `data` bytes after the header."""
     told = entry if isinstance(entry, dict) else {}
     shape, offsets, kind = told.get("shape"), told.get("data_offsets"), _TYPES.get(str(told.get("dtype")))
+    if kind is None and isinstance(told.get("dtype"), str):
+        raise BridgeError(f"{path}: {name[:60]!r} is of the type {told['dtype'][:20]!r}, which bridge does not know.")
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2 or kind is None:
         raise BridgeError(f"{path}: its header says of {name[:60]!r} what can't be read. The file is damaged.")
     begin, end = offsets

@@ -26,17 +26,23 @@ class Legacy:
 def ask_legacy(path: str, graph: Graph, inputs: dict[str, np.ndarray], part: bool) -> Legacy | None:
     """What tf_keras computes of an old file; None for files that are not old, and where tf_keras isn't installed.
 
+    It is given the file only if the config in it is the very one that was converted, and holds no code.
     part: whether only a part of the model was converted, which can't be compared.
     """
     told = graph.source.get("origin")
     if not isinstance(told, dict) or "config" not in told or part or importlib.util.find_spec("tf_keras") is None:
         return None
-    if holds_code(_parsed(told["config"])):
+    config = _parsed(told["config"])
+    if config is None or holds_code(config):
         return Legacy(None, "Not compared with tf_keras: the file names code, which tf_keras would run.")
     try:
-        found = worker("keras2_side").call("run", path=str(Path(path).absolute()), inputs=list(inputs.values()))
+        found = worker("keras2_side").call(
+            "run", path=str(Path(path).absolute()), config=told["config"], inputs=list(inputs.values())
+        )
     except WorkerCrashed:
         return Legacy(None, "Not compared with tf_keras: its process ended without a word.")
+    if "other" in found:
+        return Legacy(None, "Not compared with tf_keras: the file's own config is not the one that was converted.")
     if "failed" in found:
         return Legacy(None, f"Not compared with tf_keras, which can't read the file itself ({found['failed']}).")
     return Legacy(found["outputs"], f"tf_keras {found['version']}")

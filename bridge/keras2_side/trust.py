@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.keras_side.dialect.operations import FUNCTIONS, RAW, operator_of
+
 _CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function", "__typespec__")
+_METHODS = ("ClassMethod", "InstanceMethod", "InstanceProperty")
 _MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
 
 
@@ -15,6 +18,19 @@ def holds_code(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     module = value.get("module")
-    named = value.get("class_name") in _CODE or value.get("registered_name") is not None or "function_type" in value
+    named = value.get("class_name") in (*_CODE, *_METHODS) or value.get("registered_name") is not None
+    named = named or "function_type" in value or _calls_unknown(value)
     foreign = module is not None and str(module).split(".")[0] not in _MODULES
     return named or foreign or any(map(holds_code, value.values()))
+
+
+def _calls_unknown(node: dict[str, Any]) -> bool:
+    """Whether it is a call of a TensorFlow function, or an operator, that is none of those that only compute.
+
+    Such a one before a metric is no part of what bridge reads, but legacy Keras calls it.
+    """
+    kind, config = node.get("class_name"), node.get("config")
+    told = config if isinstance(config, dict) else {}
+    if kind in ("TFOpLambda", "SlicingOpLambda"):
+        return str(told.get("function")) not in FUNCTIONS
+    return kind == "TensorFlowOpLayer" and operator_of(str(told.get("node_def"))) not in RAW

@@ -22,7 +22,7 @@ from bridge.keras_side.old_calls import with_masks
 JSON_LIMIT = 16 << 20
 VARIABLES_FLOOR, VARIABLES_FACTOR = 16 << 20, 2
 # What Keras raises when a config is not what it expects; it checks little, so nearly anything can come
-_REFUSALS = (
+REFUSALS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -50,8 +50,8 @@ def from_json(
         masks = with_masks() if found.upgrades is not None else nullcontext()
         with remembered(), masks, keras.saving.custom_object_scope(custom.objects()):
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
-    except _REFUSALS as error:
-        raise BridgeError(f"{origin}: describes no model that Keras can build: {_said(error)[:300]}") from error
+    except REFUSALS as error:
+        raise BridgeError(f"{origin}: describes no model that Keras can build: {said(error)[:300]}") from error
     if not isinstance(model, keras.Model):
         raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
     if found.upgrades is not None:
@@ -71,12 +71,15 @@ def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras
     return from_json(path.read_bytes(), str(path), version=version, unsafe=unsafe)
 
 
-def _said(error: Exception) -> str:
-    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines() if line.strip()]
-    for number, line in enumerate(lines):
-        if line.startswith("Exception encountered"):  # Keras's own frame; the reason comes next
-            return " ".join(lines[number : number + 2])
-    return (lines or ["?"])[0]
+def said(error: Exception) -> str:
+    """The reason that an error of Keras gives, in one line: the innermost, without what Keras puts round it."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line] or [type(error).__name__]
+    frames = [number for number, line in enumerate(lines) if line.startswith("Exception encountered")]
+    if not frames:
+        return lines[0]
+    _, _, reason = lines[frames[-1]].partition("Exception encountered: ")
+    return reason or " ".join(lines[frames[-1] + 1 :][:1]) or lines[0]
 
 
 @contextmanager

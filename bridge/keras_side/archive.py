@@ -1,8 +1,9 @@
 """.keras archives: a zip file with config.json, metadata.json and model.weights.h5, checked before it is inflated.
 
-Declared sizes are held against the archive's real size: JSON members at most max(1 MiB, 20 x) and never over 16 MiB,
-the weights at most max(16 MiB, 20 x). Keras stores its members uncompressed, so a real file is far below, and its
-weights are read where they are, tensor by tensor; compressed ones are inflated into a temporary file first.
+Declared sizes are held against the archive's real size: the weights at most max(16 MiB, 20 x), all other members
+together at most max(1 MiB, 20 x), none of these over 16 MiB. Keras stores its members uncompressed, so a real file is
+far below, and its weights are read where they are, tensor by tensor; compressed ones are inflated into a temporary file
+first.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ class _Part(io.RawIOBase):
 
 def _members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
+    left = max(JSON_FLOOR, FACTOR * size)  # for all members but the weights
     for member in archive.infolist():
         name = member.filename
         if name in members:
@@ -132,14 +134,13 @@ def _members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfi
             raise BridgeError(f"{path}: {name} is encrypted.")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BridgeError(f"{path}: {name} is compressed in a way that Keras does not use.")
-        limit = (
-            max(WEIGHTS_FLOOR, FACTOR * size) if name == WEIGHTS else min(JSON_LIMIT, max(JSON_FLOOR, FACTOR * size))
-        )
+        limit = max(WEIGHTS_FLOOR, FACTOR * size) if name == WEIGHTS else min(JSON_LIMIT, left)
         if member.file_size > limit or member.compress_size > size:
             raise BridgeError(
                 f"{path}: {name} claims {member.file_size:,} bytes in an archive of {size:,}. Nothing was read."
             )
         members[name] = member
+        left -= member.file_size if name != WEIGHTS else 0
     for name in (CONFIG, WEIGHTS):
         if name not in members:
             raise BridgeError(f"{path}: is a zip file without {name}, so it is not a .keras archive.")

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 from keras.src.activations import ALL_OBJECTS_DICT
+from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
@@ -24,19 +25,13 @@ DEPTH_LIMIT = 100
 SHOWN = 6  # problems in one message
 PASS_ARCH = "Pass the code that builds the model: --arch FILE.py:function"
 _CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
-_FILES = {
-    "StringLookup",
-    "IntegerLookup",
-    "TextVectorization",
-    "IndexLookup",
-}  # they would read a vocabulary file that their config names
+_FILES = {"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"}  # would read a file that a config names
 _MODELS = {
     "Functional": "keras.src.models.functional",
     "Model": "keras.src.models.functional",
     "Sequential": "keras.models",
 }
 _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
-_KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "random")
 _BASE = {"name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _REFUSED_BY_DIALECT = {
     *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"),
@@ -47,14 +42,7 @@ _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 
 def parse(text: bytes | str, origin: str) -> dict[str, Any]:
     """JSON that holds a model's config. Raises BridgeError if it is no JSON or no config."""
-    try:
-        if not isinstance(text, str | bytes):
-            raise ValueError(f"it is a {type(text).__name__}")
-        config = json.loads(text)
-    except RecursionError:
-        raise BridgeError(f"{origin}: is nested too deeply to be a model's config.") from None
-    except ValueError as error:
-        raise BridgeError(f"{origin}: is not valid JSON ({error}).") from None
+    config = _json(text, origin)
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise BridgeError(
             f"{origin}: is not a model's config (no class_name and config). Write it with model.to_json()."
@@ -64,13 +52,21 @@ def parse(text: bytes | str, origin: str) -> dict[str, Any]:
 
 def parse_metadata(text: bytes, origin: str) -> dict[str, Any]:
     """The JSON object that stands beside a config."""
-    try:
-        metadata = json.loads(text)
-    except (RecursionError, ValueError):
-        raise BridgeError(f"{origin}: is not valid JSON.") from None
+    metadata = _json(text, origin)
     if not isinstance(metadata, dict):
         raise BridgeError(f"{origin}: is not a JSON object.")
     return metadata
+
+
+def _json(text: bytes | str, origin: str) -> Any:
+    try:
+        if not isinstance(text, str | bytes):
+            raise ValueError(f"it is a {type(text).__name__}")
+        return json.loads(text)
+    except RecursionError:
+        raise BridgeError(f"{origin}: is nested too deeply to be a model's config.") from None
+    except ValueError as error:
+        raise BridgeError(f"{origin}: is not valid JSON ({error}).") from None
 
 
 def version_of(config: dict[str, Any], stated: str | None = None) -> str:
@@ -171,6 +167,9 @@ class _Reader:
         if name in ("__tuple__", "TensorShape"):
             return self.value(node.get("items", []), key, layer, depth + 1)
         if name in _DATA:
+            dtype = config.get("dtype") if isinstance(config, dict) and name in ("__numpy__", "__tensor__") else None
+            if dtype is not None and dtype not in ALLOWED_DTYPES:  # numpy would allocate for "U1000000"
+                raise BridgeError(f"{self.origin}: {layer} has a constant of the type {dtype!r}, not of numbers.")
             return {"class_name": name, "config": self.value(config, key, layer, depth + 1)}
         if name in ("Lambda", "__lambda__"):
             return self.code(node, layer, depth)

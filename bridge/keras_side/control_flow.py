@@ -58,9 +58,11 @@ def operators_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
     return None
 
 
-def switch_case(index: Any, branches: Any, default: Callable[[], Any] | None = None, name: str = "switch") -> Any:
+def switch_case(
+    branch_index: Any, branch_fns: Any, default: Callable[[], Any] | None = None, name: str = "switch_case"
+) -> Any:
     """tf.switch_case as conditions within conditions, which ONNX has: the last or the default where none fits."""
-    numbered = sorted(branches.items()) if isinstance(branches, dict) else list(enumerate(branches))
+    numbered = sorted(branch_fns.items()) if isinstance(branch_fns, dict) else list(enumerate(branch_fns))
     numbered = [item if isinstance(item, tuple) else (i, item) for i, item in numbered]
     if default is None:
         *numbered, (_, default) = numbered
@@ -69,7 +71,7 @@ def switch_case(index: Any, branches: Any, default: Callable[[], Any] | None = N
         if not left:
             return default()
         (number, branch), *others = left
-        return tf.cond(tf.equal(index, number), branch, lambda: chosen(others), name=name)
+        return tf.cond(tf.equal(branch_index, number), branch, lambda: chosen(others), name=name)
 
     return chosen(numbered)
 

@@ -59,7 +59,7 @@ def _saved_model(path: Path) -> dict[str, Any]:
         # what its config can't do its program may
         return _described(path, weights, metadata.config, metadata.version, told) | {"refusals": []}
     layers = [
-        _entry(place, "", [(word, Weight(place, "", word, shape, dtype)) for word, shape, dtype in held])
+        _entry(place, "", [(word, _Weight(place, "", word, shape, dtype)) for word, shape, dtype in held])
         for place, held in saved_model.by_place(weights)
     ]
     return {
@@ -72,8 +72,10 @@ def _saved_model(path: Path) -> dict[str, Any]:
         "parameters": sum(layer["parameters"] for layer in layers),
         "classes": {},
         "refusals": [],
+        "upgrades": [],
         "needs_architecture": False,
         "mlp": None,
+        "skeleton": None,
     }
 
 
@@ -105,7 +107,7 @@ def _described(
     }
 
 
-def _entry(name: str, kind: str, weights: list[tuple[str, Weight]]) -> dict[str, Any]:
+def _entry(name: str, kind: str, weights: list[tuple[str, _Weight]]) -> dict[str, Any]:
     listed = [{"name": word, "shape": list(weight.shape), "dtype": weight.dtype} for word, weight in weights]
     return {"name": name, "class": kind, "parameters": sum(math.prod(w["shape"]) for w in listed), "weights": listed}
 
@@ -123,7 +125,9 @@ def _layers(parsed: dict[str, Any], held: list[Held]) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Weight:
+class _Weight:
+    """One weight of the file: its layer, or its place in the Keras 3 layout, and what the header says of it."""
+
     layer: str
     place: str
     name: str
@@ -134,11 +138,11 @@ class Weight:
         return self.name if self.place else f"{self.layer}/{self.name}".removeprefix(f"{layer}/")
 
 
-def _weights(item: Held) -> list[Weight]:
-    return [Weight(item.layer, item.place, name, shape, dtype) for name, shape, dtype in item.weights]
+def _weights(item: Held) -> list[_Weight]:
+    return [_Weight(item.layer, item.place, name, shape, dtype) for name, shape, dtype in item.weights]
 
 
-def _belongs(weight: Weight, name: str, place: str) -> bool:
+def _belongs(weight: _Weight, name: str, place: str) -> bool:
     if weight.place:
         return weight.place == place or weight.place.startswith(f"{place}/")
     return f"{weight.layer}/{weight.name}".startswith(f"{name}/")

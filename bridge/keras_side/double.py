@@ -37,8 +37,8 @@ def in_double(model: keras.Model) -> keras.Model:
             twin = type(model).from_config(_with_dtype(config))
             if not twin.built:
                 raise TypeError("it is not built by its config")
-    except (TypeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0][:200]
+    except architecture.REFUSALS as error:
+        said = architecture.said(error)[:200]
         raise BridgeError(f"{model.name}: Keras can't build it anew in float64: {said}") from None
     finally:
         keras.config.set_dtype_policy(policy)

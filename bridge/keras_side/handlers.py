@@ -98,6 +98,40 @@ def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Mul", make("Mul", make.like(2.0, x), make("Exp", half)), make("Sinh", half))
 
 
+@handler("FloorDiv", "FloorMod")
+def floored(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Rounded toward minus infinity; ONNX divides whole numbers toward zero, and tf2onnx leaves it at that."""
+    whole = node.type == "FloorDiv"
+    make = _Writer(graph, node)
+    x, y = make.inputs
+    if make.dtype in _REAL or (_counts(graph, x) and _counts(graph, y)):  # sizes are read best as plain divisions
+        quotient = make("Div", x, y)
+        quotient = make("Floor", quotient) if make.dtype in _REAL else quotient
+        make.end(*("Identity", quotient) if whole else ("Sub", x, make("Mul", quotient, y)))
+    elif whole:
+        make.end("Div", make("Sub", x, make("Mod", x, y)), y)
+    else:
+        make.end("Mod", x, y)
+
+
+_REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_PICKED = ("Cast", "Gather", "GatherV2", "Identity", "Prod", "ReduceProd", "Reshape")
+_PICKED += ("Slice", "Squeeze", "StridedSlice", "Unsqueeze")
+_JOINED = ("Add", "AddV2", "Concat", "ConcatV2", "Div", "Mul", "Pack")
+
+
+def _counts(graph: Any, name: str) -> bool:
+    """Whether numbers come from shapes and constants without a sign alone, so that none is negative."""
+    node = graph.get_node_by_output(name)
+    if node is None or node.type == "Shape":
+        return node is not None
+    if node.is_const():
+        return bool((node.get_tensor_value(as_list=False) >= 0).all())
+    if node.type in _PICKED:
+        return _counts(graph, node.input[0])
+    return node.type in _JOINED and all(_counts(graph, one) for one in node.input)
+
+
 @handler("Erfc")
 def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
     make = _Writer(graph, node)
@@ -113,6 +147,16 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
     zero = make.like(0.0, x)
     none = make("Equal", x, zero)
     make.end("Where", none, zero, make("Mul", x, make("Log", make("Where", none, make.like(1.0, y), y))))
+
+
+@handler("DivNoNan")
+def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
+    """0 where y is 0, and so is its gradient: tf2onnx divides by 0 first, of which training makes NaN."""
+    make = _Writer(graph, node)
+    x, y = make.inputs
+    zero = make.like(0.0, y)
+    none = make("Equal", y, zero)
+    make.end("Where", none, zero, make("Div", x, make("Where", none, make.like(1.0, y), y)))
 
 
 @handler("EuclideanNorm")
@@ -133,6 +177,28 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     larger = make("Cast", make("Greater", x, make("GatherElements", x, place, axis=1)), to=TensorProto.INT64)
     count = make("ReduceSum", larger, make.constant(np.array([1])), keepdims=0)
     make.end("Less", count, make("Cast", k, to=TensorProto.INT64))
+
+
+@handler("OneHot")
+def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Nothing is on for a negative number, which ONNX counts from the end; tf2onnx leaves it at that."""
+    axis = node.get_attr_value("axis", -1)
+    make = _Writer(graph, node)
+    x, depth, on, off = make.inputs
+    x, depth = (make("Cast", one, to=TensorProto.INT64) for one in (x, depth))
+    place = make("Where", make("Less", x, make.constant(np.array(0))), depth, x)
+    if make.dtype == TensorProto.FLOAT:
+        first = make.constant(np.array([0]))
+        make.end(
+            "OneHot", place, depth, make("Concat", *(make("Unsqueeze", v, first) for v in (off, on)), axis=0), axis=axis
+        )
+    else:  # ONNX Runtime has few types of it
+        hot = make("OneHot", place, depth, make.constant(np.array([0, 1], np.float32)), axis=axis)
+        hot = make("Cast", hot, to=TensorProto.BOOL)
+        if make.dtype == TensorProto.BOOL:  # nor a Where of these
+            make.end("Or", make("And", hot, on), make("And", make("Not", hot), off))
+        else:
+            make.end("Where", hot, on, off)
 
 
 @handler("Bucketize")

@@ -39,10 +39,15 @@ class Weights:
         self._file = file
         self.name = name
         self.size = size
+        self._loose = size  # bytes that are no numbers: as much as any text in the file can have
         self.groups: set[str] = {""}
         self.datasets: dict[str, h5py.Dataset] = {}
         with self._guarded():
             self._survey()
+
+    @property
+    def _most(self) -> int:
+        return max(TOTAL_FLOOR, TOTAL_FACTOR * self.size)
 
     @property
     def declared_bytes(self) -> int:
@@ -77,7 +82,9 @@ class Weights:
                 return None
             attribute = h5py.h5a.open(owner.id, name.encode())
             count = math.prod(attribute.shape or ())
-            if count * attribute.dtype.itemsize > min(ATTRIBUTE_LIMIT, self.size):
+            # texts of any length lie elsewhere in the file, where several may share one place
+            texts = count * self._loose if count > 1 and attribute.dtype.hasobject else 0
+            if count * attribute.dtype.itemsize > min(ATTRIBUTE_LIMIT, self.size) or texts > self._most:
                 raise BridgeError(f"{self.name}: the attribute {name!r} claims more bytes than the file can hold.")
             return _plain(owner.attrs[name])
 
@@ -122,11 +129,12 @@ class Weights:
                 else:
                     raise BridgeError(f"{self.name}: {child} is neither a group nor a dataset.")
             todo.extend(reversed(inner))
-            if total > max(TOTAL_FLOOR, TOTAL_FACTOR * self.size):
+            if total > self._most:
                 raise BridgeError(
                     f"{self.name}: its numbers would take {total:,} bytes, more than {TOTAL_FACTOR} times the file's "
                     f"{self.size:,}. Nothing was read."
                 )
+        self._loose -= sum(dataset.id.get_storage_size() for dataset in self.datasets.values())
 
     def _once(self, path: str, item: h5py.HLObject, seen: set[int]) -> None:
         address = h5py.h5o.get_info(item.id).addr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +21,9 @@ _LIBRARIES = ("keras", "tensorflow", "bridge")
 class Flag(int):
     """The training flag of a trace: the caller's choice, which can be told from a True or False of the model's own."""
 
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        return tf.constant(int.__bool__(self), dtype, name=name)
+
 
 class Inference(Flag):
     """The flag of the ordinary way. It is false, and knows which code looks at it."""
@@ -32,15 +36,46 @@ class Inference(Flag):
     asked: list[Any]
 
     def __bool__(self) -> bool:
-        frame = sys._getframe(1)
-        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
-            self.asked.append(_owner(frame))
+        self.note(sys._getframe(1))
         return False
 
-    def __eq__(self, other: object) -> bool:
-        return bool(self) == other
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        self.note(sys._getframe(1))
+        return super().__tf_tensor__(dtype, name)
+
+    def note(self, frame: Any) -> None:
+        """Code of the model's own, or of TensorFlow for it, looks at the flag."""
+        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
+            self.asked.append(_owner(frame))
 
     __hash__ = int.__hash__
+
+
+def _noting(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """What an int does, by the flag that knows of it."""
+
+    def noting(self: Inference, *others: Any) -> Any:
+        self.note(sys._getframe(1))
+        return operation(self, *others)
+
+    return noting
+
+
+_WORDS = ("eq", "ne", "int", "float", "add", "radd", "sub", "rsub", "mul", "rmul", "and", "rand", "or", "ror", "invert")
+for _word in _WORDS:
+    setattr(Inference, f"__{_word}__", _noting(getattr(int, f"__{_word}__")))
+
+
+def asks_by_identity(layer: keras.Layer) -> bool:
+    """Whether the layer's own code says `training is True`, or False, which is neither while it is traced."""
+    code = getattr(type(layer).call, "__code__", None)
+    if code is None or type(layer).__module__.split(".")[0] in _LIBRARIES:
+        return False
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
+    return any(
+        first[1] == "training" and second[0] == "LOAD_CONST" and isinstance(second[1], bool) and third[0] == "IS_OP"
+        for first, second, third in zip(steps, steps[1:], steps[2:], strict=False)
+    )
 
 
 def _owner(frame: Any) -> Any:

@@ -15,7 +15,7 @@ from bridge import user_code
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import counted, probe_inputs, refuse_huge
-from bridge.keras_side import origins
+from bridge.keras_side import arch, origins
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.describe import describe
 from bridge.keras_side.gradients import gradients
@@ -75,9 +75,11 @@ def _kept(source: dict[str, Any]) -> keras.Model:
 
 
 def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
-    path = Path(source["path"])
+    """The source, and of its files and of the user's code what changes when they do."""
+    path, code = Path(source["path"]), source.get("arch")
     files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else [path]
-    told = [file.stat() for file in files]
+    files += [*map(Path, source.get("custom") or ()), *([arch.split(code)[0]] if code else [])]
+    told = [file.stat() for file in files if file.exists()]
     return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
 
 
@@ -158,7 +160,5 @@ def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-JOBS: dict[str, Callable[..., Any]] = {
-    name.removeprefix("job_"): _tidy(job) for name, job in list(globals().items()) if name.startswith("job_")
-}
-JOBS = {name: _with_own_classes(job) for name, job in JOBS.items()}
+_ALL = (job_trace, job_describe, job_survey, job_signature, job_gradients, job_run, job_train, job_home)
+JOBS: dict[str, Callable[..., Any]] = {job.__name__.removeprefix("job_"): _with_own_classes(_tidy(job)) for job in _ALL}

@@ -20,7 +20,7 @@ from bridge.keras_side import layouts, origins
 from bridge.keras_side.hdf5 import Weights
 from bridge.keras_side.names import names as paths_of
 from bridge.keras_side.origins import Origin, Place
-from bridge.keras_side.weights import PASS_OTHER, all_layers, assign, labelled
+from bridge.keras_side.weights import PASS_OTHER, assign, labelled
 
 TOP = "top_level_model_weights"
 
@@ -192,10 +192,9 @@ def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
     versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
     if any(str(version).startswith("3") for version in versions if version):
         return {}
-    kinds = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    return {
-        id(layer.kernel): "depthwise_kernel" for layer in all_layers(model) if isinstance(layer, kinds) and layer.built
-    }
+    kinds = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
+    depthwise = [layer for layer in model._flatten_layers() if isinstance(layer, kinds) and layer.built]
+    return {id(layer.kernel): "depthwise_kernel" for layer in depthwise}
 
 
 def _matched(

@@ -45,13 +45,13 @@ def held(file: Weights) -> list[Held]:
             for group in legacy.groups(file, base)
         ]
     found = []
-    for place, keys in sorted(tree.saved(file).items(), key=lambda entry: _natural(entry[0])):
+    for place, keys in sorted(tree.saved(file).items(), key=lambda entry: natural(entry[0])):
         if place.endswith("seed_generator"):
             continue
         kind = re.sub(r"_\d+$", "", place.rpartition("/")[2])
         names = _NAMES.get(kind, ())
         weights = []
-        for index, (key, path) in enumerate(sorted(keys.items(), key=lambda entry: _natural(entry[0]))):
+        for index, (key, path) in enumerate(sorted(keys.items(), key=lambda entry: natural(entry[0]))):
             name = names[index] if len(keys) <= len(names) else key
             weights.append((name, file.shape(path), file.dtype(path)))
         found.append(Held(layer_path(file, place), kind, place, tuple(weights)))
@@ -97,5 +97,6 @@ def first_kernel(file: Weights) -> tuple[int, ...] | None:
     return layers[0].weights[0][1] if layers else None
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def natural(name: str) -> list[tuple[int, str]]:
+    """What names sort by so that dense_10 comes after dense_9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,9})", name)]

@@ -12,7 +12,7 @@ from google.protobuf import json_format, text_format
 from keras.src.legacy import backend as old_backend
 from tensorflow.python.framework import op_def_registry
 
-from bridge.keras_side.dialect.operations import FUNCTIONS, RAW, operator_of
+from bridge.keras_side.dialect.operations import FUNCTIONS, RAW
 
 _own = keras.saving.register_keras_serializable(package="bridge")
 
@@ -70,17 +70,13 @@ class TensorFlowOpLayer(keras.layers.Layer):
 
     def __init__(self, node_def: str, constants: dict[str, Any] | None = None, **options: Any):
         super().__init__(**{**options, "autocast": False})
-        if operator_of(node_def) not in RAW:
-            raise ValueError(f"{operator_of(node_def)!r} is not one of the operators that bridge knows")
+        if (operator := _node(node_def).op) not in RAW:
+            raise ValueError(f"{operator!r} is not one of the operators that bridge knows")
         self.node_def, self.constants = node_def, dict(constants or {})
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        node = tf.compat.v1.NodeDef()
-        if self.node_def.lstrip().startswith("{"):
-            json_format.Parse(self.node_def, node)
-        else:
-            text_format.Parse(self.node_def, node)
+        node = _node(self.node_def)
         definition = op_def_registry.get(node.op)
         given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         for place, value in sorted((int(i), v) for i, v in self.constants.items()):
@@ -89,6 +85,16 @@ class TensorFlowOpLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "node_def": self.node_def, "constants": self.constants}
+
+
+def _node(text: str) -> Any:
+    """A TensorFlow node of JSON or protobuf's text form. Raises ValueError for what is neither."""
+    node = tf.compat.v1.NodeDef()
+    try:
+        json_format.Parse(text, node) if text.lstrip().startswith("{") else text_format.Parse(text, node)
+    except (json_format.ParseError, text_format.ParseError) as error:
+        raise ValueError(f"no node of TensorFlow: {error}") from None
+    return node
 
 
 def _arguments(node: Any, definition: Any, given: list[Any]) -> dict[str, Any]:

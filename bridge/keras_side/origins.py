@@ -121,16 +121,16 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
     """Writes the graph's weights in the layout of the file that they came from, its own config with them."""
     told = graph.source["origin"]
     with h5py.File(path, "w") as file:
-        group = file
-        if told["backend"]:  # Keras 1 did not say
-            file.attrs["backend"] = told["backend"].encode()
-        if not weights_only:
-            file.attrs["keras_version"] = told["version"].encode()
-            file.attrs["model_config"] = told["config"].encode()
-            group = file.create_group("model_weights")
         try:
+            group = file
+            if told["backend"]:  # Keras 1 did not say
+                file.attrs["backend"] = told["backend"].encode()
+            if not weights_only:
+                file.attrs["keras_version"] = told["version"].encode()
+                file.attrs["model_config"] = told["config"].encode()
+                group = file.create_group("model_weights")
             _weights(group, told, graph)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise BridgeError(
                 f"{graph.name}: what it says of the file that its weights came from can't be read "
                 f"({type(error).__name__}: {str(error)[:100]}).\nWrite a .keras file, or convert again."
@@ -156,6 +156,8 @@ def _stored(array: np.ndarray, place: dict[str, Any]) -> np.ndarray:
     if "part" in place:
         number, count = place["part"]
         array = np.split(array, count, axis=-1)[number]
+    if np.dtype(place["dtype"]).itemsize > 16:
+        raise ValueError(f"{place['dtype']} is no type of numbers")
     return array.astype(place["dtype"])
 
 

@@ -70,9 +70,9 @@ def _in_tree(file: Weights) -> list[Piece] | None:
         return None
     saved = tree.saved(file)
     found = []
-    for group in sorted(groups, key=listing._natural):
+    for group in sorted(groups, key=listing.natural):
         stem, _, number = group.rpartition("_")
-        number, stem = (number, stem) if number.isdigit() and stem in _CLASSES else ("0", group)
+        number, stem = (number, stem) if re.fullmatch(r"\d{1,9}", number) and stem in _CLASSES else ("0", group)
         kind = _CLASSES.get(stem, "")
         inner = {g.removeprefix(f"layers/{group}").strip("/"): keys for g, keys in saved.items() if _within(g, group)}
         if any(part.startswith("layers") for part in inner):

@@ -59,8 +59,7 @@ def _joined(
     None if the piece can't follow.
     """
     if state is None:
-        form = piece.form if piece.form != ANY else ANY
-        return _after(_State(piece.takes, form), piece), "", (), 0
+        return _after(_State(piece.takes, piece.form), piece), "", (), 0
     channels, form = state.channels, state.form
     if piece.kind == "Embedding" or (piece.kind in _FIRST and piece.weights):
         return None if piece.kind == "Embedding" else (_after(state, piece), "", (), 1)
@@ -78,7 +77,7 @@ def _joined(
     if piece.kind.startswith("Conv") and not piece.kind.endswith("Transpose") and channels % piece.takes == 0:
         return _after(state, piece), "", (f"groups={channels // piece.takes}",), 2
     flattens = between is None or "Flatten" in between
-    if flattens and piece.kind == "Dense" and form not in (FLAT,) and piece.takes % channels == 0 and form != ANY:
+    if flattens and piece.kind == "Dense" and form != FLAT and piece.takes % channels == 0 and form != ANY:
         line = f"layers.Flatten(),  # {_positions(piece.takes, channels, form)}"
         return _after(_State(piece.takes, FLAT), piece), line, (), 2
     return None
@@ -87,7 +86,7 @@ def _joined(
 def _after(state: _State, piece: Piece) -> _State:
     form = piece.after if piece.after != ANY else (piece.form if piece.form != ANY else state.form)
     channels = piece.gives if piece.gives is not None else state.channels
-    if piece.kind == "Flatten" and state.form not in (FLAT,):
+    if piece.kind == "Flatten" and state.form != FLAT:
         channels = None
     if piece.kind in ("Reshape", UNKNOWN):
         channels, form = None, ANY
@@ -201,34 +200,35 @@ def _keeps_steps(following: list[Piece]) -> bool | None:
     return None
 
 
-def _source(name: str, steps: list[_Step], spare: list[Piece], ordered: bool) -> str:
+def _source(file: str, steps: list[_Step], spare: list[Piece], ordered: bool) -> str:
     lines = [f"keras.Input({_input(steps)}),"]
     for step in steps:
         if step.before:
             lines.append(step.before)
-        # a name from a file is a literal, and nothing else of a file but numbers stands in the source
-        named = [*step.options, f"name={json.dumps(step.piece.name)}"] if "/" not in step.piece.name else step.options
+        # a name from a file is a literal, or one word in a comment; nothing else of it but numbers stands in the source
+        name = step.piece.name
+        literal = json.dumps(name) if name.isascii() else repr(name)
+        named = [*step.options, f"name={literal}"] if "/" not in name else step.options
         note = ""
         if step.piece.kind == "Flatten":
             note = _flattened(steps, step)
         if step.piece.kind == UNKNOWN:
-            lines.append(f"LAYER,  # {step.piece.name}: a layer without weights")
+            lines.append(f"LAYER,  # {name}: a layer without weights")
             continue
         lines.append(f"layers.{step.piece.kind}({', '.join(named)}),{note}")
     text = "\n".join(lines)
-    blanks = [word for word in _words(text)]
-    notes = []
+    blanks, notes = list(_words(text)), []
     if blanks:
         notes.append(f"Put values in the place of {', '.join(blanks)}: a weights file does not tell them.")
     notes.append("Its order is that of the file." if ordered else "Its order is told by the shapes alone: check it.")
     if spare:
         kinds = ", ".join(piece.kind for piece in spare)
         notes.append(f"The file has also layers without weights, whose places it does not tell: {kinds}.")
-    elif ordered is False:
+    elif not ordered:
         notes.append("Layers without weights (pooling, dropout) are to be put in.")
     doc = "\n".join(textwrap.fill(note, 116) for note in notes)
     return (
-        f'"""The architecture of {_plain(name)}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
+        f'"""The architecture of {_plain(file)}, as far as its names and shapes tell it.\n\n{doc}\n"""\n\n'
         "import keras\nfrom keras import layers\n\n\n"
         "def build():\n    return keras.Sequential(\n        [\n"
         f"{textwrap.indent(text, ' ' * 12)}\n        ]\n    )\n"
@@ -243,7 +243,7 @@ def _plain(name: str) -> str:
 def _words(text: str) -> Iterator[str]:
     """The blanks in the text, each once."""
     code = "\n".join(line.partition("  # ")[0] for line in text.splitlines())
-    code = re.sub(r'"(\\\\.|[^"\\\\])*"', "", code)
+    code = re.sub(r"""(["'])(\\.|(?!\1).)*\1""", "", code)
     yield from dict.fromkeys(word for word in re.findall(r"(?<![.\w])[A-Z][A-Z_]+\b(?!\()", code))
 
 

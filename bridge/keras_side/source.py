@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Paths = str | Path | Iterable[str | Path]
+KERAS_FILES = (".keras", ".h5", ".hdf5")  # the endings of what Keras writes to one file
 
 
 def listed(names: Paths | None) -> tuple[str, ...]:

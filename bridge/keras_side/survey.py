@@ -30,7 +30,8 @@ def inputs_of(model: keras.Model) -> list[dict[str, Any]]:
 def survey(source: Source) -> dict[str, Any]:
     """For `bridge inspect`: inputs, outputs, layers, weights, what convert would refuse, weights that are not finite.
 
-    layers: [{"name", "class", "output_shape" or None, "weights": [...]}] of those that hold no further ones.
+    layers: [{"name", "class", "output_shape" or None, "one_node"}] of those that hold no further ones; what is not one
+    node is the user's own code, and becomes operators.
     proto: the layered model, empty where there is none. by_operators: whether it is of a SavedModel's program.
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason.
     notes: what of Keras's training torch will lack.
@@ -59,7 +60,7 @@ def survey(source: Source) -> dict[str, Any]:
         "by_operators": isinstance(model, Operators),
         "inputs": inputs,
         "outputs": outputs,
-        "layers": [_layer(path, layer) for path, layer in _leaves(layers_by_path(model), rules).items()],
+        "layers": [_layer(path, layer, rules) for path, layer in _leaves(layers_by_path(model), rules).items()],
         "weights": [
             {"name": w.path, "shape": list(w.shape), "dtype": w.dtype, "trainable": w.trainable and not w.state}
             for w in found.weights.values()
@@ -85,11 +86,12 @@ def _leaves(layers: dict[str, keras.Layer], rules: Rules) -> dict[str, keras.Lay
     return {p: layer for p, layer in shown.items() if not isinstance(layer, Variables) or layer.own}
 
 
-def _layer(path: str, layer: keras.Layer) -> dict[str, Any]:
+def _layer(path: str, layer: keras.Layer, rules: Rules) -> dict[str, Any]:
     nodes = getattr(layer, "_inbound_nodes", [])
     outputs = keras.tree.flatten(nodes[0].outputs) if nodes else []
     return {
         "name": path,
         "class": "" if isinstance(layer, Variables) else type(layer).__name__,
         "output_shape": list(outputs[0].shape) if len(outputs) == 1 else None,
+        "one_node": is_known(layer) or is_ruled(layer, rules),
     }

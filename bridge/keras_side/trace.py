@@ -24,9 +24,10 @@ from bridge.graph.fold import folded
 from bridge.graph.own_layers import own_functions
 from bridge.graph.stored import Arrays
 from bridge.keras_side import dropping
+from bridge.keras_side.architecture import said
 from bridge.keras_side.direct import layers_alone
 from bridge.keras_side.forks import needed
-from bridge.keras_side.in_training import Inference
+from bridge.keras_side.in_training import Inference, asks_by_identity
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
@@ -42,6 +43,7 @@ from bridge.keras_side.weights import numbers
 from bridge.own_rules import Rules
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
+BY_IDENTITY = "it says `training is True`; a trace can answer `if training:` alone"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
@@ -142,7 +144,7 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
         try:
             return _as_onnx(model, found, rules, [], forks)
         except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
-            failed.update({id(layer): _said(error) for layer in forks})
+            failed.update({id(layer): said(error)[:200] for layer in forks})
             return None
 
     forked = traced(layers) if layers else None
@@ -152,18 +154,13 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
         forked = traced(alone) if alone else None
     made = forked or made
     inert |= made.tracer.forks.unforked
-    inert |= {made.tracer.scopes.described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
+    described = made.tracer.scopes.described
+    inert |= {described(one): BY_IDENTITY for one in model._flatten_layers() if asks_by_identity(one)}
+    inert |= {described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
     own = {id(cell) for layer in within for cell in layer._flatten_layers()}
-    cells = [made.tracer.scopes.described(layer) for layer in dropped if id(layer) not in own]
+    cells = [described(layer) for layer in dropped if id(layer) not in own]
     asks = [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
     return made, [*map(dropping.lack, cells), *asks]
-
-
-def _said(error: Exception) -> str:
-    """An error in one line, without what Keras puts round it."""
-    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
-    own = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
-    return own[0][:200] if own else type(error).__name__
 
 
 def _as_onnx(

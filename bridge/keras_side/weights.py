@@ -87,12 +87,3 @@ def numbers(variable: Any) -> np.ndarray:
     """The numbers of a variable, where it has them: not to be written to, nor kept while it may change."""
     tensor = tf.convert_to_tensor(variable.value)
     return tensor._numpy() if tensor.shape.rank else np.asarray(tensor.numpy())
-
-
-def all_layers(model: keras.Model) -> Iterator[Any]:
-    """Every layer at any depth, once."""
-    seen: set[int] = set()
-    for layer in model._flatten_layers():
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer

@@ -11,7 +11,7 @@ from bridge.errors import BridgeError
 from bridge.graph import Value, stored
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import Judged, judge
-from bridge.parity.inputs import check_seed, given, make_inputs, mismatch
+from bridge.parity.inputs import check_rtol, check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, Subject, subjects
 
@@ -49,8 +49,7 @@ def compare(
     own float64 result shows that it is rounding (see arrays.judge). layers: compare these too.
     Raises BridgeError for a file that is no model, data that doesn't fit, or a framework that isn't installed.
     """
-    if not (math.isfinite(rtol) and rtol > 0):
-        raise BridgeError(f"--rtol {rtol}: must be a positive number, such as 1e-5.")
+    check_rtol(rtol)
     check_seed(seed)
     chosen = given(data, label, part)
     found = subjects(files, Source("", arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature))

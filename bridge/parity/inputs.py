@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def given(data: str | Path | Data | None, label: str | None, part: str) -> Data 
 def check_seed(seed: int) -> None:
     if seed < 0:
         raise BridgeError(f"--seed {seed}: must be a whole number, 0 or more.")
+
+
+def check_rtol(rtol: float) -> None:
+    if not (math.isfinite(rtol) and rtol > 0):
+        raise BridgeError(f"--rtol {rtol}: must be a positive number, such as 1e-5.")
 
 
 def make_inputs(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bridge.parity.arrays import Judged
+from bridge.strict_json import finite_or_null
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,3 @@ class Report:
             "notes": self.notes,
         }
         return dict(finite_or_null(values))
-
-
-def finite_or_null(value: Any) -> Any:
-    """`value` as strict JSON has it: null for NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: finite_or_null(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite_or_null(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

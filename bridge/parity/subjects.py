@@ -17,7 +17,7 @@ from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
-from bridge.keras_side.source import Source
+from bridge.keras_side.source import KERAS_FILES, Source
 from bridge.process import worker
 
 Arrays = dict[str, np.ndarray]
@@ -52,8 +52,9 @@ class Subject(ABC):
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of its weights, about."""
-        return Path(self.path).stat().st_size
+        """Bytes of its weights, about: of the file, or of all in the folder."""
+        path = Path(self.path)
+        return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
     def kinds(self) -> dict[str, str]:
         """The class of each layer by its path, as far as it is known without running anything."""
@@ -227,7 +228,7 @@ def is_keras(path: str) -> bool:
     file = Path(path)
     if file.is_dir():
         return is_saved_model(path)
-    if file.suffix.lower() in (".keras", ".h5", ".hdf5"):
+    if file.suffix.lower() in KERAS_FILES:
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(

@@ -21,14 +21,14 @@ from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import difference, relative_l2
-from bridge.parity.inputs import check_seed, given
-from bridge.parity.report import finite_or_null
+from bridge.parity.inputs import check_rtol, check_seed, given
 from bridge.parity.subjects import TorchFolder, is_keras
 from bridge.process import worker
+from bridge.runtime.scoring import LOSSES
+from bridge.strict_json import finite_or_null
 
 RTOL = 1e-5
 SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
-LOSSES = (SPARSE, CATEGORICAL, BINARY, "mse", "mae")
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 RANDOM_BATCHES = 256  # more steps go round them again
 _RANDOM = ("rate", "stddev", "dropout", "recurrent_dropout")  # options of layers that draw random numbers in training
@@ -133,6 +133,7 @@ def compare_training(
     chosen = _optimizer(optimizer, learning_rate)
     if steps < 1 or batch < 1:
         raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
+    check_rtol(rtol)
     check_seed(seed)
     x, y, losses, described = _batches(graph, given(data, label, part), scale, loss, steps, batch, seed)
     options: dict[str, Any] = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
@@ -167,6 +168,7 @@ def compare_gradients(
 
     files: one Keras file and one bridge folder or layered .onnx file, in any order.
     """
+    check_rtol(rtol)
     check_seed(seed)
     keras, folder = _pair(files)
     graph = read_graph(folder)
@@ -218,8 +220,10 @@ def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
 
 def _optimizer(optimizer: str | dict[str, Any], learning_rate: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
-    if options.get("name") not in OPTIMIZERS:
-        raise BridgeError(f"optimizer {options.get('name')!r} is not known.\nChoose one of {', '.join(OPTIMIZERS)}.")
+    if "name" not in options:
+        raise BridgeError(f'optimizer {optimizer!r}: says no name, as in {{"name": "sgd", "momentum": 0.9}}.')
+    if options["name"] not in OPTIMIZERS:
+        raise BridgeError(f"optimizer {options['name']!r} is not known.\nChoose one of {', '.join(OPTIMIZERS)}.")
     if learning_rate is not None:
         if not (math.isfinite(learning_rate) and learning_rate > 0):
             raise BridgeError(f"--learning-rate {learning_rate}: must be a positive number.")

@@ -13,6 +13,7 @@ import numpy as np
 from bridge.data import Data, fit_to
 from bridge.errors import BridgeError
 from bridge.folder import model_of, stale
+from bridge.keras_side.source import KERAS_FILES
 from bridge.runtime.batches import Batches, device_batch, fixed_batch, plan
 from bridge.runtime.result import Evaluation, NotFinite
 from bridge.runtime.scoring import LOSSES, scorer_for
@@ -20,7 +21,6 @@ from bridge.runtime.session import Session, open_session
 
 WARM_UP_ROWS = 64
 HELD_BYTES = 2**26  # of outputs between inference, which is timed, and metrics, which are not
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def evaluate(
@@ -105,7 +105,7 @@ def model_file(model: str | Path) -> Path:
     path = Path(model)
     if path.is_dir():
         return model_of(path)
-    if path.suffix in KERAS_SUFFIXES and path.exists():
+    if path.suffix.lower() in KERAS_FILES and path.exists():
         raise BridgeError(
             f"{path}: is a Keras file; ONNX Runtime evaluates .onnx files and bridge folders.\n"
             f"Convert it first: bridge convert keras2onnx {path} -o {path.with_suffix('.onnx').name}"

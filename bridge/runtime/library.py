@@ -19,8 +19,8 @@ SILENT = 4  # ONNX Runtime's severity "fatal": what matters below it also arrive
 
 def library() -> ModuleType:
     """The onnxruntime package. Raises BridgeError when it is not installed or can't be loaded."""
-    if "onnxruntime" in sys.modules:
-        return sys.modules["onnxruntime"]
+    if (loaded := sys.modules.get("onnxruntime")) is not None:
+        return loaded
     try:
         with held_output():  # on some machines it logs failed device discovery when it is imported
             return importlib.import_module("onnxruntime")

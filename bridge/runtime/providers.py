@@ -33,9 +33,10 @@ WHEELS = {  # the package that holds a provider, where it is not onnxruntime its
 }
 
 
-def resolve(name: str) -> str:
+def resolve(name: str, option: str = "--provider") -> str:
     """ONNX Runtime's name of the provider that the user calls `name`: "cuda" is "CUDAExecutionProvider".
 
+    option: where the user wrote it.
     Raises BridgeError for a name that neither this table nor the installed ONNX Runtime knows.
     """
     plain = name.lower().removesuffix("executionprovider")
@@ -44,7 +45,7 @@ def resolve(name: str) -> str:
     for known in library().get_all_providers():
         if known.lower().removesuffix("executionprovider") == plain:
             return str(known)
-    raise BridgeError(f"--provider {name}: there is no such provider.\nKnown are: {', '.join(NAMES)}.")
+    raise BridgeError(f"{option} {name}: there is no such provider.\nKnown are: {', '.join(NAMES)}.")
 
 
 def short(provider: str) -> str:

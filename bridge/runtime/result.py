@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.runtime.metrics import Scores
+from bridge.strict_json import finite_or_null
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,4 @@ class Evaluation:
     def as_json(self) -> Any:
         """Everything as JSON values; a loss that is no finite number is null."""
         values = dataclasses.asdict(self) | {"loss": self.loss, "rows_per_second": self.rows_per_second}
-        return _finite_or_null(values)
-
-
-def _finite_or_null(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite_or_null(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite_or_null(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return finite_or_null(values)

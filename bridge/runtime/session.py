@@ -94,7 +94,7 @@ def open_session(
         final = {output.name: final_activation(proto, output.name) for output in proto.graph.output}
         del proto
     wanted = providers.resolve(provider)
-    second = None if fallback is None else providers.resolve(fallback)
+    second = None if fallback is None else providers.resolve(fallback, "--fallback")
     raw, said = _create(source, name, wanted, threads, tf32, folder)
     if raw is not None:
         return Session(raw, name, None, final)

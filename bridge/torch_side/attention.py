@@ -79,7 +79,8 @@ class MultiHeadAttention(nn.Module):
         seen = None if mask is None else mask.any(-1, keepdim=True)
         if scores:
             logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-            probabilities = (logits if mask is None else logits.masked_fill(~mask, -1e9)).softmax(-1)
+            least = -3e4 if logits.dtype == torch.float16 else -1e9
+            probabilities = (logits if mask is None else logits.masked_fill(~mask, least)).softmax(-1)
             probabilities = probabilities if mask is None else probabilities.masked_fill(~mask, 0.0)
             x = F.dropout(probabilities, dropout) @ v
         elif mask is None:
@@ -175,7 +176,7 @@ def attention_over_axes(
     x, probabilities = y if scores else (y, None)
     x = x.reshape(*batch, *steps, *x.shape[2:])
     x = x.permute([order.index(axis) if axis in order else axis for axis in range(x.ndim)])
-    return (x, probabilities.reshape(*batch, -1, *steps, *keys)) if scores else x
+    return (x, probabilities.reshape(*batch, probabilities.shape[1], *steps, *keys)) if scores else x
 
 
 def _arguments(layer: Layer, shapes: list[Shape]) -> str:
@@ -225,7 +226,7 @@ class Attention(nn.Module):
             lower = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
             mask = lower if mask is None else mask & lower
         if mask is not None:
-            logits = torch.where(mask, logits, logits - 1e9)
+            logits = torch.where(mask, logits, logits - (65504.0 if logits.dtype == torch.float16 else 1e9))
         probabilities = logits.softmax(-1)
         x = F.dropout(probabilities, self.dropout, self.training) @ value
         if query_mask is not None:

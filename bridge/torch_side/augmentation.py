@@ -19,7 +19,7 @@ from bridge.torch_side.modules_images import (
     RandomTranslation,
     RandomZoom,
 )
-from bridge.torch_side.part import New, Part, rule
+from bridge.torch_side.part import New, Part, literal, rule
 from bridge.torch_side.space import channels_first_call, unless
 
 
@@ -78,7 +78,7 @@ def random_zoom(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("AutoContrast")
 def auto_contrast_part(layer: Layer, shapes: list[Shape]) -> Part:
     low, high = contrast_range(layer)
-    return Part(call=f"auto_contrast({{0}}, {low}, {high})", functions=(auto_contrast,))
+    return Part(call=f"auto_contrast({{0}}, {literal(low)}, {literal(high)})", functions=(auto_contrast,))
 
 
 def _moved(layer: Layer, module: New) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from bridge.graph.own_layers import with_rules
 from bridge.keras_side.source import Paths
 from bridge.torch_side import checkpoint as checkpoints
 from bridge.torch_side.build import build, folder_graph, graph_of, plan_of
+from bridge.torch_side.feed import columns
 from bridge.torch_side.folder import refuse_changed, write_folder
 from bridge.torch_side.freeze import freeze as freeze_parts
 from bridge.torch_side.history import History
+from bridge.torch_side.objective import Objective
 from bridge.torch_side.train import fit
 
 TRANSFERS = ("parameters", "features", "structure")
@@ -96,14 +98,16 @@ def finetune(
     if isinstance(model, nn.Module):
         _freeze_as(model, module, but=_head(module, graph) if classes is not None else set())
     frozen = _frozen(module, graph, transfer, freeze)
-    train, held_out = _data(data, validation, label, part, seed)
-    shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
-    types = {value.name: value.dtype for value in graph.inputs}
+    given = data if isinstance(data, Data) else read(data, label=label, part=part)
+    given = _fitted(given, graph, scale)
+    _check_targets(module, given, loss)  # before a split, in which the rows get other numbers
+    train, held_out = _divided(given, validation, graph, scale, label, seed)
+    del given
     history = fit(
         module,
-        fit_to(train, shapes, scale, types),
+        train.inputs,
         _targets(train),
-        validation=held_out and (fit_to(held_out, shapes, scale, types), _targets(held_out)),
+        validation=held_out and (held_out.inputs, _targets(held_out)),
         optimizer=optimizer,
         learning_rate=learning_rate,
         loss=loss,
@@ -216,15 +220,35 @@ def _frozen(module: nn.Module, graph: Graph, transfer: str, patterns: Sequence[s
     return tuple(name for name, parameter in module.named_parameters() if not parameter.requires_grad)
 
 
-def _data(
-    data: str | Path | Data, validation: float | str | Path | Data | None, label: str, part: str, seed: int
+def _fitted(data: Data, graph: Graph, scale: float | None) -> Data:
+    """The data with its inputs as the network takes them."""
+    shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
+    types = {value.name: value.dtype for value in graph.inputs}
+    return replace(data, inputs=fit_to(data, shapes, scale, types))
+
+
+def _check_targets(module: nn.Module, data: Data, loss: str | dict[str, str] | None) -> None:
+    """Raises BridgeError for targets that don't fit, by the data's name and its own numbers of rows."""
+    y = _targets(data)
+    objective = Objective(module, columns(module, data.head(2).inputs), y, loss)
+    objective.targets(y, f"{data.origin}: y")
+
+
+def _divided(
+    data: Data,
+    validation: float | str | Path | Data | None,
+    graph: Graph,
+    scale: float | None,
+    label: str,
+    seed: int,
 ) -> tuple[Data, Data | None]:
-    train = data if isinstance(data, Data) else read(data, label=label, part=part)
-    if validation is None or isinstance(validation, Data):
-        return train, validation
+    """The rows to train on and those that are held out."""
     if isinstance(validation, int | float):
-        return split(train, float(validation), seed)
-    return train, read(validation, label=label, part="test")
+        return split(data, float(validation), seed)
+    if validation is None:
+        return data, None
+    other = validation if isinstance(validation, Data) else read(validation, label=label, part="test")
+    return data, _fitted(other, graph, scale)
 
 
 def _targets(data: Data) -> Any:

@@ -98,7 +98,8 @@ def average_within(pool: nn.Module, x: Tensor, size: tuple[int, ...], stride: tu
 def softmax_kept(x: Tensor, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Softmax over dims of what the mask keeps, 0 elsewhere."""
     kept = mask > 0.5
-    return torch.where(kept, softmax_over(torch.where(kept, x, -1e9), dims), 0.0)
+    least = -3e4 if x.dtype == torch.float16 else -1e9
+    return torch.where(kept, softmax_over(torch.where(kept, x, least), dims), 0.0)
 
 
 def mean_kept(x: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:

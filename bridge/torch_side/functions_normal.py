@@ -38,8 +38,8 @@ def training_norm(
 
 def mean_variance_norm(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Mean 0 and variance 1 over some axes."""
-    mean = x.mean(axes, keepdim=True)
-    return (x - mean) / ((x.square().mean(axes, keepdim=True) - mean.square()).sqrt() + 1e-9)
+    var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return (x - mean) / (var.sqrt() + 1e-9)
 
 
 def power_norm(x: Tensor, axis: int, p: int) -> Tensor:

@@ -37,7 +37,7 @@ def dequantize(x: Tensor, scale: Tensor, zero: Tensor | None, axis: int = 1, blo
 def quantize_by_range(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """x as bytes with a scale and a zero point that just hold its range, 0 included."""
     low, high = x.amin().clamp(max=0), x.amax().clamp(min=0)
-    scale = (high - low) / 255
+    scale = torch.where(high > low, high - low, 1.0) / 255  # of zeros alone any will do
     zero = torch.round((-low / scale).clamp(0, 255))
     return torch.round(x / scale).add(zero).clamp(0, 255).to(torch.uint8), scale, zero.to(torch.uint8)
 

@@ -38,19 +38,23 @@ def short_time_fourier(x: Tensor, step: int, window: Tensor | None, length: int 
     return torch.view_as_real(torch.fft.rfft(z) if onesided else torch.fft.fft(z).contiguous())
 
 
-def cosine_window(size: int, periodic: bool, factors: tuple[float, ...], kind: torch.dtype) -> Tensor:
+def cosine_window(
+    size: int, periodic: bool, factors: tuple[float, ...], kind: torch.dtype, device: torch.device | None = None
+) -> Tensor:
     """The sum of factors[i] * cos(2 * pi * i * n / length) for n = 0, 1, ..., size - 1."""
-    angle = torch.arange(size, dtype=torch.float64) * (2 * math.pi / (size if periodic else size - 1))
+    angle = torch.arange(size, dtype=torch.float64, device=device) * (2 * math.pi / (size if periodic else size - 1))
     return sum(factor * torch.cos(i * angle) for i, factor in enumerate(factors)).to(kind)
 
 
-def mel_weights(bins: int, length: int, rate: int, low: float, high: float, kind: torch.dtype) -> Tensor:
+def mel_weights(
+    bins: int, length: int, rate: int, low: float, high: float, kind: torch.dtype, device: torch.device | None = None
+) -> Tensor:
     """(frequencies, bins): a triangle over the frequencies for each band of the mel scale."""
     bottom, top = (2595 * math.log1p(edge / 700) / math.log(10) for edge in (low, high))
     step = (top - bottom) / (bins + 2)
     edges = [700 * math.expm1((bottom + i * step) / 2595 * math.log(10)) for i in range(bins + 2)]
     places = [int((length + 1) * edge // rate) for edge in edges]
-    rows = torch.arange(length // 2 + 1, dtype=torch.float64)
+    rows = torch.arange(length // 2 + 1, dtype=torch.float64, device=device)
     columns = []
     for first, middle, last in zip(places, places[1:], places[2:], strict=False):
         up = (rows - first) / (middle - first) if middle > first else (rows == middle).double()

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice, product
 
 import numpy as np
@@ -22,7 +23,7 @@ _NORM_WORDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
 _NEUTRAL = {"bias": "zeros", "weight": "ones"}  # what computes the same as the weight's absence
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 _PRECISE = (torch.float32, torch.float64)
-_EFFORT = 4_000  # steps of one search; twice the tensors are enough where the orders fit
+_EFFORT = 8_000  # steps of one search; as many as there are tensors are enough where the orders fit
 _LAYOUTS = 16  # orders of axes tried for one pairing
 
 
@@ -58,7 +59,7 @@ class Slot:
     def is_norm(self) -> bool:
         return isinstance(self.owner, NORMS)
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether the owner is one of torch's own layers, which takes all it has from one Keras layer."""
         return type(self.owner).__module__.startswith("torch.nn.") and not isinstance(self.owner, _CONTAINERS)
@@ -141,7 +142,18 @@ class Matcher:
         }
         # Normalization counts the samples that it was adapted to, and never computes with the number.
         self.wanted = [move for path, move in self.plan.moves.items() if self.role(path) != "count"]
-        self._fits = {m.weight.path: [s for s in self.slots if self.ways(m, s)] for m in self.wanted}
+        kinds: dict[object, list[Slot]] = {}  # alike to `ways`: a large network has thousands of tensors of few kinds
+        for slot in self.slots:
+            kinds.setdefault((slot.word, slot.shape, slot.tensor.dtype, slot.is_buffer, type(slot.owner)), []).append(
+                slot
+            )
+        self._fits = {
+            move.weight.path: sorted(
+                (slot for alike in kinds.values() if self.ways(move, alike[0]) for slot in alike),
+                key=lambda slot: slot.position,
+            )
+            for move in self.wanted
+        }
 
     def role(self, path: str) -> str:
         """The layer's own word for a weight: "kernel"."""
@@ -183,11 +195,11 @@ class Matcher:
         """What stays without a partner when names and order decide: Keras weights, and the module's tensors."""
         pairs = dict(self.named())
         for move in self.wanted:
-            free = [s for s in self._fits[move.weight.path] if s not in pairs.values()]
-            fitting = [s for s in free if self._may_join(move.weight.path, s, pairs)]
-            if move.weight.path not in pairs and fitting:
-                pairs[move.weight.path] = fitting[0]
-        lonely = [s for s in self.slots if s not in pairs.values() and not self.fill(s, pairs)]
+            free = self._free(move.weight.path, pairs)
+            if move.weight.path not in pairs and free:
+                pairs[move.weight.path] = free[0]
+        taken = {*pairs.values()}
+        lonely = [s for s in self.slots if s not in taken and not self.fill(s, pairs)]
         return [move for move in self.wanted if move.weight.path not in pairs], lonely
 
     def named(self) -> Pairs:
@@ -196,11 +208,14 @@ class Matcher:
         for spell in (_exact, _alike, _alike_at_end):
             keras = {move.weight.path: {spell(name) for name in self._names(move)} for move in self.wanted}
             often = Counter(name for names in keras.values() for name in names)
+            spelled = {slot: {spell(key) for key in (slot.key, *slot.aliases)} for slot in self.slots}
+            taken = {*pairs.values()}
             for path, names in keras.items():
                 known = {name for name in names if often[name] == 1}
-                found = [s for s in self._fits[path] if known & {spell(key) for key in (s.key, *s.aliases)}]
-                if path not in pairs and len(found) == 1 and found[0] not in pairs.values():
+                found = [slot for slot in self._fits[path] if known & spelled[slot]]
+                if path not in pairs and len(found) == 1 and found[0] not in taken:
                     pairs[path] = found[0]
+                    taken.add(found[0])
         return pairs
 
     def _names(self, move: Move) -> list[str]:
@@ -219,7 +234,8 @@ class Matcher:
             for order in orders:
                 for pairs in islice(self._search(order, preferred), 1):
                     rest = [slot for path, slot in pairs.items() if preferred.get(path) is not slot]
-                    if rest == [slot for slot in order if slot in rest]:  # their shapes follow each other as Keras's do
+                    among = {*rest}
+                    if rest == [slot for slot in order if slot in among]:  # as Keras's shapes follow each other
                         yield True, pairs
         yield from ((False, pairs) for pairs in self._search(self.slots, named))
 
@@ -228,34 +244,47 @@ class Matcher:
         rank = {slot: number for number, slot in enumerate(order)}
         others = set(preferred.values())
         pairs: Pairs = {}
-        effort = 0
 
-        def walk(number: int) -> Iterator[Pairs]:
-            nonlocal effort
-            if number == len(self.wanted):
-                if all(slot in pairs.values() or self.fill(slot, pairs) for slot in self.slots):
-                    yield dict(pairs)
-                return
-            path = self.wanted[number].weight.path
-            used = set(pairs.values())
-            free = [s for s in self._fits[path] if s not in used and self._may_join(path, s, pairs)]
-            for slot in sorted(free, key=lambda s: (s is not preferred.get(path), s in others, rank[s])):
-                effort += 1
-                if effort > _EFFORT:
+        def options(path: str) -> Iterator[Slot]:
+            free = self._free(path, pairs)
+            return iter(sorted(free, key=lambda s: (s is not preferred.get(path), s in others, rank[s])))
+
+        paths = [move.weight.path for move in self.wanted]
+        if not paths and self._is_complete(pairs):
+            yield {}
+        left = [options(path) for path in paths[:1]]  # what is still to be tried, for each weight so far
+        for _ in range(max(_EFFORT, 4 * len(paths)) if left else 0):
+            path, slot = paths[len(left) - 1], next(left[-1], None)
+            pairs.pop(path, None)
+            if slot is None:
+                left.pop()
+                if not left:
                     return
-                pairs[path] = slot
-                yield from walk(number + 1)
-                del pairs[path]
+                continue
+            pairs[path] = slot
+            if len(left) < len(paths):
+                left.append(options(paths[len(left)]))
+            elif self._is_complete(pairs):
+                yield dict(pairs)
 
-        return walk(0)
+    def _is_complete(self, pairs: Pairs) -> bool:
+        taken = {*pairs.values()}
+        return all(slot in taken or self.fill(slot, pairs) for slot in self.slots)
 
-    def _may_join(self, path: str, slot: Slot, pairs: Pairs) -> bool:
-        """Whether torch's own layers still get all they have from one Keras layer, and it gives to one of them."""
-        return not slot.is_whole or all(
-            (taken.owner is slot.owner) == (self.layer(other) == self.layer(path))
-            for other, taken in pairs.items()
-            if taken.is_whole
-        )
+    def _free(self, path: str, pairs: Pairs) -> list[Slot]:
+        """The tensors that a weight may still have.
+
+        Torch's own layers get all that they have from one Keras layer, and it gives to one of them.
+        """
+        layer, used = self.layer(path), {*pairs.values()}
+        whole = [(self.layer(other), slot.owner) for other, slot in pairs.items() if slot.is_whole]
+        layers = {owner: other for other, owner in whole}
+        owners = {owner for other, owner in whole if other == layer}
+
+        def may_join(slot: Slot) -> bool:
+            return not slot.is_whole or (layers.get(slot.owner, layer) == layer and owners <= {slot.owner})
+
+        return [slot for slot in self._fits[path] if slot not in used and may_join(slot)]
 
     def _layouts(self, pairs: Pairs) -> Iterator[dict[str, Axes]]:
         """The orders of axes for these pairs; what a shape leaves open is tried as the module's other tensors are."""

@@ -263,6 +263,6 @@ class Normalization(nn.Module):
             self.register_buffer("count", torch.zeros((), dtype=getattr(torch, count)))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if x.is_floating_point() else x.float()
+        x = x if x.is_floating_point() else x.to(self.mean.dtype)
         mean, spread = self.mean.view(self.broadcast), self.variance.view(self.broadcast).sqrt().clamp(min=1e-7)
         return x * spread + mean if self.invert else (x - mean) / spread

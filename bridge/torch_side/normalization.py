@@ -13,7 +13,9 @@ from bridge.torch_side.part import New, Part, Take, rule
 
 
 class GroupNorm(nn.GroupNorm):
-    """nn.GroupNorm with a scale or an offset only, and for groups of a single value too, which torch's refuses."""
+    """nn.GroupNorm with a scale or an offset only; for groups of a single value too, which torch's refuses; and for
+    images turned to channels in front that need no gradient, on which torch 2.13's backward pass on the CPU crashes.
+    """
 
     def __init__(self, num_groups: int, num_channels: int, eps: float, scale: bool = True, center: bool = True):
         super().__init__(num_groups, num_channels, eps=eps)
@@ -28,6 +30,8 @@ class GroupNorm(nn.GroupNorm):
                 nn.init.constant_(parameter, value)
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and not x.requires_grad:
+            x = x.contiguous()
         weight = self.weight
         if weight is None and self.bias is not None:  # torch's backward pass fails on an offset alone
             weight = x.new_ones(self.num_channels)
@@ -51,7 +55,7 @@ def group_normalization(layer: Layer, shapes: list[Shape]) -> Part:
     axis, groups, channels = grouped_axis(layer, shapes[0])
     rank = len(shapes[0])
     scale, center = "gamma" in layer.weights, "beta" in layer.weights
-    if scale == center and (groups < channels or rank > 2):
+    if scale == center and (groups < channels or rank > 2) and (axis == 1 or rank == 3):
         module = New(
             nn.GroupNorm, groups, channels, eps=layer.config["epsilon"], **({} if scale else {"affine": False})
         )

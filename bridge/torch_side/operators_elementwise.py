@@ -120,8 +120,8 @@ def power(node: Node, known: Known) -> Part:
     """The type is that of the base."""
     base, exponent = known
     if base is not None and base.ndim == 0 and exponent is None:
-        whole = np.issubdtype(base.dtype, np.integer)
-        return Part(call=f"torch.pow({scalar(base)}, {{1}})" + (f".to(torch.{base.dtype.name})" if whole else ""))
+        own = "" if base.dtype == np.float32 else f".to(torch.{base.dtype.name})"  # a plain number has no type to give
+        return Part(call=f"torch.pow({scalar(base)}, {{1}}){own}")
     if exponent is not None and exponent.ndim == 0 and float(exponent).is_integer():
         return Part(call=f"({{0}} ** {int(exponent)})")
     right = "{1}" if exponent is None or exponent.ndim else scalar(exponent)

@@ -9,7 +9,7 @@ from bridge.torch_side import functions_quantized as functions
 from bridge.torch_side.functions_windows import convolve
 from bridge.torch_side.operator_form import Known, dtype, integer, operator, present
 from bridge.torch_side.operators_windows import _options, _read, _same
-from bridge.torch_side.part import Part
+from bridge.torch_side.part import Part, literal
 
 
 def _given(node: Node, index: int) -> str | None:
@@ -21,7 +21,7 @@ def _tensor(node: Node, known: Known, index: int, like: int = 0) -> str:
     value = known[index] if present(node, index) else None
     if value is None or value.ndim:
         return str(_given(node, index))
-    return f"torch.tensor({value.item()!r}, dtype=torch.{value.dtype.name}, device={{{like}}}.device)"
+    return f"torch.tensor({literal(value.item())}, dtype=torch.{value.dtype.name}, device={{{like}}}.device)"
 
 
 @operator("QuantizeLinear")

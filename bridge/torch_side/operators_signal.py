@@ -44,7 +44,7 @@ def short_time_fourier(node: Node, known: Known) -> Part:
 def _window(*factors: float) -> Operator:
     def form(node: Node, known: Known) -> Part:
         kind, periodic = dtype(integer(node, "output_datatype", TensorProto.FLOAT)), bool(integer(node, "periodic", 1))
-        call = f"cosine_window({whole(node, known, 0)}, {periodic}, {literal(factors)}, {kind})"
+        call = f"cosine_window({whole(node, known, 0)}, {periodic}, {literal(factors)}, {kind}{_device(known)})"
         return Part(call=call, functions=(functions.cosine_window,))
 
     return form
@@ -60,7 +60,12 @@ def mel_weights(node: Node, known: Known) -> Part:
     listed = ", ".join(whole(node, known, i) for i in range(3))
     edges = ", ".join(f"{{{i}}}.item()" if known[i] is None else scalar(known[i]) for i in (3, 4))
     kind = dtype(integer(node, "output_datatype", TensorProto.FLOAT))
-    return Part(call=f"mel_weights({listed}, {edges}, {kind})", functions=(functions.mel_weights,))
+    return Part(call=f"mel_weights({listed}, {edges}, {kind}{_device(known)})", functions=(functions.mel_weights,))
+
+
+def _device(known: Known) -> str:
+    """The device of the first computed input as a further argument; without one the CPU has to do."""
+    return next((f", {{{i}}}.device" for i, value in enumerate(known) if value is None), "")
 
 
 @operator("CumProd")

@@ -262,6 +262,8 @@ def optimizer(spec: str | dict[str, Any], params: Iterable[Any], learning_rate: 
     """
     options = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = str(options.pop("name", "")).lower()
+    if not name:
+        raise BridgeError(f'optimizer {spec!r}: says no name, as in {{"name": "sgd", "momentum": 0.9}}.')
     if name not in OPTIMIZERS:
         raise BridgeError(f"optimizer {name!r} is not known.\nChoose one of {', '.join(OPTIMIZERS)}.")
     if learning_rate is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import math
 import symtable
@@ -124,7 +125,14 @@ def _standing_alone(thing: Any, where: str, seen: set[Any] | None = None) -> Non
 
 def source_of(thing: Any) -> str:
     """The text of a class or function, as at a file's top."""
+    return _text_of(thing) if is_users(thing) else _text_of_ours(thing)
+
+
+def _text_of(thing: Any) -> str:
     return textwrap.dedent(inspect.getsource(thing))
+
+
+_text_of_ours = functools.cache(_text_of)  # to find a class, inspect parses the whole file; a user's may change
 
 
 def _free_names(thing: Any) -> list[str]:

@@ -6,12 +6,14 @@ are read back to the CPU, which torch.compile and torch.export can't follow, and
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from onnx import TensorProto
 
 from bridge.graph import Graph, Node
 from bridge.torch_side.sizes_forms import FAR, SIGNS, result
-from bridge.torch_side.sizes_items import Size, Sizes, Writer, changed, sources
+from bridge.torch_side.sizes_items import Item, Size, Sizes, Writer, changed, sources
 from bridge.torch_side.step import Step
 from bridge.torch_side.truths import COMPARED, Truths
 
@@ -40,10 +42,20 @@ def with_plain_sizes(
             if node.kind == "Shape" or any(name in computed for name in node.inputs):
                 found = result(node, sizes)
                 if found is not None:
-                    computed[node.outputs[0]] = found
+                    computed[node.outputs[0]] = _there(found, graph)
                 step = _written(step, {i: s for i, s in enumerate(sizes) if s and node.inputs[i] in computed}, sizes)
         written.append(step)
     return _needed(written, wanted)
+
+
+def _there(sizes: Sizes, graph: Graph) -> Sizes:
+    """The sizes without those of axes that a value does not have: a slice of a shape may reach beyond its end."""
+
+    def is_there(item: Item) -> bool:
+        value = graph.values.get(item.value) if isinstance(item, Size) else None
+        return value is None or value.shape is None or -len(value.shape) <= item.axis < len(value.shape)  # type: ignore[union-attr]
+
+    return replace(sizes, items=tuple(item for item in sizes.items if is_there(item)))
 
 
 def _needed(steps: list[Step], wanted: set[str]) -> list[Step]:

@@ -55,7 +55,11 @@ def _has_images(plan: Plan) -> bool:
     """Whether 2D convolutions get Keras's layout, in which torch wants their kernels too."""
     layers = plan.graph.layers.values()
     convolves = any(layer.kind in CONVOLUTIONS and rank_of(layer) == 2 and channels_last(layer) for layer in layers)
-    return convolves and all(len(move.shape) < 5 for move in plan.moves.values())  # torch has another word for 3D
+    ranks = [
+        *(len(move.shape) for move in plan.moves.values()),
+        *(plan.graph.constants[c].ndim for c in plan.constants),
+    ]
+    return convolves and 5 not in ranks  # torch has another word for those
 
 
 def _dtype(name: str) -> str:

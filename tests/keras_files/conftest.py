@@ -1,56 +1,8 @@
-"""One Keras process for all tests of Keras files, and the files it made."""
-
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+"""The files that the Keras process made for the tests of this folder."""
 
 import pytest
 
 from bridge.errors import BridgeError
-
-
-class KerasProcess:
-    """Keras_process.py, one for all tests of this folder."""
-
-    def __init__(self):
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        script = Path(__file__).with_name("keras_process.py")
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.said,
-            text=True,
-            env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-
-    def __call__(self, job, **arguments):
-        self.process.stdin.write(json.dumps({"job": job, "arguments": arguments}, default=str) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            self.said.seek(0)
-            raise RuntimeError(self.said.read()[-3000:].decode(errors="replace"))
-        answer = json.loads(line)
-        if "refused" in answer:
-            raise BridgeError(answer["refused"])
-        return answer["result"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
-        self.said.close()
-
-
-@pytest.fixture(scope="session")
-def keras():
-    process = KerasProcess()
-    yield process
-    process.close()
 
 
 @pytest.fixture(scope="session")

@@ -352,6 +352,8 @@ CASES = [
     Dialect(
         "random_sizes", "2.7.0", "RandomHeight", {"factor": 0.1}, refused="changes the size of the images at random"
     ),
+    Dialect("keras1_initializers", "1.2.2", "Dense", {"init": {"a": 1}}, refused=r"no form that Keras 1\.2\.2 wrote"),
+    Dialect("slashes_in_names", "2.4.0", "Dense", {"name": ["a/b"]}, refused="no form"),
     Dialect("ended_experiments", "1.2.2", "MaxoutDense", {}, refused="left Keras with version 2.0"),
     Dialect("functions_between_layers", "2.7.0", "TFOpLambda", {"function": "math.add"}, {"function": "math.add"}),
     Dialect(
@@ -374,6 +376,13 @@ CASES = [
         "TensorFlowOpLayer",
         {"node_def": 'name: "a"\nop: "PyFunc"'},
         refused="operator 'PyFunc'",
+    ),
+    Dialect(
+        "operators_between_layers",
+        "2.2.4-tf",
+        "TensorFlowOpLayer",
+        {"node_def": 'op: "Exp" "erimentalCSVDataset"'},  # side by side they are one string
+        refused="operator None",
     ),
     Dialect(
         "methods_between_layers",

@@ -1,9 +1,10 @@
-"""A Keras process for the file tests: JSON lines in, JSON lines out. Models are made and saved by Keras itself."""
+"""The Keras process of the tests: JSON lines in, JSON lines out. Models are made and saved by Keras itself."""
 
 import hashlib
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from unittest import mock
 
@@ -286,9 +287,21 @@ def keras_reads(path):
     return digests(keras.models.load_model(path, compile=False))
 
 
+def script(text, words):
+    """Runs a program with these arguments, as a process of its own would: what it sets and registers is gone then."""
+    keras.utils.clear_session()
+    custom, policy = keras.saving.get_custom_objects(), keras.config.dtype_policy()
+    with mock.patch.object(sys, "argv", ["-c", *words]), mock.patch.dict(custom):
+        try:
+            exec(compile(text, "script", "exec"), {"__name__": "__main__"})
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "old": old, "keras_reads": keras_reads}
 JOBS |= saved_model_files.JOBS
 JOBS |= {
+    "script": script,
     "make_custom": make_custom,
     "make_vocabularies": make_vocabularies,
     "part_outputs": part_outputs,
@@ -302,4 +315,6 @@ if __name__ == "__main__":
             answer = {"result": JOBS[request["job"]](**request["arguments"])}
         except BridgeError as error:
             answer = {"refused": str(error)}
+        except Exception:  # a bug fails its own test, and ends no other's process
+            answer = {"bug": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)

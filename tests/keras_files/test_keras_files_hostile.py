@@ -79,8 +79,20 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
             lambda d: d["config"].update(dtype={"class_name": "__typespec__", "module": "os", "config": []}),
             r"custom class",
         ),
-        (lambda d: d["config"].update(units="many"), r"config.json: describes no model that Keras can build"),
-        (lambda d: d["config"].pop("units"), r"config.json: describes no model that Keras can build"),
+        (
+            lambda d: d["config"].update(
+                kernel_constraint={"class_name": "__numpy__", "config": {"dtype": "U9999999"}}
+            ),
+            r"layer 'dense' has a constant of the type 'U9999999', not of numbers",
+        ),
+        (
+            lambda d: d["config"].update(units="many"),
+            r"config.json: describes no model that Keras can build: Received an invalid value for `units`",
+        ),
+        (
+            lambda d: d["config"].pop("units"),
+            r"config.json: describes no model that Keras can build: .*missing 1 required",
+        ),
         (
             lambda d: d["config"].update(units=10**9),
             r"wants over [\d,]+ bytes of weights, the file holds 332. Nothing was built",
@@ -201,6 +213,16 @@ def test_a_zip_bomb_is_refused_before_it_is_inflated(refusal, made, tmp_path, na
     refusal(rf"{name} claims 67,108,864 bytes in an archive of [\d,]+. Nothing was read", path=path)
 
 
+def test_many_small_members_are_no_way_round(refusal, made, tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in members(made("mlp")[0] / "model.keras").items():
+            archive.writestr(member, data)
+        for number in range(3):
+            archive.writestr(f"assets/a{number}/vocabulary.txt", bytes(1 << 19))
+    refusal(r"vocabulary.txt claims 524,288 bytes in an archive of [\d,]+. Nothing was read", path=path)
+
+
 def test_a_damaged_member_is_told_so(refusal, made, tmp_path):
     content = bytearray((made("mlp")[0] / "model.keras").read_bytes())
     at = content.index(b"HDF\r\n") + 2000
@@ -224,6 +246,9 @@ def hostile(kind, path, folder):
         if kind == "attribute":
             del file.attrs["layer_names"]
             file.attrs["layer_names"] = 3
+            return
+        if kind == "texts":  # as many as the file is long, which may all be one text
+            file.attrs.create("layer_names", [f"{n:3000}" for n in range(4000)], dtype=h5py.string_dtype())
             return
         if kind == "spare":
             file["dense_1/spare"] = np.ones(3)
@@ -286,6 +311,7 @@ def hostile(kind, path, folder):
         ("spare", r"holds dense_1/spare, which its own list of weights does not name"),
         ("attribute", r"the attribute 'layer_names' of the root is not a list of names"),
         ("twice", r"names a layer twice"),
+        ("texts", r"the attribute 'layer_names' claims more bytes than the file can hold"),
     ],
 )
 def test_an_hdf5_file_holds_plain_numbers_or_is_refused(refusal, made, tmp_path, kind, text):

@@ -196,11 +196,38 @@ def test_damaged_files_are_told_so(keras, tmp_path, name):
             continue
 
 
+def varint(number):
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def index_of(*entries):
+    """A checkpoint's index of one block. entries: how much of a name the one before it has, the rest, what it says."""
+
+    def block(entries):
+        told = [varint(shared) + varint(len(name)) + varint(len(said)) + name + said for shared, name, said in entries]
+        return b"".join(told) + bytes(4) + (1).to_bytes(4, "little")
+
+    first = block(entries)
+    blocks = block([(0, b"z", varint(0) + varint(len(first)))])
+    footer = bytes(2) + varint(len(first) + 5) + varint(len(blocks))
+    return first + bytes(5) + blocks + bytes(5) + footer.ljust(40, b"\0") + 0xDB4775248B80FB57.to_bytes(8, "little")
+
+
+def test_an_index_whose_names_would_fill_the_memory_is_refused(refusal, tmp_path):
+    folder, head = copy(tmp_path), (0, b"", b"\x08\x01")
+    long = [(1 << 16, b"%04d" % number, b"") for number in range(1000)]
+    for entries in ([(0, b"a" * (1 << 16), b""), *long], [(0, b"a", b""), (0, b"a", b"")]):
+        (folder / INDEX).write_bytes(index_of(head, *entries))
+        refusal("it names a tensor twice, or by names that are too long", path=folder)
+
+
 def test_what_a_folder_holds_is_told_without_building_it(keras):
     found = keras("describe", path=SAVED / "cnn")
     assert found["format"] == "SavedModel folder, Keras's metadata"
     assert {layer["name"]: layer["parameters"] for layer in found["layers"]}["batch_normalization"] == 12
+    words = set(found)
     found = keras("describe", path=SAVED / "subclassed")
+    assert set(found) == words
     assert found["facts"]["signatures"] == "serving_default"
     assert sum(layer["parameters"] for layer in found["layers"]) == 30
 

@@ -78,7 +78,9 @@ def test_weights_come_home_bit_for_bit_in_every_format(bridge, converted, tmp_pa
 def test_exported_file_is_valid_and_its_inlined_form_runs_everywhere(bridge, converted, tmp_path):
     layered, plain = tmp_path / "layered.onnx", tmp_path / "plain.onnx"
     assert bridge("convert", "torch2onnx", converted, "-o", layered).code == 0
-    assert bridge("convert", "torch2onnx", converted, "-o", plain, "--inline").code == 0
+    result = bridge("convert", "torch2onnx", converted, "-o", plain, "--inline")
+    assert result.code == 0
+    assert f"plain ONNX, {len(onnx.load(plain).graph.node)} nodes, 6 weights." in result.out.replace("\n", " ")
     x = np.random.default_rng(0).random((3, 784), dtype=np.float32)
     module = api.load(converted)
     with torch.no_grad():
@@ -159,6 +161,14 @@ REFUSED = {
     "output's parent": (["convert", "keras2torch", PRETRAINED, "-o", "{tmp}/a/b"], "a does not exist"),
     "onnx suffix": (["convert", "keras2onnx", PRETRAINED, "-o", "{tmp}/o.txt"], "ends in .onnx"),
     "keras suffix": (["convert", "torch2keras", "{converted}", "-o", "{tmp}/o.txt"], "ends in .keras, .h5"),
+    "capital letters": (
+        ["convert", "torch2keras", "{converted}", "-o", "{tmp}/O.H5"],
+        r"/O\.H5: Keras knows its files by endings in small letters\. Write o\.h5",
+    ),
+    "weights only": (
+        ["convert", "torch2keras", "{converted}", "--weights-only", "-o", "{tmp}/o.keras"],
+        r"/o\.keras: --weights-only is for names that end in \.h5",
+    ),
     "not a folder": (["convert", "torch2onnx", "{tmp}", "-o", "{tmp}/o.onnx"], "is not a bridge folder"),
     "map without into": (
         ["convert", "keras2torch", PRETRAINED, "--map", "m.json", "-o", "{tmp}/o"],

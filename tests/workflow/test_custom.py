@@ -62,7 +62,9 @@ def test_without_the_code_every_command_lists_what_is_missing(bridge, files, tmp
         assert "--custom FILE.py" in result.err
     assert not [*tmp_path.iterdir()]
     assert "--custom FILE.py" in bridge("inspect", files / "mine.keras").out
-    assert "Residual" in bridge("inspect", files / "mine.keras", "--custom", CODE).out
+    told = bridge("inspect", files / "mine.keras", "--custom", CODE).out
+    assert "Residual" in told
+    assert "each one node and one module; what 5 of your own compute becomes operators." in " ".join(told.split())
 
 
 def test_the_skeleton_of_weights_alone_is_printed_and_written(bridge, tmp_path):

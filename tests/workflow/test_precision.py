@@ -1,7 +1,5 @@
 """Files of mixed precision, and of networks with classes of keras.applications, through the commands."""
 
-import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -29,10 +27,9 @@ model.save(f"{folder}/mixed.h5")
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(keras, tmp_path_factory):
     folder = tmp_path_factory.mktemp("keras")
-    done = subprocess.run([sys.executable, "-P", "-c", WRITER, folder], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    keras.script(WRITER, folder)
     return folder
 
 

@@ -1,5 +1,7 @@
 """README's commands run, its Python runs, and its tables are complete."""
 
+import importlib
+import inspect
 import re
 import shlex
 import shutil
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import api
 from bridge.cli import COMMANDS
 
 from .conftest import MODELS
@@ -54,3 +57,19 @@ def test_the_python_runs(clone):
 def test_every_command_has_its_line():
     for name in COMMANDS:
         assert f"| `bridge {name} " in README or f"| `bridge {name}`" in README, name
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("keras2torch", "bridge.convert:keras2torch"),
+        ("finetune", "bridge.torch_side.finetune:finetune"),
+        ("evaluate", "bridge.runtime:evaluate"),
+        ("parity", "bridge.parity:compare"),
+    ],
+)
+def test_help_tells_of_every_option(name, place):
+    module, _, real = place.partition(":")
+    told = f"{getattr(api, name).__doc__} {inspect.signature(getattr(api, name))}"
+    options = inspect.signature(getattr(importlib.import_module(module), real)).parameters
+    assert not [option for option in options if not re.search(rf"\b{option}\b", told)]

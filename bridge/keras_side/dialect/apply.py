@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.keras_side.dialect.table import TABLE, Entry, Writer
+from bridge.keras_side.dialect.table import TABLE, Entry, Upgrade, Writer
 
 DEPTH_LIMIT = 100
 _INNER = ("layer", "backward_layer", "cell")  # settings that are a layer
@@ -61,8 +61,17 @@ def _walk(entry: Entry, result: Upgraded, depth: int) -> None:
 
 def _apply(entry: Entry, result: Upgraded, last: bool) -> None:
     for item in TABLE.values():
-        if item.last == last and item.concerns(entry) and item.apply(entry):
+        if item.last == last and item.concerns(entry) and _changed(item, entry):
             result.done.setdefault(item.name, []).append(entry.path)
+
+
+def _changed(item: Upgrade, entry: Entry) -> bool:
+    """Whether the upgrade changed the entry. Settings of a form that it can't be looked for in are a problem."""
+    try:
+        return item.apply(entry)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        entry.refuse(f"has settings of no form that Keras {entry.writer.text} wrote ({str(error)[:100]}).")
+        return False
 
 
 def _within(entry: Entry) -> Iterator[dict[str, Any]]:

@@ -124,7 +124,7 @@ def operator_of(node_def: str) -> str | None:
     try:
         found = json.loads(node_def).get("op")
     except (ValueError, AttributeError, RecursionError):
-        matched = re.search(r'^\s*op:\s*"(\w+)"', node_def, re.MULTILINE)
+        matched = re.search(r'^\s*op:\s*"(\w+)"(?!\s*["\'])', node_def, re.MULTILINE)  # strings side by side are one
         found = matched[1] if matched else None
     return found if isinstance(found, str) else None
 

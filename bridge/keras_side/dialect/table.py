@@ -21,7 +21,7 @@ class Writer:
     @property
     def version(self) -> Version:
         """(2, 2, 4); (2,), which is before all of its releases, where a file tells no more."""
-        numbers = re.match(r"\d+(\.\d+)*", self.text)
+        numbers = re.match(r"\d{1,9}(\.\d{1,9})*", self.text)
         return tuple(int(number) for number in numbers[0].split(".")) if numbers else (2,)
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from bridge.keras_side.saved_model import table
 from bridge.keras_side.saved_model.folder import INDEX, INDEX_LIMIT, Folder
 
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the tensor that says which object each variable belongs to
+_DAMAGE = (table.Damaged, tf.errors.OpError, RuntimeError, ValueError, KeyError, TypeError, DecodeError, OSError)
 _TEXT = tf.string.as_datatype_enum
 
 
@@ -83,39 +86,28 @@ class Checkpoint:
                 continue
             key = entry.key.decode()
             stored = Stored(key, entry.shape, _name(entry.dtype))
-            whole = stored.dtype == "string" or entry.sliced or stored.nbytes == entry.size
+            if stored.dtype == "string":  # each text has its length before it, in a byte or more
+                whole = math.prod(entry.shape) <= entry.size
+            else:
+                whole = entry.sliced or stored.nbytes == entry.size
             if entry.shard >= shards or entry.offset + entry.size > sizes[entry.shard] or not whole:
                 raise table.Damaged(f"{key} reaches beyond the end of its file, or is not of the size that it claims")
-            claimed += stored.nbytes
+            claimed += entry.size if stored.dtype == "string" else stored.nbytes
             self.stored[key] = stored
         if claimed > sum(sizes):
             raise table.Damaged(f"its tensors claim {claimed:,} bytes, its files hold {sum(sizes):,}")
 
 
-class _guarded:
-    def __init__(self, folder: Folder):
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        expected = (
-            table.Damaged,
-            tf.errors.OpError,
-            RuntimeError,
-            ValueError,
-            KeyError,
-            TypeError,
-            DecodeError,
-            OSError,
-        )
-        if isinstance(error, expected):
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise BridgeError(
-                f"{self.folder.path}: its variables are damaged or cut short: {said}.\n"
-                "Get the folder once more from its origin."
-            ) from error
+@contextmanager
+def _guarded(folder: Folder) -> Iterator[None]:
+    """Makes a refusal of what reading a damaged checkpoint fails with."""
+    try:
+        yield
+    except _DAMAGE as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BridgeError(
+            f"{folder.path}: its variables are damaged or cut short: {said}.\nGet the folder once more from its origin."
+        ) from error
 
 
 def _name(dtype: int) -> str:

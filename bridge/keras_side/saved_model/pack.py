@@ -25,7 +25,7 @@ from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.folder import Folder
 
 LIST, REST = "bridge.json", "bridge/rest/"
-PACKED_LIMIT, FILES_LIMIT = 64 << 20, 1 << 30  # as zipped text, and unzipped
+PACKED_LIMIT = 64 << 20  # bytes of all files, and of the text
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,14 @@ def unpacked(text: Any, name: str) -> Pack:
     """What `packed` gave. Raises BridgeError, which names the model, for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(text, validate=True))) as archive:
-            if sum(member.file_size for member in archive.infolist()) > FILES_LIMIT:
+            if sum(member.file_size for member in archive.infolist()) > 2 * PACKED_LIMIT:  # its list has room too
                 raise ValueError("it is too large")
             content = {member.filename: archive.read(member) for member in archive.infolist()}
         facts = json.loads(content.pop(LIST))
         stored = {key: Stored(key, tuple(shape), dtype) for key, shape, dtype in facts["stored"]}
         places = {path: [stored[key].key for key in keys] for path, keys in facts["places"].items()}
         rest = {k: content.pop(f"{REST}{n}") for n, k in enumerate(facts["rest"])} if facts["whole"] else None
+        values = None if rest is None else {key: _array(data, stored[key]) for key, data in rest.items()}
         if any(not _is_inside(path) for path in content):
             raise ValueError("it holds a file of another place")
     except (
@@ -87,7 +88,6 @@ def unpacked(text: Any, name: str) -> Pack:
         raise BridgeError(
             f"{name}: what it keeps of its SavedModel is damaged ({error}).\nPass the folder: --arch SAVEDMODEL"
         ) from None
-    values = None if rest is None else {key: _array(data, stored[key]) for key, data in rest.items()}
     return Pack(places, stored, content, values)
 
 

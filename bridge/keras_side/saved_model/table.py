@@ -14,6 +14,7 @@ from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleH
 
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
+_KEYS_FLOOR, _KEYS_FACTOR = 1 << 20, 50  # all keys together, of which the file has what they don't share alone
 
 
 class Damaged(ValueError):
@@ -47,9 +48,14 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
     footer = data[-_FOOTER:]
     _, place = _handle(footer, 0)
     blocks, _ = _handle(footer, place)
-    shards, found = None, []
+    shards, found, seen = None, [], set()
+    left = max(_KEYS_FLOOR, _KEYS_FACTOR * len(data))
     for _, value in _block(data, blocks):
         for key, content in _block(data, _handle(value, 0)[0]):
+            left -= len(key)
+            if key in seen or left < 0:
+                raise Damaged("it names a tensor twice, or by names that are too long")
+            seen.add(key)
             if not key:
                 header = BundleHeaderProto.FromString(content)
                 if header.endianness != BundleHeaderProto.LITTLE:
@@ -62,8 +68,8 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
                 raise Damaged("it holds a negative size")
             sliced = bool(entry.slices)
             found.append(Entry(key, entry.dtype, shape, entry.shard_id, entry.offset, entry.size, sliced))
-    if shards is None or len({entry.key for entry in found}) < len(found):
-        raise Damaged("it has no head, or names a tensor twice")
+    if shards is None:
+        raise Damaged("it has no head")
     return shards, found
 
 
