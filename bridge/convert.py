@@ -23,6 +23,7 @@ from bridge.files import (
 )
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, inlined, notes_of, stored, write_proto
+from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import counted, probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
@@ -224,7 +225,7 @@ def _largest(exact: _Exact, got: dict[str, np.ndarray], wanted: dict[str, np.nda
         )
     worst = max(_difference(exact.graph, output, got[output], wanted[output]) for output in wanted)
     if not (worst <= TOLERANCE or (worst <= ROUNDED and exact.shows_rounding(got, wanted))):
-        own = [str(node) for node in exact.graph.nodes if is_own(node.layer) and not node.is_split]
+        own = [str(node) for node in layer_nodes(exact.graph) if is_own(node.layer) and not node.is_split]
         fault = (
             f"Does your rule compute what your layer does? It is asked for {', '.join(own[:4])}."
             if own

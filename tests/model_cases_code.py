@@ -399,24 +399,6 @@ def reasons_of_all_kinds_at_once():
     return keras.Sequential([keras.Input((8, 8, 1)), Own(name="first"), second])
 
 
-@model(refused=r"noisy/drop \(Dropout\): it is called inside a loop or a condition")
-def dropout_in_a_loop():
-    import keras
-    from keras import layers, ops
-
-    class Noisy(layers.Layer):
-        def __init__(self, **options):
-            super().__init__(**options)
-            self.drop = layers.Dropout(0.5, name="drop")
-
-        def call(self, x, training=None):
-            step = lambda i, y: (i + 1, self.drop(y, training=training) + x)  # noqa: E731
-            return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
-
-    x = keras.Input((6,))
-    return keras.Model(x, Noisy(name="noisy")(x))
-
-
 @model(refused=r"first \(Own\): .*no ONNX form.*second \(Own\): .*no ONNX form")
 def operators_that_onnx_lacks():
     import keras

@@ -161,6 +161,7 @@ class Graph:
         default_factory=dict
     )  # of nodes with a rule of the user's, by name
     rules: Rules | None = None  # the user's own, as far as they were given
+    inner: dict[str, Node] = field(default_factory=dict)  # of layers in loops and conditions, by name (inner_layers.py)
 
     @property
     def weight_bytes(self) -> int:
@@ -169,7 +170,8 @@ class Graph:
     @property
     def layers(self) -> dict[str, Layer]:
         """The layers by path, each once, in the order of first use."""
-        return {node.layer.path: node.layer for node in self.nodes if node.layer and not node.is_split}
+        nodes = [*self.nodes, *self.inner.values()]
+        return {node.layer.path: node.layer for node in nodes if node.layer and not node.is_split}
 
     def maker(self, value: str) -> Node | None:
         """The node that gives a value; None for an input, a weight or a constant."""

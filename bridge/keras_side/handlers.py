@@ -264,6 +264,8 @@ def product_so_far(graph: Any, node: Any, name: str, args: Any) -> None:
     """Each number times the one 1, 2, 4, ... places before it in turn: ONNX has no such operator up to opset 25."""
     axis = node.inputs[1].get_tensor_value() if node.inputs[1].is_const() else None
     shape = graph.get_shape(node.input[0])
+    if axis is not None and shape is not None:
+        axis = int(axis) % len(shape)
     length = shape[axis] if shape is not None and axis is not None else -1
     if length is None or length < 0:
         raise Unwritten("Cumprod: along an axis of any length")

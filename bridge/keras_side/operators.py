@@ -19,7 +19,7 @@ from bridge.graph.body import OPSET
 from bridge.keras_side import handlers_index  # noqa: F401 (it registers handlers)
 from bridge.keras_side.complex_numbers import without_complex
 from bridge.keras_side.handlers import HANDLERS, Unwritten
-from bridge.keras_side.nodes import as_placeholder, as_where, without_form
+from bridge.keras_side.nodes import as_placeholder, as_where, restore, without_form
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
@@ -45,6 +45,7 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
             raise NoForm(
                 failed or [("", f"tf2onnx can't write it as ONNX ({type(error).__name__}: {said})")]
             ) from error
+    restore(proto)
     told = {*behind, *(name for name, _ in failed)}
     if reasons := [*(each for each in without_form(proto.graph.node) if each[0] not in told), *failed]:
         raise NoForm(reasons)

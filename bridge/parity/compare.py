@@ -162,6 +162,11 @@ def _layers(
         tell(f"layers: {subject.path}")
         values[i] = subject.layers(feeds[i])
         kinds |= subject.kinds()
+    # Keras counts all steps of a loop as calls, where graphs have one
+    repeated = {path for subject in layered.values() for path in subject.repeated()}
+    for i, subject in layered.items():
+        if subject.framework == "Keras":
+            values[i] = {path: y for path, y in values[i].items() if path.partition("#")[0] not in repeated}
     first, *others = values
     compared = []
     for path, wanted in values[first].items():

@@ -61,6 +61,10 @@ class Subject(ABC):
         """The class of each layer by its path, as far as it is known without running anything."""
         return {}
 
+    def repeated(self) -> set[str]:
+        """The paths of layers that are called in loops and conditions, as far as that is known."""
+        return set()
+
     def counted(self) -> dict[str, int]:
         """The inputs that are numbers of things, and how many things there are: see probe.counted."""
         return {}
@@ -109,6 +113,7 @@ class OnnxFile(Subject):
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
         graph = from_proto(proto, str(self.file)) if self.layered else None
         self._kinds = kinds_of(graph) if graph else {}
+        self._repeated = repeated_in(graph) if graph else set()
         self._counted = counted(graph) if graph else counted_in_plain(proto)
 
     def inputs(self) -> list[Value]:
@@ -135,6 +140,9 @@ class OnnxFile(Subject):
 
     def kinds(self) -> dict[str, str]:
         return self._kinds
+
+    def repeated(self) -> set[str]:
+        return self._repeated
 
     def counted(self) -> dict[str, int]:
         return self._counted
@@ -168,6 +176,9 @@ class TorchFolder(Subject):
 
     def kinds(self) -> dict[str, str]:
         return kinds_of(self.graph)
+
+    def repeated(self) -> set[str]:
+        return repeated_in(self.graph)
 
     def counted(self) -> dict[str, int]:
         return counted(self.graph)
@@ -220,6 +231,11 @@ def kinds_of(graph: Graph) -> dict[str, str]:
     """What each node belongs to: the class of its layer, or the ONNX operator."""
     layers = graph.layers
     return {n.name: layers.get(n.layer.path, n.layer).kind if n.layer else n.kind for n in graph.nodes}
+
+
+def repeated_in(graph: Graph) -> set[str]:
+    """The paths of layers that are called in loops and conditions."""
+    return {node.layer.path for node in graph.inner.values() if node.layer}
 
 
 def is_keras(path: str) -> bool:

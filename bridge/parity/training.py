@@ -15,6 +15,7 @@ from bridge.errors import BridgeError
 from bridge.folder import read_graph, refuse_own_module
 from bridge.graph import Graph, Weight
 from bridge.graph.activations import final_word
+from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.layer import dropout_of
 from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask
@@ -189,7 +190,7 @@ def compare_gradients(
 def refuse_random_layers(graph: Graph, name: str) -> None:
     """Raises BridgeError if a layer draws random numbers in training: each framework draws others."""
     found: dict[str, None] = {}
-    for node in graph.nodes:
+    for node in layer_nodes(graph):
         config = node.layer.config if node.layer and node.training is not False else {}
         rate = next((k for k in _RANDOM if isinstance(config.get(k), int | float) and config[k] > 0), None)
         if rate is not None:

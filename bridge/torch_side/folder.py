@@ -133,5 +133,5 @@ def weight_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _module_of(plan: Plan, path: str) -> str | None:
-    step = next(s for s in plan.steps if s.node.layer and s.node.layer.path == path and not s.node.is_split)
+    step = next(s for s in plan.all_steps if s.node.layer and s.node.layer.path == path and not s.node.is_split)
     return ".".join(step.name) if step.name else None

@@ -143,7 +143,7 @@ class Matcher:
         self._roles = {weight.path: role for layer in layers for role, weight in layer.weights.items()}
         self._kinds = {
             weight.path: step.part.module.kind
-            for step in self.plan.steps
+            for step in self.plan.all_steps
             if step.node.layer and step.part.module
             for weight in step.node.layer.weights.values()
         }
