@@ -12,6 +12,9 @@ import contextlib
 import importlib
 import json
 import os
+import secrets
+import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -23,7 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bridge.errors import BridgeError, CheckFailed
+from bridge.errors import NEEDS, BridgeError, CheckFailed, shortage
 
 Packed = tuple[bytes, list[np.ndarray]]  # a message: JSON with its lengths before it, then the arrays in it
 RIVAL = {"keras_side": "torch", "torch_side": "tensorflow"}
@@ -49,6 +52,8 @@ def claim(side: str) -> None:
 def worker(side: str) -> Worker:
     """The worker of `side`, started at its first use and kept for this process's life."""
     if side not in _workers or not _workers[side].alive:
+        if side in _workers:
+            _workers[side].stop()  # it died: what it left is taken away
         _workers[side] = Worker(side)
     return _workers[side]
 
@@ -79,11 +84,13 @@ class Worker:
         self._asked = False
         self._lock = threading.Lock()  # two questions must not mix in the pipe
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
-        environment = ONEDNN | os.environ
+        # made by the process; what frameworks put there they don't always take away
+        self.temporary = os.path.join(tempfile.gettempdir(), f"bridge-{side}-{secrets.token_hex(8)}")
+        environment = ONEDNN | os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.temporary)
         environment |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         # -P: a file called torch.py in the user's folder must not be imported in the real one's place
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bridge.process", side],
+            [sys.executable, "-P", "-m", "bridge.process", side, self.temporary],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -119,18 +126,26 @@ class Worker:
             return _receive(self._process.stdout)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
+            if code == -9:  # what Linux does to a process that takes too much
+                raise BridgeError(
+                    f"The {self.side} process was killed in the job {job!r}, most likely for a lack of memory.\n"
+                    f"No output was written. {NEEDS}"
+                ) from None
             self._stderr.seek(0)
             said = self._stderr.read()[-4000:].decode(errors="replace")
             raise WorkerCrashed(
                 f"The {self.side} process ended with exit code {code} in the job {job!r}.\n{said}"
             ) from None
         except BaseException:  # Ctrl-C, or the exit that a signal asks for: anything that leaves before the answer came
-            self.stop()  # its answer would be taken for the next job's
+            self.stop(now=True)  # its answer would be taken for the next job's
             raise
 
-    def stop(self) -> None:
-        """Ends the process; a later `worker(side)` starts a new one."""
-        if self.alive:
+    def stop(self, *, now: bool = False) -> None:
+        """Ends the process; a later `worker(side)` starts a new one. now: in the midst of what it does."""
+        if now:
+            self._process.kill()
+            self._process.wait()
+        elif self.alive:
             with contextlib.suppress(OSError):
                 assert self._process.stdin is not None
                 self._process.stdin.close()
@@ -142,6 +157,7 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             with contextlib.suppress(OSError):  # a pipe whose reader died
                 stream.close()  # type: ignore[union-attr]
+        shutil.rmtree(self.temporary, ignore_errors=True)
         atexit.unregister(self.stop)
 
 
@@ -231,6 +247,27 @@ def _without(*packages: str) -> Iterator[None]:
             del sys.modules[package]
 
 
+def _serve_within(side: str, temporary: str) -> None:
+    """Serves until the parent is gone; the folder for temporary files is there meanwhile."""
+
+    def leave(code: int, *_: Any) -> None:
+        sys.stderr.flush()
+        shutil.rmtree(temporary, ignore_errors=True)  # the parent does it too, but where it was killed
+        os._exit(code)  # answers are sent and files closed; TensorFlow would take a second to tear itself down
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+    for name in ("SIGTERM", "SIGHUP"):
+        if (number := getattr(signal, name, None)) is not None:  # Windows has no SIGHUP
+            signal.signal(number, leave)
+    os.mkdir(temporary, 0o700)
+    try:
+        _serve(side)
+    except BaseException:
+        traceback.print_exc()
+        leave(1)
+    leave(0)
+
+
 def _serve(side: str) -> None:
     # The pipe keeps the real stdout; whatever a library prints goes to stderr, which the parent holds back.
     answers = os.fdopen(os.dup(1), "wb")
@@ -252,12 +289,16 @@ def _serve(side: str) -> None:
         except (BridgeError, CheckFailed) as error:
             kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in _ERRORS)
             answer = _packed((kind, str(error)))
-        except Exception:  # a bug: its traceback crosses to the parent, which raises it there
-            answer = _packed(("bug", traceback.format_exc()))
-        _send(answers, answer)
+        except Exception as error:
+            if (known := shortage(error)) is not None:
+                answer = _packed(("BridgeError", str(known)))
+            else:  # a bug: its traceback crosses to the parent, which raises it there
+                answer = _packed(("bug", traceback.format_exc()))
+        try:
+            _send(answers, answer)
+        except BrokenPipeError:  # the parent was killed
+            return
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
-    sys.stderr.flush()
-    os._exit(0)  # its answers are sent and its files closed; TensorFlow would take a second to tear itself down
+    _serve_within(*sys.argv[1:])

@@ -10,6 +10,7 @@ import onnx
 
 from bridge.errors import CheckFailed
 from bridge.graph import Graph
+from bridge.graph.inner_layers import layer_nodes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,7 @@ def in_onnx_runtime(
     Raises CheckFailed if it can't run the bodies of the user's own rules."""
     from bridge.runtime import open_session
 
-    own = dict.fromkeys(node.kind for node in graph.nodes if node.name in graph.functions)
+    own = dict.fromkeys(node.kind for node in layer_nodes(graph) if node.name in graph.functions)
     try:
         session = open_session(proto.SerializeToString(), folder=folder)
         return dict(zip([value.name for value in session.outputs], session.run(inputs), strict=True))

@@ -19,7 +19,9 @@ from recording import Recording
 from bridge.process import ONEDNN
 from bridge.torch_side.folder import write_folder
 
-os.environ |= ONEDNN | os.environ  # for all processes that tests start, as bridge's own workers have it
+os.environ |= (
+    ONEDNN | {"ORT_DISABLE_TELEMETRY": "1"} | os.environ
+)  # for all processes that tests start, as bridge's own workers have it
 
 
 torch.set_num_threads(1)  # tensors are small here, and the other core is the Keras process's
@@ -98,8 +100,14 @@ def _cases(request, fixture, module=None):
     return [str(each["case"]) for each in params if "case" in each]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary(tmp_path_factory):
+    """Whatever the tests and their processes leave behind lies where pytest tidies up."""
+    os.environ["TMPDIR"] = tempfile.tempdir = str(tmp_path_factory.mktemp("temporary"))
+
+
 @pytest.fixture(scope="session")
-def recorder(request, tmp_path_factory):
+def recorder(request, temporary, tmp_path_factory):
     """The Keras process, at work on all cases of this session."""
     recorder = Recorder(tmp_path_factory.mktemp("recorded"))
     recorder.ask(_cases(request, "recorded"))
@@ -108,7 +116,7 @@ def recorder(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def at_work(request):
+def at_work(request, temporary):
     """Starts the Keras process before the first test, where a later one will need it."""
     if any("recorder" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("recorder")

@@ -30,6 +30,7 @@ from bridge.graph.applications import APPLICATIONS
 from bridge.keras_side.double import as_double, unrounded
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
+from bridge.keras_side.old_leaves import RandomHeight, RandomWidth
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.run import run
 from bridge.keras_side.signature import named_outputs, signature
@@ -42,6 +43,7 @@ RANGES = ("bytes", "pixels", "tokens")  # values that training and gradients nee
 MANY = 3000  # rows by which the statistics of dropped and noisy values are told
 KINDS = {thing.__name__: thing for thing in vars(keras.layers).values() if isinstance(thing, type)}
 KINDS |= {name: getattr(importlib.import_module(module), name) for name, module in APPLICATIONS.items()}
+KINDS |= {kind.__name__: kind for kind in (RandomHeight, RandomWidth)}
 
 
 def main(folder):

@@ -195,11 +195,13 @@ _OPTIONS = {
     "Equalization": {"value_range": (0, 1)},
     "RandomColorDegeneration": {"factor": 0.5},
     "RandomColorJitter": {"brightness_factor": 0.2, "hue_factor": 0.3},
+    "RandomHeight": {"factor": 0.3},
     "RandomHue": {"factor": 0.5},
     "RandomPosterization": {"factor": 4},
     "RandomSaturation": {"factor": 0.5},
     "RandomSharpness": {"factor": 0.5},
     "RandomShear": {"x_factor": 0.3, "y_factor": 0.2},
+    "RandomWidth": {"factor": 0.3},
 }
 PASSED = [
     Case(kind, "plain", _OPTIONS.get(kind, {}) | ({} if kind == "Equalization" else SEED), ((4, 4, 3),))

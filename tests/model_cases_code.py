@@ -305,6 +305,71 @@ def numbers_of_a_signal():
     return _layer("signal", call, {"window": (8,)}, (8,))
 
 
+@model()
+def patches_and_slices_by_the_images_size():
+    """Where tf2onnx wants a fixed number of images, or reads `...` as an axis."""
+    import tensorflow as tf
+
+    def call(self, x):
+        sizes = tf.shape(x)[1:3]
+        patches = tf.image.extract_patches(x, [1, 3, 2, 1], [1, 2, 1, 1], [1, 1, 2, 1], "SAME")
+        whole = tf.image.extract_patches(x, [1, 2, 2, 1], [1, 1, 2, 1], [1, 1, 1, 1], "VALID")
+        means = tf.reduce_mean(patches, [1, 2]) / tf.cast(sizes[..., ::-1], x.dtype)[0]
+        corner = whole[:, sizes[0] - 2, tf.newaxis, ..., -1, :] + x[:, -1:0:-2, :1][:, 0, :, :1] * self.w
+        return tf.concat([means, corner[:, 0]], 1)
+
+    return _layer("patches", call, {"w": (8,)}, (None, None, 2))
+
+
+@model(double=(1e-6, "the waves of a Fourier transform are float32 constants"))
+def complex_numbers():
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        waves = tf.signal.rfft2d(x)[:, :3] * tf.complex(self.a, self.b)
+        mixed = tf.einsum("bxy,xyz->bxz", waves, tf.exp(tf.complex(self.c * 0.0, self.c)))
+        back = tf.signal.irfft2d(tf.pad(mixed, [[0, 0], [0, 1], [0, 0]]), [4, 5])
+        real, imaginary = ops.fft2((x, ops.flip(x, 1)))
+        z = tf.signal.ifft(tf.complex(real, imaginary) / tf.complex(2.0 + x * x, x))
+        adjoint = tf.matmul(z, z, adjoint_b=True) - tf.square(z[:, :, :4])
+        parts = [tf.abs(z), tf.math.angle(z[:, :, 1:]), tf.math.real(adjoint), tf.math.imag(tf.math.conj(adjoint))]
+        return tf.concat([back, *parts, tf.math.cumprod(tf.sin(x), 2, exclusive=True, reverse=True)], 2)
+
+    return _layer("complex", call, {"a": (3, 3), "b": (3, 3), "c": (3, 3, 3)}, (4, 5))
+
+
+@model()
+def a_merge_made_for_each_call():
+    """And an einsum with letters of two cases."""
+    import tensorflow as tf
+    from keras import layers
+
+    def call(self, x):
+        y = layers.add([x * self.w, x], dtype=x.dtype.name)
+        return tf.einsum("bh,bH->bhH", x, y)[:, 0] + layers.ReLU(dtype=x.dtype.name)(y)
+
+    return _layer("merging", call, {"w": (6,)})
+
+
+@model()
+def one_query_for_all_rows():
+    import keras
+    from keras import layers, ops
+
+    class Latents(layers.Layer):
+        def build(self, shape):
+            self.latents = self.add_weight(shape=(3, shape[-1]), name="latents")
+            self.attention = layers.Attention(name="attention")
+            self.dense = layers.Dense(2, name="dense")
+
+        def call(self, x):
+            return self.dense(self.attention([ops.expand_dims(self.latents, 0), x]))
+
+    x = keras.Input((5, 4))
+    return keras.Model(x, Latents(name="pool")(x))
+
+
 @model(refused=r"area \(Own\): ResizeArea: tf2onnx writes it as another interpolation")
 def what_tf2onnx_writes_wrongly():
     import tensorflow as tf
@@ -332,24 +397,6 @@ def reasons_of_all_kinds_at_once():
 
     second = layers.BatchNormalization(renorm=True, name="second")
     return keras.Sequential([keras.Input((8, 8, 1)), Own(name="first"), second])
-
-
-@model(refused=r"noisy/drop \(Dropout\): it is called inside a loop or a condition")
-def dropout_in_a_loop():
-    import keras
-    from keras import layers, ops
-
-    class Noisy(layers.Layer):
-        def __init__(self, **options):
-            super().__init__(**options)
-            self.drop = layers.Dropout(0.5, name="drop")
-
-        def call(self, x, training=None):
-            step = lambda i, y: (i + 1, self.drop(y, training=training) + x)  # noqa: E731
-            return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
-
-    x = keras.Input((6,))
-    return keras.Model(x, Noisy(name="noisy")(x))
 
 
 @model(refused=r"first \(Own\): .*no ONNX form.*second \(Own\): .*no ONNX form")

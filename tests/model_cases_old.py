@@ -37,3 +37,35 @@ def layers_that_left_keras():
     joined = layers.Concatenate()([layers.Flatten()(x) for x in (second, third, fourth)])
     scaled = TFOpLambda("math.multiply", [{"tensor": 0}, {"y": 0.5}], name="tf.math.multiply")([joined])
     return keras.Model(image, layers.Dense(3, name="out")(ThresholdedReLU(0.1, name="threshold")(scaled)))
+
+
+@model()
+def layers_that_left_keras_1():
+    import keras
+    from keras import layers
+
+    from bridge.keras_side import old_layers as old
+
+    image, row = keras.Input((5, 6, 2), name="image"), keras.Input((4,), name="row")
+    x = old.PaddedConv2D(3, (2, 3), strides=(2, 1), activation="tanh", kernel_regularizer="l2", name="full")(image)
+    x = old.PaddedConv2D(2, (2, 1), pads="half", data_format="channels_first", dilation_rate=2, name="half")(x)
+    x = old.LocallyConnected2D(2, 2, strides=(1, 2), padding="same", implementation=3, name="sparse")(x)
+    x = old.LocallyConnected2D(2, 2, implementation=2, kernel_regularizer="l2", name="dense")(x)
+    x = old.PaddedConv1D(2, 3, name="steps")(layers.Reshape((-1, 2))(x))
+    y = old.MaxoutDense(3, nb_feature=2, name="maxout")(row)
+    y = old.ParametricSoftplus(name="softplus")(old.SReLU(name="srelu")(old.Highway("tanh", name="highway")(y)))
+    joined = layers.Concatenate()([layers.Flatten()(x), y])
+    return keras.Model([image, row], old.SampleNormalization(name="sample")(old.BatchStatistics(name="batch")(joined)))
+
+
+@model(no_reference="onnx's reference evaluator knows no activations of an LSTM here")
+def recurrent_layers_that_left_keras():
+    import keras
+    from keras import layers
+
+    from bridge.keras_side import old_layers as old
+
+    steps = keras.Input((4, 3), name="steps")
+    x = layers.Bidirectional(old.LSTM(2, return_sequences=True), name="both")(steps)
+    x = old.TimeMajor(layers.GRU(3, return_sequences=True), name="turned")(keras.ops.transpose(x, (1, 0, 2)))
+    return keras.Model(steps, old.LSTM(2, bias_regularizer="l2", name="cudnn")(keras.ops.transpose(x, (1, 0, 2))))

@@ -33,6 +33,28 @@ def statistics_of_ones_own():
 
 
 @model()
+def a_kernel_normalized_by_power_iteration():
+    """The backward pass needs the vector that training replaces in the forward one, as it was."""
+    import keras
+    from keras import layers, ops
+
+    class Normalized(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1], 3), name="w")
+            self.u = self.add_weight(shape=(1, 3), name="u", trainable=False)
+
+        def call(self, x, training=None):
+            v = ops.normalize(ops.matmul(self.u, ops.transpose(self.w)))
+            u = ops.normalize(ops.matmul(v, self.w))
+            sigma = ops.matmul(ops.matmul(v, self.w), ops.transpose(u))
+            if training:
+                self.u.assign(u)
+            return ops.matmul(x, self.w / sigma)
+
+    return keras.Sequential([keras.Input((4,)), Normalized(name="normalized")])
+
+
+@model()
 def subclassed_model_with_a_head_for_training():
     """The model itself asks, its layers are called in both ways, and a loss is added in training alone."""
     import keras

@@ -172,6 +172,8 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
     assert asks == f"asks (Asks): {ASKS} (it says `training is True`; a trace can answer `if training:` alone)"
     assert re.fullmatch(rf"gamma \(Gamma\): {re.escape(ASKS)} \(.*RandomGamma.* has no ONNX form .*\)", gamma)
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
+    (cell,) = recorded(MODELS["dropout_around_functions_of_ones_own"]).graph.source["notes"]
+    assert cell.startswith("Training in torch will lack the dropout of own/cell (SimpleRNNCell), which")
     for name in ("subclassed", "variational_autoencoder", "noise_of_every_kind"):
         assert recorded(MODELS[name]).graph.source.get("notes", []) == []
 
@@ -212,10 +214,29 @@ def test_a_layer_of_ones_own_samples_in_training_alone(recorded):
 
 def test_weights_of_layers_in_a_loop_are_parameters_under_their_paths(module):
     keys = {name for name, _ in module("layers_in_a_loop").named_parameters()}
-    assert {"repeated.dense.kernel", "repeated.dense.bias", "repeated.norm.gamma", "head.weight"} <= keys
+    layers = ["repeated.dense", "repeated.norm", "head"]
+    assert keys == {f"{layer}.{word}" for layer in layers for word in ("weight", "bias")}
+
+
+def test_dropout_of_a_recurrent_layer_that_is_operators_is_alive_in_training(module):
+    wave, x = module("dropout_around_functions_of_ones_own"), torch.ones(4, 3, 4)
+    assert not torch.equal(wave.train()(x), wave(x))
+    assert torch.equal(wave.eval()(x), wave(x))
+
+
+def test_dropout_in_a_loop_draws_anew_in_each_step(module):
+    dropping, seen = module("dropout_in_a_loop").train(), []
+    dropping.loop.drop.register_forward_hook(lambda _, given, left: seen.append(left))
+    torch.manual_seed(0)
+    dropping(torch.ones(500, 6))
+    kept = [(left != 0).float().mean().item() for left in seen]
+    assert kept == pytest.approx([1 / 2, 1 / 4, 1 / 8], abs=0.03)
+    assert torch.equal(dropping.eval()(torch.ones(2, 6)), dropping(torch.ones(2, 6)))
 
 
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
+COMPILED += ["a_loop_of_fixed_length", "a_loop_within_a_loop", "a_scan_over_time", "an_array_of_tensors"]
+COMPILED += ["a_scan_over_time_of_any_length", "layers_in_a_loop", "loops_over_steps_and_their_numbers"]
 COMPILED += [
     "time_distributed_network_of_any_length",
     "masked_images_into_a_convolutional_lstm",

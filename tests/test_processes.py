@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bridge import process
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, shortage
 from bridge.keras_side.client import ask, traced
 from bridge.keras_side.source import Source
 from bridge.process import WorkerCrashed, claim, worker
@@ -111,6 +112,38 @@ def test_a_worker_that_was_asked_nothing_ends_when_it_is_stopped():
     assert not made.alive
 
 
+STARTED = "try:\n    made.call('no such job')\nexcept process.WorkerCrashed:\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "",
+        "os.kill(os.getpid(), signal.SIGINT)",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os.killpg(0, signal.SIGTERM)",
+        "made._process.kill()",
+    ],
+)
+def test_a_worker_leaves_no_temporary_files_however_it_ends(tmp_path, end):
+    code = (
+        "import os, signal\nfrom pathlib import Path\nfrom bridge import process\n"
+        f"{'' if end else 'import bridge.runtime'}\nmade = process.worker('runtime')\n"
+        f"{STARTED}Path(made.temporary, 'left').write_text('')\nprint(made.temporary, flush=True)\n{end}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        start_new_session=True,
+        check=False,
+    )
+    assert done.stdout.startswith(str(tmp_path).encode())
+    while os.listdir(tmp_path):  # of a parent that was killed the worker itself takes the folder away
+        time.sleep(0.01)
+
+
 def test_a_second_framework_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", object())
     with pytest.raises(BridgeError, match="tensorflow is already imported in this process, and torch must not share"):
@@ -133,6 +166,22 @@ def test_a_dead_worker_is_told_and_replaced():
     second = worker("runtime")
     assert second is not first
     assert second.alive
+
+
+def test_a_lack_of_memory_or_room_is_told_in_one_message(monkeypatch):
+    assert "The disk is full" in str(shortage(OSError(28, "No space left on device")))
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")):
+        assert "about twice the memory of its weights" in str(shortage(error))
+    assert shortage(RuntimeError("another")) is None
+    made = process.Worker("runtime")
+
+    def killed(stream):
+        made._process.kill()
+        raise EOFError
+
+    monkeypatch.setattr(process, "_receive", killed)
+    with pytest.raises(BridgeError, match="runtime process was killed in the job 'run', most likely for a lack of mem"):
+        made.call("run")
 
 
 def test_a_file_in_the_users_folder_is_not_imported_in_a_packages_place(tmp_path, monkeypatch):

@@ -5,12 +5,14 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save
+from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.graph import stored
 from bridge.graph.initializers import initialize
 from bridge.torch_side import tensors
 from bridge.torch_side.part import Take
+from bridge.torch_side.run import in_double, precision
 
 BASE = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
 ARRAYS = {
@@ -126,3 +128,42 @@ def test_many_values_are_drawn_in_pieces_from_the_same_distribution(monkeypatch,
         assert 0.9 < pieces.std() / whole.std() < 1.1
     else:
         np.testing.assert_array_equal(pieces, whole)
+
+
+def test_the_same_bits_are_told_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(stored, "CHUNK", 16)
+    array = BASE.copy()
+    array[1, 2, 3, 4] = np.nan
+    assert stored.same_bits(array, array.copy())
+    assert not stored.same_bits(array, BASE)
+    assert not stored.same_bits(BASE, BASE.astype(np.float64))
+    assert not stored.same_bits(np.zeros((2, 8)), -np.zeros((2, 8)))
+
+
+class Reader(nn.Module):
+    """Large tensors that are looked up, multiplied with, and used by code of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.dense, self.read = nn.Embedding(30, 20), nn.Linear(20, 24), nn.LSTM(24, 8, batch_first=True)
+        self.own = nn.Parameter(torch.randn(8, 40))
+        self.register_buffer("scale", torch.randn(40))
+
+    def forward(self, words):
+        y = self.read(torch.tanh(self.dense(self.table(words))))[0] @ self.own
+        return (y * self.scale).softmax(-1)
+
+
+def test_large_tensors_become_float64_where_they_are_used(monkeypatch):
+    words, plain, module = torch.arange(12).reshape(3, 4), Reader().double(), Reader()
+    monkeypatch.setattr(stored, "LARGE", 100)
+    monkeypatch.setattr(stored, "CHUNK", 1000)
+    kept = in_double(module)
+    assert {name for name, value in module.named_parameters() if id(value) in kept} == {
+        *("table.weight", "dense.weight", "own")
+    }
+    with torch.no_grad(), precision(True, kept):
+        found = module(words)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, plain(words), rtol=1e-14, atol=1e-16)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bridge.errors import BridgeError
+from bridge.torch_side import resume
 from bridge.torch_side.checkpoint import NAME
 from bridge.torch_side.freeze import freeze, train_mode
 from bridge.torch_side.objective import Objective
@@ -245,6 +246,24 @@ def test_the_best_epochs_weights_are_kept(data):
     assert history.best == 1 + int(np.argmin(losses))
     assert torch.equal(kept.head.weight, states[history.best - 1])
     assert not kept.training
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_large_weights_of_the_best_epoch_are_kept_in_the_checkpoint(data, tmp_path, monkeypatch, optimizer):
+    """The same run, resumed too, whether they are in memory or there."""
+    told = {"validation": data, "learning_rate": 0.5, "epochs": 5, "optimizer": optimizer}
+    plain, large, again = Net(), Net(), Net()
+    history = run(plain, data, checkpoint=tmp_path / "a", **told)
+    assert 1 < history.best < 5
+    monkeypatch.setattr(resume, "LARGE", 0)
+    run(large, data, checkpoint=tmp_path / "b", **told)
+    assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
+    run(Net(), data, checkpoint=tmp_path / "c", **told | {"epochs": history.best})
+    run(again, data, checkpoint=tmp_path / "c", resume=True, **told)
+    for net in (large, again):
+        assert all(
+            torch.equal(a, b) for a, b in zip(net.state_dict().values(), plain.state_dict().values(), strict=True)
+        )
 
 
 def test_history_csv_holds_the_epochs_and_the_best_one(data, tmp_path):

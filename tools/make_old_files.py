@@ -1,5 +1,6 @@
 """Makes the files of old versions of Keras in tests/keras_files/old: `python tools/make_old_files.py`, with tf_keras.
 
+Names behind it make those alone.
 tf_keras builds each model, gives it random weights, saves it and records what it computes of fixed inputs. Then the
 file's config, and its weights where they lay in another way, are written as the named version of Keras wrote them.
 """
@@ -7,6 +8,7 @@ file's config, and its weights where they lay in another way, are written as the
 import copy
 import json
 import os
+import sys
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -214,6 +216,98 @@ def gone():
     return keras.Model(x, layers.ThresholdedReLU(0.3, name="thresholded")(y)), lambda config: config, None
 
 
+@file("2.9.0")
+def late():
+    """Sparse kernels, steps before the batch, masks that the attention does not see, rows of any length."""
+    x, i = keras.Input((5, 4, 2), name="x"), keras.Input((6,), dtype="int32", name="i")
+    y = layers.LocallyConnected2D(2, (2, 3), padding="same", implementation=3, strides=(2, 1), name="local_3")(x)
+    y = layers.LocallyConnected2D(2, 2, implementation=2, name="local_2", kernel_regularizer="l2")(y)
+    y = layers.Reshape((6, 2), name="reshape")(layers.RandomHeight(0.2, name="height")(y))
+    y = layers.LocallyConnected1D(3, 2, implementation=3, data_format="channels_first", name="local_first")(y)
+    w = layers.Embedding(5, 4, mask_zero=True, name="embedding")(i)
+    u = layers.Reshape((6, 4), name="unmasked")(w)  # passes no mask on; it is left out of the file
+    a = layers.MultiHeadAttention(2, 3, name="mha")(u, u)
+    s = layers.LSTM(3, time_major=True, return_sequences=True, name="steps")(tf.transpose(a, [1, 0, 2]))
+    both = layers.Bidirectional(layers.GRU(2, time_major=True), name="both")(s)
+    return keras.Model([x, i], [y, both, layers.GRU(2, name="masked")(w)]), rewrite_late, None
+
+
+def rewrite_late(config):
+    text = json.dumps(without(config, {"unmasked": "embedding"}))
+    config = json.loads(text.replace('"value": ["unmasked", 0, 0]', '"value": ["embedding", 0, 0]'))
+    for node in nodes(config):
+        if node["class_name"] == "InputLayer":
+            node["config"]["ragged"] = node["config"]["name"] == "i"
+    return config
+
+
+def without(config, left):
+    """The config without some layers, each as what it is called on."""
+    config["config"]["layers"] = [node for node in config["config"]["layers"] if node["config"]["name"] not in left]
+    for node in config["config"]["layers"]:
+        for call in node["inbound_nodes"]:
+            if isinstance(call[0], list):
+                call[0][0] = left.get(call[0][0], call[0][0])
+    return config
+
+
+@file("2.0.5", "theano")
+def padded_by_theano():
+    return padded(full=False), lambda config: unpadded(config, "padding"), flipped
+
+
+@file("1.2.2", "")
+def padded_in_full():
+    def rewrite(config):
+        for node in nodes(config):
+            old = node["config"]
+            if node["class_name"] == "Conv2D":
+                node["class_name"] = "Convolution2D"
+                rows, columns = old.pop("kernel_size")
+                old |= {"nb_row": rows, "nb_col": columns, "dim_ordering": "tf", "subsample": old.pop("strides")}
+            if node["class_name"] == "Conv1D":
+                node["class_name"] = "Convolution1D"
+                old |= {"filter_length": old.pop("kernel_size")[0], "subsample_length": old.pop("strides")[0]}
+            if "filters" in old:
+                old["nb_filter"] = old.pop("filters")
+            for key in ("data_format", "dilation_rate", "groups", "batch_input_shape", "padding"):
+                if node["class_name"].startswith("Convolution"):
+                    old.pop(key, None)
+        return unpadded(config, "border_mode")
+
+    def rearrange(weights):
+        flipped(weights)
+        weights["padded_3"] = {name: a[:, None] if a.ndim == 3 else a for name, a in weights["padded_3"].items()}
+
+    return padded(full=True), rewrite, rearrange
+
+
+def padded(full):
+    """Convolutions behind layers of zeros, which the config is then freed of."""
+    x = keras.Input((5, 6, 2), name="x")
+    y = layers.ZeroPadding2D(((1, 1), (2, 2)) if full else ((1, 0), (1, 1)), name="zeros_1")(x)
+    y = layers.Conv2D(3, (2, 3), strides=(2, 1), activation="relu", name="padded_1")(y)
+    y = layers.Reshape((y.shape[1] * y.shape[2], 3), name="reshape")(y)
+    y = layers.ZeroPadding1D((3, 3) if full else (2, 1), name="zeros_3")(y)
+    return keras.Model(x, layers.Conv1D(2, 4, name="padded_3")(y), name="model_1")
+
+
+def unpadded(config, word):
+    config["class_name"] = "Model"
+    without(config, {"zeros_1": "x", "zeros_3": "reshape"})
+    for node in config["config"]["layers"]:
+        if node["config"]["name"].startswith("padded"):
+            node["config"][word] = "full" if word == "border_mode" else "same"
+    return config
+
+
+def flipped(weights):
+    for arrays in weights.values():
+        for name, array in arrays.items():
+            if array.ndim > 2:
+                arrays[name] = array[(slice(None, None, -1),) * (array.ndim - 2)]
+
+
 @file("2.15.0")
 def attention():
     norm = layers.Normalization(name="normalization")
@@ -344,6 +438,8 @@ def drawn(tensor, model, random):
 def main():
     OUTPUT.mkdir(exist_ok=True)
     for name, (make, version, backend) in MAKERS.items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         keras.backend.clear_session()
         random = np.random.default_rng(len(name))
         model, rewrite, rearrange = make()
@@ -372,7 +468,9 @@ def main():
 def write(path, config, weights, version, backend):
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(config).encode()
-        file.attrs["keras_version"], file.attrs["backend"] = version.encode(), backend.encode()
+        file.attrs["keras_version"] = version.encode()
+        if backend:
+            file.attrs["backend"] = backend.encode()
         # settings that no Keras can read any more must not stop a load
         training = {
             "loss": "a_loss_of_old",
@@ -382,7 +480,9 @@ def write(path, config, weights, version, backend):
         file.attrs["training_config"] = json.dumps(training).encode()
         group = file.create_group("model_weights")
         group.attrs["layer_names"] = [name.encode() for name in weights]
-        group.attrs["keras_version"], group.attrs["backend"] = version.encode(), backend.encode()
+        group.attrs["keras_version"] = version.encode()
+        if backend:
+            group.attrs["backend"] = backend.encode()
         for name, arrays in weights.items():
             below = group.create_group(name)
             below.attrs["weight_names"] = [word.encode() for word in arrays]

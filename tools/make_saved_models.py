@@ -5,6 +5,7 @@ Run it where tf_keras 2 is installed (pip install tf_keras; the tests need none)
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ import tensorflow as tf
 import tf_keras as keras
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
+from tf_keras.src.layers.rnn.cudnn_gru import CuDNNGRU
+from tf_keras.src.layers.rnn.cudnn_lstm import CuDNNLSTM
+from tf_keras.src.saving.legacy import hdf5_format
 
 layers = keras.layers
 FOLDER = Path(__file__).parents[1] / "tests" / "keras_files" / "saved_models"
@@ -62,8 +66,26 @@ def subclassed() -> keras.Model:
     return model
 
 
+def cudnn() -> keras.Model:
+    """Layers for GPUs: their weights lie in another order than those of LSTM and GRU."""
+    steps = keras.Input((5, 3), name="steps")
+    both = layers.Bidirectional(CuDNNGRU(2, return_sequences=True))(steps)
+    return keras.Model(steps, layers.Dense(2)(CuDNNLSTM(3)(both)))
+
+
+def without_gpu(model: keras.Model) -> keras.Model:
+    """The same of layers that a CPU can compute, with the weights in Keras's own translation of them."""
+    config = model.get_config()
+    text = json.dumps(config).replace("CuDNNGRU", "GRU").replace("CuDNNLSTM", "LSTM")
+    twin = keras.Model.from_config(json.loads(text))
+    for mine, other in zip(twin.layers, model.layers, strict=True):
+        given = hdf5_format.preprocess_weights_for_loading(mine, other.get_weights(), original_keras_version="2")
+        mine.set_weights(given)
+    return twin
+
+
 TRACED = ("mlp", "subclassed")  # with the layers' own functions, which are large, and a signature
-MODELS = {"mlp": mlp, "cnn": cnn, "two_inputs": two_inputs, "subclassed": subclassed}
+MODELS = {"mlp": mlp, "cnn": cnn, "two_inputs": two_inputs, "subclassed": subclassed, "cudnn": cudnn}
 
 
 def make(name: str) -> None:
@@ -76,7 +98,9 @@ def make(name: str) -> None:
     x = {key: random.normal(size=(5, *tuple(s.shape if hasattr(s, "shape") else s)[1:])) for key, s in specs.items()}
     x = {key: value.astype("float32") for key, value in x.items()}
     given = [tf.constant(value) for value in x.values()]
-    outputs = tf.nest.flatten(model(given if len(given) > 1 else given[0], training=False))
+    outputs = tf.nest.flatten(
+        (without_gpu(model) if name == "cudnn" else model)(given if len(given) > 1 else given[0], training=False)
+    )
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save(folder, save_format="tf", save_traces=name in TRACED)

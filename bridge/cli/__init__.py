@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 import bridge
-from bridge.errors import BridgeError, CheckFailed
+from bridge.errors import BridgeError, CheckFailed, shortage
 
 # In the order in which `bridge --help` lists them; the modules are imported when they are used.
 COMMANDS = {
@@ -49,7 +49,9 @@ def cli() -> None:
 
 def main() -> None:
     """The command `bridge`: turns the library's errors into one message and an exit code."""
-    signal.signal(signal.SIGTERM, _stop)  # so that half-written outputs are removed
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _stop)  # so that half-written outputs are removed
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
@@ -66,7 +68,13 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe (head, say) has gone
         sys.stderr.close()
         sys.exit(0)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (known := shortage(error)) is None:
+            raise
+        click.echo(f"bridge: {known}", err=True)
+        sys.exit(known.exit_code)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not stop the removal
     sys.exit(128 + signum)

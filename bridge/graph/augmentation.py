@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.graph.body import body, integers, number
+from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.layer import AUGMENT, LACKED, Graph, Layer, Shape
 from bridge.graph.space import space
 
@@ -21,7 +22,7 @@ for _kind in AUGMENTATIONS:
 
 def lacks(graph: Graph) -> tuple[str, ...]:
     """What training will lack in torch: one line for each layer that only Keras lets act."""
-    found = {node.layer.path: node.kind for node in graph.nodes if node.layer and node.training is None}
+    found = {node.layer.path: node.kind for node in layer_nodes(graph) if node.layer and node.training is None}
     return tuple(_line(path, kind) for path, kind in found.items() if kind in LACKED)
 
 

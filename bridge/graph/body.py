@@ -19,6 +19,7 @@ from bridge.graph.layer import Layer, Shape
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 DOMAIN = "keras"
+OWN_DOMAIN = "keras.own"  # of layers of the user's own, Keras's own are in "keras"
 Body = Callable[[Layer, list[Shape]], str]
 BODIES: dict[str, Body] = {}
 # What a body or a rule raises for a config that lacks a value or has one of another type

@@ -70,13 +70,24 @@ def _inner_folded(inner: onnx.GraphProto, constants: dict[str, np.ndarray], opse
                 attribute.g.CopyFrom(_inner_folded(attribute.g, constants, opset))
         taken = [name for name in taken_by(plain) if name]
         found = None
-        if all(name in constants for name in taken) and node.op_type not in _NEVER and not outputs & {*node.output}:
+        known = not node.domain and all(name in constants for name in taken)
+        if known and node.op_type not in _NEVER and not outputs & {*node.output}:
             found = _computed(plain, {name: constants[name] for name in taken}, opset)
         if found is None:
             made.node.append(plain)
         else:
             constants |= found
+    _give(made)
     return made
+
+
+def _give(graph: onnx.GraphProto) -> None:
+    """Puts nodes that hand on what an inner graph gives as it is from outside: ONNX wants its own nodes to give it."""
+    own = {value.name for value in graph.input} | {name for node in graph.node for name in node.output}
+    for place, value in enumerate(graph.output):
+        if value.name not in own:
+            given, value.name = value.name, f"{value.name}/{place}/given"
+            graph.node.append(helper.make_node("Identity", [given], [value.name], value.name))
 
 
 def _computed(node: onnx.NodeProto, given: dict[str, np.ndarray], opset: int) -> dict[str, np.ndarray] | None:

@@ -95,6 +95,8 @@ def without_invariants(graph: Graph) -> Graph:
         if isinstance(inner, onnx.GraphProto):
             node, handed = _without_invariants(node, names)
             same |= handed
+        for name, graph_inside in inner_graphs(node).items():
+            node.attributes[name] = _within(graph_inside)
         nodes.append(node)
     return replace(graph, nodes=nodes)
 
@@ -108,6 +110,27 @@ def _with_inputs(node: Node, same: dict[str, str]) -> Node:
     }
     node.inputs, node.attributes = [same.get(name, name) for name in node.inputs], attributes
     return node  # the same object: whoever traced it knows it
+
+
+def _within(graph: onnx.GraphProto) -> onnx.GraphProto:
+    """The same of the loops in an inner graph, and in those within it."""
+    made = onnx.GraphProto()
+    made.CopyFrom(graph)
+    del made.node[:]
+    same: dict[str, str] = {}
+    for proto in graph.node:
+        node = Node(proto.name, proto.op_type, [*proto.input], [*proto.output], attributes=attributes_of(proto))
+        if not inner_graphs(node):
+            made.node.append(proto)
+            made.node[-1].input[:] = [same.get(name, name) for name in proto.input]
+            continue
+        node = _with_inputs(node, same)
+        if node.kind == "Loop":
+            node, handed = _without_invariants(node, {value.name for value in graph.output})
+            same |= handed
+        attributes = {k: _within(v) if isinstance(v, onnx.GraphProto) else v for k, v in node.attributes.items()}
+        made.node.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **attributes))
+    return made
 
 
 def _without_invariants(node: Node, kept: set[str]) -> tuple[Node, dict[str, str]]:
@@ -126,6 +149,14 @@ def _without_invariants(node: Node, kept: set[str]) -> tuple[Node, dict[str, str
     outputs = [name for i, name in enumerate(node.outputs) if i not in idle]
     handed = {node.outputs[i]: node.inputs[2 + i] for i in idle}
     return replace(node, inputs=inputs, outputs=outputs, attributes={**node.attributes, "body": made}), handed
+
+
+def relabeled(graph: onnx.GraphProto, names: dict[str, str]) -> onnx.GraphProto:
+    """The inner graph with other names for what its nodes give; for graphs in which all names are different."""
+    made = _replaced(graph, names)
+    for node in inner_nodes(made):
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return made
 
 
 def _replaced(graph: onnx.GraphProto, names: dict[str, str]) -> onnx.GraphProto:

@@ -31,6 +31,7 @@ LACKED = {
     "RandomErasing": "erases a rectangle of the images",
     "RandomGaussianBlur": "blurs the images",
     "RandomGrayscale": "makes some of the images gray",
+    "RandomHeight": "changes the height of the images",  # of Keras 2, as is RandomWidth
     "RandomHue": "changes the hue of the images",
     "RandomInvert": "inverts some of the images",
     "RandomPerspective": "changes the perspective of the images",
@@ -38,6 +39,7 @@ LACKED = {
     "RandomSaturation": "changes the saturation of the images",
     "RandomSharpness": "changes the sharpness of the images",
     "RandomShear": "shears the images",
+    "RandomWidth": "changes the width of the images",
     "Solarization": "inverts what is bright in the images",
 }
 ACT_IN_TRAINING = (  # layers that compute another thing in training
@@ -159,6 +161,7 @@ class Graph:
         default_factory=dict
     )  # of nodes with a rule of the user's, by name
     rules: Rules | None = None  # the user's own, as far as they were given
+    inner: dict[str, Node] = field(default_factory=dict)  # of layers in loops and conditions, by name (inner_layers.py)
 
     @property
     def weight_bytes(self) -> int:
@@ -167,7 +170,8 @@ class Graph:
     @property
     def layers(self) -> dict[str, Layer]:
         """The layers by path, each once, in the order of first use."""
-        return {node.layer.path: node.layer for node in self.nodes if node.layer and not node.is_split}
+        nodes = [*self.nodes, *self.inner.values()]
+        return {node.layer.path: node.layer for node in nodes if node.layer and not node.is_split}
 
     def maker(self, value: str) -> Node | None:
         """The node that gives a value; None for an input, a weight or a constant."""

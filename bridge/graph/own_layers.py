@@ -12,11 +12,12 @@ import onnx.parser
 
 from bridge import user_code
 from bridge.errors import BridgeError
-from bridge.graph.body import ATTRIBUTES, OPSET, Refused
+from bridge.graph.body import ATTRIBUTES, OPSET, OWN_DOMAIN, Refused
+from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.layer import Graph, Layer, Node, Shape
 from bridge.own_rules import Rules, read
 
-DOMAIN = "keras.own"  # of their nodes; Keras's own layers are in "keras"
+DOMAIN = OWN_DOMAIN
 REGISTERED = "registered"  # the attribute that says which class it is: Package>Name
 
 
@@ -113,7 +114,7 @@ def with_rules(graph: Graph, files: str | Path | Iterable[str | Path]) -> Graph:
 
 
 def _nodes(graph: Graph) -> list[Node]:
-    return [node for node in graph.nodes if is_own(node.layer) and not node.is_split]
+    return [node for node in layer_nodes(graph) if is_own(node.layer) and not node.is_split]
 
 
 def _function(graph: Graph, node: Node, rules: Rules) -> onnx.FunctionProto:

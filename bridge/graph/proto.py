@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
-from bridge.graph import in_training, own_layers, stored
+from bridge.graph import in_training, inner_layers, own_layers, stored
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
-from bridge.graph.inner import taken_by
+from bridge.graph.inner import inner_graphs, taken_by
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"
@@ -29,6 +31,26 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
     it, and write_proto wants the numbers.
     """
     functions: dict[tuple[str, bytes], onnx.FunctionProto] = {}
+
+    def layer_proto(node: Node) -> onnx.NodeProto:
+        """The node of a layer, whose meaning is put to the functions."""
+        function = _function(graph, node)
+        kind = f"{function.domain}.{function.name}"
+        key = (kind, function.SerializeToString(deterministic=True))
+        if key not in functions:
+            count = sum(other == kind for other, _ in functions)
+            function.overload = str(count + 1) if count else ""
+            functions[key] = function
+        return _layer_node(node, functions[key].overload)
+
+    def proto_of(node: Node) -> onnx.NodeProto:
+        if node.layer is not None:
+            return layer_proto(node)
+        attributes = dict(node.attributes)
+        for name, inner in inner_graphs(node).items():
+            attributes[name] = inner_layers.written(graph, inner, layer_proto, _value_info_inside)
+        return helper.make_node(node.kind, node.inputs, node.outputs, node.name, **attributes)
+
     nodes: list[onnx.NodeProto] = []
     beside: list[onnx.NodeProto] = []
     refused: list[str] = []
@@ -36,24 +58,13 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
     alone = {id(node) for node in in_training.needed(graph.nodes, _trained(graph), trained=True)} - acting
     for node in graph.nodes:
         listed = beside if id(node) in alone else nodes
-        if node.layer is None:
-            listed.append(helper.make_node(node.kind, node.inputs, node.outputs, node.name, **node.attributes))
-            continue
         try:
-            function = _function(graph, node)
+            listed.append(proto_of(node))
         except Refused as reason:
             refused.append(f"{node}: {reason}")
-            continue
-        kind = f"{function.domain}.{function.name}"
-        key = (kind, function.SerializeToString(deterministic=True))
-        if key not in functions:
-            count = sum(other == kind for other, _ in functions)
-            function.overload = str(count + 1) if count else ""
-            functions[key] = function
-        listed.append(_layer_node(node, functions[key].overload))
     if refused:
         raise BridgeError(f"{graph.name}: can't be converted yet: {'; '.join(dict.fromkeys(refused))}.")
-    apart = {name for node in beside for name in node.output}
+    apart = {name for node in beside for name in node.output} | {*inner_layers.made_inside([*nodes, *beside])}
     shown = {name for node in nodes for name in taken_by(node)} | {value.name for value in graph.outputs}
     aside = {name: array for name, array in graph.constants.items() if beside and name not in shown}
     onnx_graph = helper.make_graph(
@@ -63,7 +74,7 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
         [_value_info(value) for value in graph.outputs],
         [*_initializers(graph, stored.MOST_INSIDE if most_inside is None else most_inside, aside)],
         value_info=[  # their first axis need not be the batch: TimeDistributed and the user's code may merge others in
-            _value_info(v, first=None)
+            _value_info_inside(v)
             for v in graph.values.values()
             if v.shape is not None and v.name not in apart and _is_between(graph, v.name)
         ],
@@ -75,7 +86,7 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
     proto = helper.make_model(onnx_graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bridge")
     proto.functions.extend(functions.values())
     if beside:
-        infos = [_value_info(value, first=None) for value in graph.values.values() if value.shape is not None]
+        infos = [_value_info_inside(value) for value in graph.values.values() if value.shape is not None]
         proto.functions.append(in_training.function_of(beside, _trained(graph), aside, infos))
     facts = {"weights": {p: _weight_facts(w) for p, w in graph.weights.items()}, "source": graph.source}
     metadata = {"bridge.format": FORMAT, "bridge.facts": json.dumps(facts)}
@@ -149,7 +160,13 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         written = in_training.all_nodes(proto)
     except BridgeError as reason:
         raise BridgeError(f"{file}: {reason}. The file is damaged; convert again.") from None
-    nodes = [_node(n, weights, file) for n in written]
+    pairs = [(_node(n, weights, file), n) for n in written]
+    within: list[tuple[Node, onnx.NodeProto]] = []
+    for node, _ in pairs:
+        for name, inner in inner_graphs(node).items():
+            node.attributes[name] = inner_layers.read(inner, partial(_node, weights=weights, file=file), within)
+    _check_names([node for node, _ in pairs], [node for node, _ in within], file)
+    nodes = [node for node, _ in pairs]
     inputs = [_value(v) for v in proto.graph.input]
     outputs = [_value(v) for v in proto.graph.output]
     graph = Graph(
@@ -161,13 +178,26 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         arrays=stored.arrays_of([tensors[p] for p in weights], Path(file)),
         constants=in_training.constants(proto)
         | dict(stored.arrays_of([t for n, t in tensors.items() if n not in weights], Path(file))),
-        values={v.name: v for v in [*inputs, *map(_value, in_training.value_infos(proto)), *outputs]},
+        values={v.name: v for v in [*inputs, *_between(proto, written), *outputs]},
         keras_config=properties.get("bridge.keras_config"),
         source=_dict(facts, "source", file),
         saved_model=properties.get("bridge.saved_model"),
+        inner={node.name: node for node, _ in within},
     )
-    _check_bodies(graph, zip(nodes, written, strict=True), proto, file)
+    _check_bodies(graph, [*pairs, *within], proto, file)
     return graph
+
+
+def _check_names(nodes: list[Node], within: list[Node], file: str) -> None:
+    """Layers in loops and conditions are known by the names of their nodes."""
+    names = Counter([*{node.name for node in nodes}, *(node.name for node in within)])
+    if twice := [node.name for node in within if names[node.name] > 1]:
+        raise BridgeError(f"{file}: two of its nodes are called {twice[0][:80]!r}. The file is damaged; convert again.")
+
+
+def _between(proto: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> list[Value]:
+    """What is known of the tensors between a file's nodes, those in loops and conditions too."""
+    return [_value(info) for info in [*inner_layers.values(nodes), *in_training.value_infos(proto)]]
 
 
 def _trained(graph: Graph) -> list[str]:
@@ -322,6 +352,10 @@ def _value_info(value: Value, first: str | None = "batch") -> onnx.ValueInfoProt
     if value.shape is not None:
         shape = [first if axis == 0 and size is None else size for axis, size in enumerate(value.shape)]
     return helper.make_tensor_value_info(value.name, helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype)), shape)
+
+
+def _value_info_inside(value: Value) -> onnx.ValueInfoProto:
+    return _value_info(value, first=None)
 
 
 def _dtype_name(elem_type: int) -> str:

@@ -46,6 +46,11 @@ class Cell:
         return bool(self.config.get("reset_after"))
 
     @property
+    def two_biases(self) -> bool:
+        """Of an LSTM: whether it has two biases whose sum counts, (2, 4 * units), as cuDNN's had in Keras 2."""
+        return self.config.get("biases") == 2
+
+    @property
     def dropout(self) -> float:
         return float(self.config.get("dropout") or 0.0)
 

@@ -193,12 +193,16 @@ def _matrix(cell: Cell, tag: str, name: str, word: str) -> str:
 
 
 def _bias(cell: Cell, tag: str) -> str:
-    """Lines to `b`, (1, 2 * gates * units): the bias of the inputs, then that of the state, which only a GRU has."""
+    """Lines to `b`, (1, 2 * gates * units): the bias of the inputs, then that of the state (a GRU, cuDNN's LSTM)."""
     if not cell.config["use_bias"]:
         return ""
     weight = cell.weight("bias").replace("/", "_")
     if cell.kind == "GRU" and cell.reset_after:
         return integers(f"{tag}b_shape", [1, -1]) + f"{tag}b = Reshape({weight}, {tag}b_shape)\n"
+    if cell.two_biases:
+        lines = f"{tag}b_t = Transpose <perm = [1, 0]> ({weight})\n" + _ordered(cell, tag, "b", f"{tag}b_t")
+        lines += f"{tag}b_both = Transpose <perm = [1, 0]> ({tag}b_o)\n" + integers(f"{tag}b_shape", [1, -1])
+        return lines + f"{tag}b = Reshape({tag}b_both, {tag}b_shape)\n"
     return (
         _ordered(cell, tag, "b", weight)
         + f"{tag}b_size = Shape({tag}b_o)\n{tag}b_zero = ConstantOfShape({tag}b_size)\n"

@@ -142,6 +142,16 @@ def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
             yield from pieces(array[start : start + step]) if len(array) > 1 else pieces(array[start])
 
 
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays of one shape and type are the same, NaN and the sign of zero too; looked at piece by piece."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    if one.nbytes <= CHUNK or not one.ndim:
+        return one.tobytes() == other.tobytes()
+    step = max(1, CHUNK * len(one) // one.nbytes)
+    return all(one[n : n + step].tobytes() == other[n : n + step].tobytes() for n in range(0, len(one), step))
+
+
 def not_finite(array: np.ndarray) -> tuple[int, int]:
     """How many values are NaN, and how many infinite; a large array is looked at piece by piece."""
     if array.dtype.kind not in "fV":

@@ -12,6 +12,7 @@ import onnx
 from onnx import helper
 
 from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto, stored
+from bridge.graph.inner import inner_nodes
 from bridge.graph.own_layers import DOMAIN as OWN
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 
@@ -50,14 +51,14 @@ def inspect_layered(path: Path, proto: onnx.ModelProto) -> Inspection:
 
 def own_rules_line(proto: onnx.ModelProto) -> list[str]:
     """What to pass for layers whose torch form is in the user's own rules."""
-    own = {node.op_type: None for node in proto.graph.node if node.domain == OWN}
+    own = {node.op_type: None for node in inner_nodes(proto.graph) if node.domain == OWN}
     return [f"Whatever runs it in torch needs your rules for {', '.join(own)}: --rules FILE.py."] if own else []
 
 
 def layers_of(graph: Graph) -> list[Layer]:
     """The layers of a layered model with their weights by the layers' own words; then weights that have no layer."""
     outputs: dict[str, Shape | None] = {}
-    for node in graph.nodes:
+    for node in [*graph.nodes, *graph.inner.values()]:
         if (node.layer is not None and node.layer.path not in outputs) or node.is_split:
             value = graph.values.get(node.outputs[0])
             outputs[node.layer.path if node.layer else ""] = value.shape if value else None

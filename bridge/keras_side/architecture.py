@@ -47,7 +47,8 @@ def from_json(
     version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")
     found = config.prepare(parsed, origin, version, unsafe, backend)
     try:
-        masks = with_masks() if found.upgrades is not None else nullcontext()
+        old = found.upgrades
+        masks = nullcontext() if old is None else with_masks("attention_without_masks" not in old.done)
         with remembered(), masks, keras.saving.custom_object_scope(custom.objects()):
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except REFUSALS as error:

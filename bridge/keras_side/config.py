@@ -19,7 +19,8 @@ from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 from bridge.errors import BridgeError
 from bridge.graph.applications import APPLICATIONS
 from bridge.graph.refused import REASONS
-from bridge.keras_side import custom, dialect, old_layers
+from bridge.keras_side import custom, dialect, old_lambda, old_layers
+from bridge.keras_side.dialect import keras0
 
 DEPTH_LIMIT = 100
 SHOWN = 6  # problems in one message
@@ -35,7 +36,7 @@ _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis
 _BASE = {"name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _REFUSED_BY_DIALECT = {
     *("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"),
-    *("LocallyConnected1D", "LocallyConnected2D", "RandomHeight", "RandomWidth", "MaxoutDense", "Highway", "Merge"),
+    "Merge",
 }
 _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 
@@ -43,6 +44,8 @@ _OPERATIONS = ("numpy", "nn", "math", "core", "image", "linalg")
 def parse(text: bytes | str, origin: str) -> dict[str, Any]:
     """JSON that holds a model's config. Raises BridgeError if it is no JSON or no config."""
     config = _json(text, origin)
+    if keras0.is_keras0(config):
+        config = keras0.as_keras1(config)
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise BridgeError(
             f"{origin}: is not a model's config (no class_name and config). Write it with model.to_json()."
@@ -106,7 +109,7 @@ def _together(problems: list[str], origin: str) -> str:
 def examine(config: dict[str, Any], origin: str, version: str, unsafe: bool = False, backend: str = "") -> Examined:
     """The config as Keras may read it, and everything in it that is refused (then the config is not to be used)."""
     major = version.split(".")[0]
-    if major not in ("1", "2", "3"):
+    if major not in ("0", "1", "2", "3"):
         return Examined(config, [f"{origin}: was written by Keras {version}, which bridge does not know."])
     upgrades = None
     if major != "3":
@@ -126,15 +129,16 @@ class _Reader:
     unsafe: bool
     problems: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)  # custom names that are not given: where each is
+    example: str = ""  # of the code that builds a model that is a class of its own
 
     def lacking(self) -> list[str]:
         """One problem of all the user's code that is missing."""
         if not self.missing:
             return []
-        known = f" The files given define {', '.join(sorted(custom.objects())) or 'nothing'}." if custom.given() else ""
+        known = f" The files given define {_some(sorted(custom.objects()))}." if custom.given() else ""
         advice = custom.ADVICE.format("it" if len(self.missing) == 1 else "them")
         told = [texts[0] + (f" ({len(texts) - 1} more too)" if texts[1:] else "") for texts in self.missing.values()]
-        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}"]
+        return [f"{self.origin}: {'; '.join(told)}.{known}\n{advice}{'' if self.problems else self.example}"]
 
     def lacks(self, name: str, text: str) -> None:
         self.missing.setdefault(name, []).append(text)
@@ -198,7 +202,7 @@ class _Reader:
             if name in _FILES and isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
                 self.problem(f"{layer} ({name}) names a vocabulary file, which is not read. Give the layer a list.")
             if self.is_old:
-                self.settings(name, config, layer)
+                self.settings(name, config, layer, _own(name, node))
         if name == "Policy":
             name = "DTypePolicy"
         return {
@@ -209,9 +213,9 @@ class _Reader:
             **_besides(self, node, layer, depth),
         }
 
-    def settings(self, name: str, config: Any, layer: str) -> None:
+    def settings(self, name: str, config: Any, layer: str, own: bool) -> None:
         """Refuses what an upgraded config holds that Keras 3 would stumble over."""
-        kind = old_layers.OWN.get(name) or getattr(keras.layers, name, None)
+        kind = old_layers.OWN[name] if own else getattr(keras.layers, name, None)
         if not isinstance(config, dict | None):
             self.problem(f"{layer} ({name}) has no config of its own.")
         if name in _MODELS or kind is None or not isinstance(config, dict):
@@ -229,6 +233,11 @@ class _Reader:
             )
             return node
         module = {"module": "keras.layers"} if node["class_name"] == "Lambda" else {}
+        if self.is_old and node["class_name"] == "Lambda" and isinstance(node.get("config"), dict):
+            config, problem = old_lambda.rewritten(node["config"])
+            if problem is not None:
+                self.problem(f"{where} (Lambda) {problem}.\n{PASS_ARCH}")
+            node = {**node, "config": config}
         return {k: v for k, v in node.items() if k != "compile_config"} | module
 
     def function(self, node: dict[str, Any], key: str, layer: str) -> Any:
@@ -250,7 +259,28 @@ class _Reader:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
         else:
             registered = node.get("registered_name")
+            if layer == "the model":
+                self.example = _example(name, node)
             self.lacks(name, f"{where} has the custom class {registered if isinstance(registered, str) else name!r}")
+
+
+def _example(name: str, node: dict[str, Any]) -> str:
+    """A line of code that builds a subclassed model, as far as its config tells how; "" where it can't be one."""
+    built, config = node.get("build_config"), node.get("config")
+    options = config if isinstance(config, dict) else {}
+    if not all(isinstance(key, str) and key.isidentifier() for key in (name, *options)):
+        return ""
+    plain = {k: v for k, v in options.items() if isinstance(v, int | float | str | bool)}
+    given = ", ".join(f"{k}={v!r}" for k, v in plain.items() if k not in ("name", "trainable", "dtype"))
+    sizes = built.get("input_shape") if isinstance(built, dict) else None
+    told = isinstance(sizes, list) and sizes and all(size is None or isinstance(size, int) for size in sizes)
+    example = f"keras.ops.zeros({tuple(size or 1 for size in sizes)})" if told else "EXAMPLE_INPUT"
+    return f", such as\ndef build(): model = {name}({given}); model({example}); return model"
+
+
+def _some(names: list[str], shown: int = 12) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more if names else "nothing"
 
 
 def _custom(kind: str, name: str, config: Any) -> dict[str, Any]:

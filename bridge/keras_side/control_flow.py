@@ -1,17 +1,12 @@
-"""Loops, conditions and functions of TensorFlow in a model's own code while it is traced."""
+"""Loops and conditions in a model's own code while it is traced."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import keras
 import tensorflow as tf
-from tensorflow.python.autograph.core import ag_ctx
-from tensorflow.python.autograph.impl import api
-from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.ops.control_flow_v2_func_graphs import (
     CondBranchFuncGraph,
     WhileBodyFuncGraph,
@@ -25,54 +20,42 @@ _INNER = (CondBranchFuncGraph, WhileBodyFuncGraph, WhileCondFuncGraph)
 
 def in_inner_graph() -> bool:
     """Whether what is traced now is the body of a loop or a branch of a condition."""
+    return any(isinstance(graph, _INNER) for graph in _graphs())
+
+
+def in_loop_condition() -> bool:
+    """Whether what is traced now says whether a loop goes on: ONNX has it twice, before the loop and in its body."""
+    return any(isinstance(graph, WhileCondFuncGraph) for graph in _graphs())
+
+
+def is_reachable(tensor: tf.Tensor) -> bool:
+    """Whether what is traced now may use the tensor: it was made here or outside, not in a loop that has ended."""
+    return any(tensor.graph is graph for graph in _graphs())
+
+
+def _graphs() -> Iterator[tf.Graph]:
+    """What is traced now, and what it is in, outwards."""
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
-        if isinstance(graph, _INNER):
-            return True
+        yield graph
         graph = getattr(graph, "outer_graph", None)
-    return False
 
 
-def repeated_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
-    """Why a layer can't be called in a loop or a condition, if so.
+def penalty_reason(layer: keras.Layer) -> str | None:
+    """Why a layer can't be called in a loop or a condition, whatever it is there, if so."""
+    if any(one.activity_regularizer is not None for one in [layer, *layer._flatten_layers(include_self=False)]):
+        return "it is called inside a loop or a condition, where its activity penalty would be lost"
+    return None
 
-    There it is traced operator by operator, which keeps what it computes and loses what it does in training besides.
-    """
-    where = "it is called inside a loop or a condition"
+
+def operators_reason(layer: keras.Layer, kwargs: dict[str, Any]) -> str | None:
+    """Why a layer can't be operators in the place of a node, if so: they keep what it computes in inference alone."""
     each = [layer, *layer._flatten_layers(include_self=False)]
     acting = [kind for kind in (type(one).__name__ for one in each) if kind in ACT_IN_TRAINING]
     acts = acting or any(dropout_of(one.get_config()) for one in each if not isinstance(one, keras.Model))
     if acts and kwargs.get("training") is not False:
-        return f"{where}, where it could not do in training what it does in Keras"
-    if any(one.activity_regularizer is not None for one in each):
-        return f"{where}, where its activity penalty would be lost"
+        return "it could not do in training what it does in Keras"
     return None
-
-
-@contextlib.contextmanager
-def as_onnx_has_it() -> Iterator[None]:
-    """Puts what tf2onnx can write in the place of what it can't.
-
-    And each tf.function runs as the code that it was made of: a traced one keeps variables and layers of its own.
-    """
-
-    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-        if not tf.inside_function():
-            return plain(function, *args, **kwargs)
-        code = function.python_function
-        if function._autograph:
-            status = ag_ctx.ControlStatusCtx(status=ag_ctx.Status.ENABLED, options=None)
-            return api.tf_convert(code, status)(*args, **kwargs)
-        return code(*args, **kwargs)
-
-    plain = Function.__call__
-    with (
-        mock.patch.object(Function, "__call__", call),
-        mock.patch.object(tf, "switch_case", switch_case),
-        mock.patch.object(keras.src.backend.core, "scan", scan),
-        mock.patch.object(keras.src.backend.core, "slice_update", slice_update),
-    ):
-        yield
 
 
 def switch_case(
@@ -127,10 +110,22 @@ def scan(
     return packed(init, last), packed(init, rows)
 
 
-def slice_update(inputs: Any, start_indices: Any, updates: Any) -> tf.Tensor:
-    """Keras's slice_update place by place."""
-    inputs, updates = tf.convert_to_tensor(inputs), tf.convert_to_tensor(updates)
-    starts = tf.unstack(tf.cast(start_indices, tf.int32), num=updates.shape.rank)
-    sizes = tf.unstack(tf.shape(updates), num=updates.shape.rank)
-    places = tf.meshgrid(*(tf.range(size) + start for size, start in zip(sizes, starts, strict=True)), indexing="ij")
-    return tf.tensor_scatter_nd_update(inputs, tf.stack(places, -1), tf.cast(updates, inputs.dtype))
+def scan_of_tensorflow(
+    fn: Callable[[Any, Any], Any], elems: Any, initializer: Any = None, reverse: bool = False, **_: Any
+) -> Any:
+    """tf.scan by the scan above: TensorFlow writes its first result into an array before the loop."""
+    elems = tf.nest.map_structure(tf.convert_to_tensor, elems)
+
+    def step(carry: Any, now: Any) -> Any:
+        made = fn(carry, now)
+        return made, made
+
+    if initializer is not None:
+        return scan(step, initializer, elems, reverse=reverse)[1]
+    first = tf.nest.map_structure(lambda x: x[-1 if reverse else 0], elems)
+    rows = scan(step, first, tf.nest.map_structure(lambda x: x[:-1] if reverse else x[1:], elems), reverse=reverse)[1]
+
+    def joined(start: tf.Tensor, rest: tf.Tensor) -> tf.Tensor:
+        return tf.concat([rest, start[None]] if reverse else [start[None], rest], 0)
+
+    return tf.nest.map_structure(joined, first, rows)

@@ -11,12 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import keras
 from keras.src.saving.object_registration import GLOBAL_CUSTOM_OBJECTS
 
 from bridge import user_code
 
 ADVICE = "Pass the code that defines {}: --custom FILE.py, or code that builds the model: --arch FILE.py:function"
 _PREFIX = f"{user_code.MODULE}_custom_"
+_LIBRARIES = ("keras", "tensorflow", "tf_keras", "numpy", "bridge")  # their classes are known, or no part of a model
+_KINDS = (keras.Layer, keras.initializers.Initializer, keras.regularizers.Regularizer, keras.constraints.Constraint)
 _numbers = itertools.count()
 _given: dict[tuple[str, ...], dict[str, Any]] = {}  # of the running job: its files, and what is in them by name
 
@@ -61,10 +64,11 @@ def named(*names: Any) -> str | None:
 
 
 def _of(file: Path) -> dict[str, Any]:
-    """What a file defines, or takes from files beside it: classes and functions, never what it got from packages."""
+    """What a file defines, and what it takes from files beside it and from packages that it imports."""
     module = user_code.load(file, f"{_PREFIX}{next(_numbers)}", "the custom code")
-    plain = {n: thing for n, thing in vars(module).items() if _is_theirs(thing, module, file)}
-    registered = {n: thing for n, thing in GLOBAL_CUSTOM_OBJECTS.items() if _is_theirs(thing, module, file)}
+    packages = _packages(module, file)
+    plain = {n: thing for n, thing in vars(module).items() if _is_theirs(thing, module, file, packages)}
+    registered = {n: thing for n, thing in GLOBAL_CUSTOM_OBJECTS.items() if _is_theirs(thing, module, file, packages)}
     # where two registered ones share a plain name, that name means neither of them
     short: dict[str, list[Any]] = {}
     for name, thing in registered.items():
@@ -76,9 +80,26 @@ def _of(file: Path) -> dict[str, Any]:
     return found
 
 
-def _is_theirs(thing: Any, module: ModuleType, file: Path) -> bool:
+def _packages(module: ModuleType, file: Path) -> set[str]:
+    """The installed packages whose modules, classes or functions the file names, or one beside it that it imports."""
+    found, waiting, seen = set(), [module], set()
+    while waiting:
+        each = waiting.pop()
+        seen.add(each)
+        for thing in vars(each).values():
+            if not isinstance(thing, ModuleType | type) and not inspect.isfunction(thing):
+                continue
+            source = thing if isinstance(thing, ModuleType) else sys.modules.get(thing.__module__)
+            if source is not None and user_code.is_beside(source, file):
+                waiting += [] if source in seen else [source]
+            elif source is not None:
+                found.add(source.__name__.partition(".")[0])
+    return found - {module.__name__, *_LIBRARIES, *sys.stdlib_module_names}
+
+
+def _is_theirs(thing: Any, module: ModuleType, file: Path, packages: set[str]) -> bool:
     if not (inspect.isclass(thing) or inspect.isfunction(thing)):
         return False
-    if thing.__module__ == module.__name__:
+    if thing.__module__ == module.__name__ or user_code.is_beside(sys.modules.get(thing.__module__), file):
         return True
-    return user_code.is_beside(sys.modules.get(thing.__module__), file)
+    return thing.__module__.partition(".")[0] in packages and (not inspect.isclass(thing) or issubclass(thing, _KINDS))

@@ -15,12 +15,14 @@ from tensorflow.python.ops import math_ops
 
 from bridge.errors import BridgeError
 from bridge.keras_side import architecture
+from bridge.keras_side.lent import Lent, begun_without_numbers
 from bridge.keras_side.weights import numbers, put
 
 
-def in_double(model: keras.Model) -> keras.Model:
+def in_double(model: keras.Model, *, lend: bool = False) -> keras.Model:
     """The same model with float64 arithmetic and the float32 weights' exact values.
 
+    lend: the large weights stay in the model, for a twin that is used in inference alone.
     Raises BridgeError for one that can't be built anew.
     """
     try:
@@ -28,12 +30,13 @@ def in_double(model: keras.Model) -> keras.Model:
     except NotImplementedError:
         raise BridgeError(f"{model.name}: has no config, so Keras can't compute it in float64.") from None
     own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
+    own = {name: kind for name, kind in own.items() if not kind.__module__.startswith(("keras.", "bridge."))}
     held = sum(4 * math.prod(variable.shape) for variable in model.variables)
     policy = keras.config.dtype_policy()
+    begun = begun_without_numbers() if lend else contextlib.nullcontext()
     try:
         keras.config.set_dtype_policy("float64")  # for layers that a custom layer makes, which no config tells
-        with keras.saving.custom_object_scope(own), architecture.bounded(held, model.name):
+        with keras.saving.custom_object_scope(own), architecture.bounded(held, model.name), begun:
             twin = type(model).from_config(_with_dtype(config))
             if not twin.built:
                 raise TypeError("it is not built by its config")
@@ -49,7 +52,10 @@ def in_double(model: keras.Model) -> keras.Model:
 def take_values(twin: keras.Model, model: keras.Model) -> None:
     """Gives the twin the model's weights, and what is computed with beside them."""
     for mine, other in zip(twin.variables, model.variables, strict=True):
-        put(mine, numbers(other))
+        if isinstance(mine, Lent):
+            mine.lender = other
+        else:
+            put(mine, numbers(other))
     for mine, other in zip(twin._flatten_layers(), model._flatten_layers(), strict=True):
         if (
             isinstance(mine, keras.layers.Normalization) and mine.built

@@ -6,18 +6,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bridge.keras_side.double import as_double, unrounded
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
+from bridge.keras_side.run import twin_of
 from bridge.keras_side.signature import named_outputs, signature
 
 
 def gradients(
-    model: keras.Model, inputs: dict[str, np.ndarray], directions: dict[str, np.ndarray]
+    model: keras.Model, inputs: dict[str, np.ndarray], directions: dict[str, np.ndarray], *, double: bool = False
 ) -> dict[str, np.ndarray]:
     """The gradient of sum(output * direction) over all outputs for each trained weight, in inference mode.
 
-    By bridge's paths; zeros where the outputs don't depend on a weight.
+    By bridge's paths; zeros where the outputs don't depend on a weight. double: in float64, with the exact values.
     """
+    if not double:
+        return _gradients(model, inputs, directions)
+    with unrounded():
+        given = [{name: as_double(array) for name, array in arrays.items()} for arrays in (inputs, directions)]
+        return _gradients(twin_of(model), *given)
+
+
+def _gradients(
+    model: keras.Model, inputs: dict[str, np.ndarray], directions: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     found = names(model)
     variables = {path: v for path, v in found.variables.items() if v.trainable and not found.weights[id(v)].state}
     expected, arrange = signature(model)

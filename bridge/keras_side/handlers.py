@@ -5,6 +5,8 @@ A handler gets tf2onnx's graph and the node; it puts others in its place.
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +43,7 @@ def handler(*kinds: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class _Writer:
+class Writer:
     """Makes the nodes that stand for one; `end` gives its output."""
 
     def __init__(self, graph: Any, node: Any):
@@ -60,6 +62,12 @@ class _Writer:
         from tf2onnx import utils
 
         return str(self.graph.make_const(utils.make_name("bridge_constant"), value).output[0])
+
+    def vector(self, values: list[Any]) -> str:
+        """A vector of whole numbers; those that depend on the input are names of vectors of one."""
+        if any(isinstance(value, str) for value in values):
+            return self("Concat", *(v if isinstance(v, str) else self.vector([v]) for v in values), axis=0)
+        return self.constant(np.array(values, np.int64))
 
     def end(self, kind: str, *inputs: str, **attributes: Any) -> None:
         self.graph.make_node(
@@ -81,7 +89,7 @@ def refused(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Log1p")
 def log1p(graph: Any, node: Any, name: str, args: Any) -> None:
     """2 atanh(x / (2 + x)) near 0, which is exact there, as its gradient is; log(1 + x) elsewhere."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     half, two = make.like(0.5, x), make.like(2.0, x)
     near = make("Min", make("Max", x, make("Neg", half)), half)
@@ -92,7 +100,7 @@ def log1p(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Expm1")
 def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
     """2 exp(x / 2) sinh(x / 2), exact near 0; from -60 on it is -1."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     half = make("Mul", make("Max", x, make.like(-60.0, x)), make.like(0.5, x))
     make.end("Mul", make("Mul", make.like(2.0, x), make("Exp", half)), make("Sinh", half))
@@ -102,7 +110,7 @@ def expm1(graph: Any, node: Any, name: str, args: Any) -> None:
 def floored(graph: Any, node: Any, name: str, args: Any) -> None:
     """Rounded toward minus infinity; ONNX divides whole numbers toward zero, and tf2onnx leaves it at that."""
     whole = node.type == "FloorDiv"
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     if make.dtype in _REAL or (_counts(graph, x) and _counts(graph, y)):  # sizes are read best as plain divisions
         quotient = make("Div", x, y)
@@ -134,7 +142,7 @@ def _counts(graph: Any, name: str) -> bool:
 
 @handler("Erfc")
 def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     make.end("Sub", make.like(1.0, x), make("Erf", x))
 
@@ -142,7 +150,7 @@ def erfc(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("Xlogy")
 def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
     """x log(y), 0 where x is 0."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     zero = make.like(0.0, x)
     none = make("Equal", x, zero)
@@ -152,7 +160,7 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("DivNoNan")
 def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     """0 where y is 0, and so is its gradient: tf2onnx divides by 0 first, of which training makes NaN."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, y = make.inputs
     zero = make.like(0.0, y)
     none = make("Equal", y, zero)
@@ -162,7 +170,7 @@ def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("EuclideanNorm")
 def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, axes = make.inputs
     axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
     make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
@@ -171,7 +179,7 @@ def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("InTopKV2")
 def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     """Whether fewer than k numbers of a row are larger than the one at its target."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, target, k = make.inputs
     place = make("Unsqueeze", make("Cast", target, to=TensorProto.INT64), make.constant(np.array([1])))
     larger = make("Cast", make("Greater", x, make("GatherElements", x, place, axis=1)), to=TensorProto.INT64)
@@ -183,7 +191,7 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
 def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
     """Nothing is on for a negative number, which ONNX counts from the end; tf2onnx leaves it at that."""
     axis = node.get_attr_value("axis", -1)
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, depth, on, off = make.inputs
     x, depth = (make("Cast", one, to=TensorProto.INT64) for one in (x, depth))
     place = make("Where", make("Less", x, make.constant(np.array(0))), depth, x)
@@ -205,7 +213,7 @@ def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
 def bucketize(graph: Any, node: Any, name: str, args: Any) -> None:
     """How many of the boundaries a number reaches."""
     bounds = np.array(node.get_attr_value("boundaries"), np.float32)
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     (x,) = make.inputs
     wide = make("Unsqueeze", make("Cast", x, to=TensorProto.FLOAT), make.constant(np.array([-1])))
     reached = make("Cast", make("GreaterOrEqual", wide, make.constant(bounds)), to=TensorProto.INT32)
@@ -218,7 +226,7 @@ def resize(graph: Any, node: Any, name: str, args: Any) -> None:
     nearest = node.type == "ResizeNearestNeighbor"
     aligned, half = (bool(node.get_attr_value(word, 0)) for word in ("align_corners", "half_pixel_centers"))
     place = "align_corners" if aligned else "half_pixel" if half else "asymmetric"
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     x, size = make.inputs
     image = make("Transpose", x if nearest else make("Cast", x, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
     front = make("Slice", make("Shape", image), *(make.constant(np.array([n])) for n in (0, 2)))
@@ -234,7 +242,45 @@ def resize(graph: Any, node: Any, name: str, args: Any) -> None:
 @handler("ScatterNd")
 def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     """Zeros to which the updates are added, as often as an index comes; tf2onnx keeps the last one alone."""
-    make = _Writer(graph, node)
+    make = Writer(graph, node)
     indices, updates, shape = make.inputs
     zeros = make("Expand", make.like(0.0, updates), make("Cast", shape, to=TensorProto.INT64))
     make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")
+
+
+@handler("Einsum")
+def einsum(graph: Any, node: Any, name: str, args: Any) -> None:
+    """With letters of one case: tf2onnx makes `H` and `h` one."""
+    equation = re.sub(r"\s", "", node.get_attr_str("equation"))
+    letters = dict(zip(dict.fromkeys(re.findall(r"[A-Za-z]", equation)), string.ascii_lowercase, strict=False))
+    if len(letters) < len(set(re.findall(r"[A-Za-z]", equation))):
+        raise Unwritten(f"Einsum: {equation} has more than 26 axes")
+    make = Writer(graph, node)
+    make.end("Einsum", *make.inputs, equation="".join(letters.get(letter, letter) for letter in equation))
+
+
+@handler("Cumprod")
+def product_so_far(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Each number times the one 1, 2, 4, ... places before it in turn: ONNX has no such operator up to opset 25."""
+    axis = node.inputs[1].get_tensor_value() if node.inputs[1].is_const() else None
+    shape = graph.get_shape(node.input[0])
+    if axis is not None and shape is not None:
+        axis = int(axis) % len(shape)
+    length = shape[axis] if shape is not None and axis is not None else -1
+    if length is None or length < 0:
+        raise Unwritten("Cumprod: along an axis of any length")
+    reverse, exclusive = (bool(node.get_attr_value(word, 0)) for word in ("reverse", "exclusive"))
+    make = Writer(graph, node)
+    x, one, along = make.inputs[0], make.like(1.0, make.inputs[0]), make.constant(np.array([axis]))
+
+    def moved(by: int) -> str:
+        """Ones in front, what falls out at the end left out; the other way round for `reverse`."""
+        longer = make("Pad", x, make.constant(np.array([0, by] if reverse else [by, 0])), one, along)
+        start, end = (by, length + by) if reverse else (0, length)
+        return make("Slice", longer, make.constant(np.array([start])), make.constant(np.array([end])), along)
+
+    if exclusive:
+        x = moved(1)
+    for step in range(max(length - 1, 0).bit_length()):
+        x = make("Mul", x, moved(2**step))
+    make.end("Identity", x)

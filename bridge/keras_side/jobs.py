@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from bridge import user_code
+from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import counted, probe_inputs, refuse_huge
@@ -23,6 +24,7 @@ from bridge.keras_side.load import load, non_finite
 from bridge.keras_side.run import run, run_layers
 from bridge.keras_side.saved_model import home as saved_model
 from bridge.keras_side.saved_model.folder import is_saved_model, look
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.source import Source
 from bridge.keras_side.survey import inputs_of, survey
 from bridge.keras_side.trace import trace
@@ -98,6 +100,20 @@ def job_signature(source: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs_of(load(Source(**source)))}
 
 
+def job_counted(source: dict[str, Any]) -> dict[str, Any]:
+    """{"counted": {input: how many}}: the inputs that are numbers of things, where layers say that there are any."""
+    model = load(Source(**source))
+    if not isinstance(model, Operators) and not any(type(each).__name__ in _LOOK for each in model._flatten_layers()):
+        return {"counted": {}}
+    try:
+        return {"counted": counted(trace(model, {}, read_rules(source.get("rules", ()))))}
+    except (BridgeError, CheckFailed):  # it need not convert to be run
+        return {"counted": {}}
+
+
+_LOOK = ("Embedding", "ReversibleEmbedding", "IntegerLookup")
+
+
 def job_gradients(source: dict[str, Any], **options: Any) -> dict[str, Any]:
     """{"gradients": {weight: array}} of the model of a file: see gradients."""
     return {"gradients": gradients(load(Source(**source)), **options)}
@@ -144,7 +160,8 @@ def _tidy(job: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None, **_: Any) -> int:
-    files = [Path(source["path"])] if source else []
+    files = [Path(source["path"])] if source and source["path"] else []
+    files = list(files[0].rglob("*")) if files and is_saved_model(files[0]) else files
     files += [Path(folder) / stored.BESIDE] if folder else []
     return sum(file.stat().st_size for file in files if file.is_file())
 

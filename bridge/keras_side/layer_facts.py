@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import keras
@@ -28,12 +29,15 @@ def acting(layer: keras.Layer) -> keras.Layer:
     return layer.layer if type(layer).__name__ == "SpectralNormalization" else layer
 
 
-Spec = tuple[tuple[int | None, ...], str]  # shape and type
+Sizes = tuple[int | None, ...]
+Spec = tuple[Sizes, str]  # shape and type
 
 
 def outputs(layer: keras.Layer, inputs: list[tf.Tensor], said: list[Spec]) -> list[Spec]:
     """What comes out where what Keras says of symbolic tensors is not what it computes."""
     kind, (shape, dtype) = type(layer).__name__, said[0]
+    if shape and shape[0] == 1 and any(x.shape.rank and x.shape[0] is None for x in inputs):  # one query for all rows
+        said = [((None, *shape[1:]), dtype) for shape, dtype in said]
     if kind == "IntegerLookup" and layer.output_mode != "tf_idf":
         return [(shape, "int64")]
     if kind == "MelSpectrogram" and len(inputs[0].shape) == 2:
@@ -63,3 +67,26 @@ def of_one_type(layer: keras.Layer, tensors: list[tf.Tensor]) -> list[tf.Tensor]
     ):
         return tensors
     return [t if t.dtype == tf.float32 else tf.cast(t, tf.float32) for t in tensors]
+
+
+def activated(activation: Any, shape: Sizes) -> Sizes:
+    """The shape after an activation: glu halves the last axis, which Keras's own layers don't say."""
+    halves = activation is keras.activations.glu and shape[-1] is not None
+    return (*shape[:-1], shape[-1] // 2) if halves else shape
+
+
+def einsum_shape(equation: str, x: Sizes, said: Sizes) -> Sizes:
+    """The shape of an EinsumDense's output: of several axes under `...` in front, Keras 3.15 reverses the order."""
+    if not equation.startswith("..."):
+        return said
+    given, made = (len(term.removeprefix("...")) for term in (equation.partition(",")[0], equation.rpartition(">")[2]))
+    return (*x[: len(x) - given], *said[len(said) - made :])
+
+
+def plain(config: dict[str, Any]) -> dict[str, Any]:
+    """The config as JSON has it: tuples and arrays are lists, Keras's objects their own serialized form."""
+
+    def listed(item: dict[str, Any]) -> Any:
+        return item["config"]["value"] if item.get("class_name") in ("__numpy__", "__tensor__") else item
+
+    return json.loads(json.dumps(config, default=keras.saving.serialize_keras_object), object_hook=listed)

@@ -5,7 +5,6 @@ A layout is named by the layer's old class and the weight: "CuDNNLSTM/bias".
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,30 +13,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Layout:
-    """to_file gets what Keras 3 has, and what lay in the file before where `keeps` says that it needs that."""
-
     to_keras: Callable[[np.ndarray], np.ndarray]
-    to_file: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-    keeps: bool = False
+    to_file: Callable[[np.ndarray], np.ndarray]
 
 
-def _by_gates(count: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., np.ndarray]:
-    return lambda array, _=None: np.concatenate([change(gate) for gate in np.split(array, count, axis=-1)], axis=-1)
+def _by_gates(count: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda array: np.concatenate([change(gate) for gate in np.split(array, count, axis=-1)], axis=-1)
 
 
-def _halves(array: np.ndarray, before: np.ndarray | None) -> np.ndarray:
-    """The two biases whose sum is the array: as they were, if it still is, else the sum and zeros."""
-    if before is not None and _sum(before).tobytes() == array.tobytes():
-        return before
-    return np.concatenate([array, np.zeros_like(array)])
+def _in_one(array: np.ndarray) -> np.ndarray:
+    """cuDNN's two biases one after the other."""
+    if array.ndim != 2:
+        raise ValueError("cuDNN's layers have two biases")
+    return array.reshape(-1)
 
 
-def _sum(array: np.ndarray) -> np.ndarray:
-    first, second = np.split(array, 2)
-    return first + second
-
-
-def _flipped(array: np.ndarray, _: np.ndarray | None = None) -> np.ndarray:
+def _flipped(array: np.ndarray) -> np.ndarray:
     """A kernel turned over along its spatial axes: Theano convolves where TensorFlow correlates."""
     return np.ascontiguousarray(array[(slice(None, None, -1),) * (array.ndim - 2)])
 
@@ -46,23 +37,23 @@ def _moved(*axes: int) -> Layout:
     back = tuple(int(axis) for axis in np.argsort(axes))
     return Layout(
         lambda array: np.ascontiguousarray(array.transpose(axes)),
-        lambda array, _: np.ascontiguousarray(array.transpose(back)),
+        lambda array: np.ascontiguousarray(array.transpose(back)),
     )
 
 
 def _then(first: Layout, second: Layout) -> Layout:
     return Layout(
         lambda array: second.to_keras(first.to_keras(array)),
-        lambda array, before: first.to_file(second.to_file(array, before), before),
+        lambda array: first.to_file(second.to_file(array)),
     )
 
 
 FLIPPED = Layout(_flipped, _flipped)
 _KERAS1 = {
-    "keras1_Conv1D": Layout(lambda a: np.ascontiguousarray(a[:, 0]), lambda a, _: np.ascontiguousarray(a[:, None])),
+    "keras1_Conv1D": Layout(lambda a: np.ascontiguousarray(a[:, 0]), lambda a: np.ascontiguousarray(a[:, None])),
     "keras1_1_Conv1D": Layout(  # before Keras 1.2
         lambda a: np.ascontiguousarray(a.transpose(2, 3, 1, 0)[:, 0]),
-        lambda a, _: np.ascontiguousarray(a[:, None].transpose(3, 2, 0, 1)),
+        lambda a: np.ascontiguousarray(a[:, None].transpose(3, 2, 0, 1)),
     ),
     "keras1_Conv2D_first": _moved(2, 3, 1, 0),
     "keras1_Conv3D_first": _moved(2, 3, 4, 1, 0),
@@ -82,8 +73,7 @@ LAYOUTS = {
         f"{kind}/recurrent_kernel": Layout(_by_gates(count, lambda gate: gate.T), _by_gates(count, lambda gate: gate.T))
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
-    "CuDNNLSTM/bias": Layout(_sum, _halves, keeps=True),
-    "CuDNNGRU/bias": Layout(lambda array: array.reshape(2, -1), lambda array, _: array.reshape(-1)),
+    **{f"{kind}/bias": Layout(lambda array: array.reshape(2, -1), _in_one) for kind in ("CuDNNLSTM", "CuDNNGRU")},
     "flipped/kernel": FLIPPED,
     **{f"{name}/kernel": layout for name, layout in _KERAS1.items()},
     **{f"{name}_flipped/kernel": _then(layout, FLIPPED) for name, layout in _KERAS1.items()},
@@ -94,12 +84,3 @@ def chosen(name: str, array: np.ndarray, shape: tuple[int, ...]) -> str:
     """The layout that an array has of those that go by a name: before Keras 1.2 kernels of Conv1D had another one."""
     older = name.replace("keras1_Conv1D", "keras1_1_Conv1D")
     return older if older != name and array.shape != (shape[0], 1, *shape[1:]) else name
-
-
-def packed(array: np.ndarray) -> str:
-    """An array as text, for what must be kept of a file."""
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def unpacked(text: str, dtype: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), dtype)

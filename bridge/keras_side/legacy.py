@@ -1,7 +1,8 @@
 """The legacy HDF5 layout of weights: one group a layer, `layer_names` and `weight_names` as attributes.
 
 Written by Keras 1 and 2 and, for names that end in .h5, by Keras 3. Layers are matched by name when all names agree, by
-order otherwise; inside a layer the weights by name, by order where the names differ.
+order otherwise; inside a layer the weights by name, by order where the names differ. Keras 0.x had numbers for both:
+`layer_0/param_0`.
 """
 
 from __future__ import annotations
@@ -51,14 +52,33 @@ class Group:
 def root(file: Weights) -> str | None:
     """The group that holds the layers: "" in a weights-only file, "model_weights" in a full one, None in neither."""
     for group in ("", "model_weights"):
-        if group in file.groups and file.strings(group, "layer_names") is not None:
+        if group in file.groups and (file.strings(group, "layer_names") is not None or is_numbered(file, group)):
             return group
     return None
 
 
+def is_numbered(file: Weights, base: str) -> bool:
+    """Whether it is of Keras 0.x, which numbered layers and weights."""
+    return isinstance(file.attribute(base, "nb_layers"), int)
+
+
+def layers_of(file: Weights, base: str) -> list[str]:
+    """The names of all layers of the file, in its order."""
+    if is_numbered(file, base):
+        return [f"layer_{number}" for number in range(min(file.attribute(base, "nb_layers"), len(file.groups)))]
+    return file.strings(base, "layer_names") or []
+
+
+def _weights_of(file: Weights, place: str, numbered: bool) -> list[str]:
+    if numbered:
+        count = file.attribute(place, "nb_params")
+        return [f"param_{number}" for number in range(min(count, len(file.datasets)) if isinstance(count, int) else 0)]
+    return file.strings(place, "weight_names") or []
+
+
 def groups(file: Weights, base: str) -> list[Group]:
     """All layers of the file that have weights, in their order. Every dataset belongs to exactly one."""
-    names = file.strings(base, "layer_names") or []
+    names, numbered = layers_of(file, base), is_numbered(file, base)
     if len(set(names)) < len(names):
         raise BridgeError(f"{file.name}: names a layer twice in its list of layers.")
     found, used = [], set()
@@ -69,7 +89,7 @@ def groups(file: Weights, base: str) -> list[Group]:
                 continue
             raise BridgeError(f"{file.name}: lists the layer {name!r} but holds nothing for it: it is not complete.")
         weights = {}
-        for weight in file.strings(place, "weight_names") or []:
+        for weight in _weights_of(file, place, numbered):
             path = f"{place}/{weight}"
             if path not in file.datasets:
                 raise BridgeError(f"{file.name}: lists {name}/{weight} but does not hold it: it is not complete.")
@@ -86,6 +106,8 @@ def groups(file: Weights, base: str) -> list[Group]:
 def fill(model: keras.Model, file: Weights, base: str) -> None:
     """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used."""
     saved = [with_gates(group) for group in groups(file, base)]
+    if is_numbered(file, base):
+        _refuse_deviations(model, file)
     reader = _Reader(model, file)
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
@@ -102,8 +124,20 @@ def fill(model: keras.Model, file: Weights, base: str) -> None:
         if hasattr(layer, "finalize_state") and layer.weights:
             layer.finalize_state()  # Normalization keeps values derived from its weights
     if reader.origin is not None:
-        reader.origin.groups = reader.places(file.strings(base, "layer_names") or [])
+        reader.origin.groups = reader.places(layers_of(file, base))
+        reader.origin.numbered = is_numbered(file, base)
         reader.origin.has_config = file.attribute("", "model_config") is not None
+
+
+def _refuse_deviations(model: keras.Model, file: Weights) -> None:
+    layer = next(
+        (layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)), None
+    )
+    if layer is not None:
+        raise BridgeError(
+            f"{labelled(layer)}: {file.name} is of Keras 0.x, which kept a deviation where Keras keeps a variance, and "
+            "added epsilon to it: no later BatchNormalization computes that."
+        )
 
 
 def _pairs(layers: list[Any], saved: list[Group], file: str, renamed: dict[str, str]) -> list[tuple[Any, Group]]:
@@ -132,6 +166,7 @@ class _Reader:
         self.renamed = self.origin.upgrades.renamed if self.origin else {}
         self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
         self.words = _old_words(model, file)
+        self.layouts = {} if self.origin else _keras1_layouts(model, file)
         self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
         self._places: dict[str, dict[str, Place]] = {}
 
@@ -151,26 +186,31 @@ class _Reader:
         paths = group.parts.get(weight, (group.weights[weight],))
         arrays = [self.file.read(path) for path in paths]
         values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
-        path = self.paths.get(id(variable))
-        if self.origin is None or path is None:
-            return values
-        name, kept = self.origin.layout(path), None
+        path = self.paths.get(id(variable), variable.path)
+        known = self.origin is not None and id(variable) in self.paths
+        name = self.origin.layout(path) if self.origin and known else self.layouts.get(id(variable))
         dtype = values.dtype.name
         if name is not None:
             name = layouts.chosen(name, values, tuple(variable.shape))
-            layout = layouts.LAYOUTS[name]
-            kept = layouts.packed(values) if layout.keeps else None
-            try:
-                values = layout.to_keras(values)
-            except ValueError:
-                raise BridgeError(
-                    f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
-                ) from None
-        own = self._places.setdefault(group.name, {})
-        for part, stored in enumerate(paths):
-            word = stored[len(self._below(group)) :]
-            own[word] = Place(word, variable, dtype, name, kept, (part, len(paths)) if len(paths) > 1 else None)
+            values = self._moved(values, name, path, variable)
+        if known:
+            own = self._places.setdefault(group.name, {})
+            for part, stored in enumerate(paths):
+                word = stored[len(self._below(group)) :]
+                own[word] = Place(word, variable, dtype, name, (part, len(paths)) if len(paths) > 1 else None)
         return values
+
+    def _moved(self, values: np.ndarray, name: str, path: str, variable: Any) -> np.ndarray:
+        """The numbers in Keras 3's layout; where only the file's age speaks for the other one, if they then fit."""
+        try:
+            moved = layouts.LAYOUTS[name].to_keras(values)
+        except ValueError:
+            if self.origin is None:
+                return values
+            raise BridgeError(
+                f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
+            ) from None
+        return moved if self.origin or moved.shape == tuple(variable.shape) else values
 
     def _below(self, group: Group) -> str:
         base = root(self.file)
@@ -183,7 +223,8 @@ class _Reader:
 
     def _in_file_order(self, layer: str) -> list[tuple[str, Place]]:
         found = self._places.get(layer, {})
-        names = self.file.strings(self._below(Group(layer, {})).rstrip("/"), "weight_names") or []
+        place = self._below(Group(layer, {})).rstrip("/")
+        names = _weights_of(self.file, place, is_numbered(self.file, root(self.file) or ""))
         return [(name, found[name]) for name in names if name in found]
 
 
@@ -195,6 +236,25 @@ def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
     kinds = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
     depthwise = [layer for layer in model._flatten_layers() if isinstance(layer, kinds) and layer.built]
     return {id(layer.kernel): "depthwise_kernel" for layer in depthwise}
+
+
+def _keras1_layouts(model: keras.Model, file: Weights) -> dict[int, str]:
+    """How kernels lie in a file of Keras 1 that comes without a config, by the variables' ids.
+
+    As Keras 2 has it: a file of weights that names no version is of Keras 1. Source: keras 2.0, engine/topology.py,
+    preprocess_weights_for_loading.
+    """
+    versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
+    if not all(version is None or str(version).startswith(("0", "1")) for version in versions):
+        return {}
+    found = {}
+    for layer in model._flatten_layers():
+        first = getattr(layer, "data_format", None) == "channels_first"
+        kind = next((k for k in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose") if type(layer).__name__ == k), None)
+        name = f"keras1_{kind}" + ("" if kind == "Conv1D" else "_first" if first else "_last") + "/kernel"
+        if kind and layer.built and name in layouts.LAYOUTS:
+            found[id(layer.kernel)] = name
+    return found
 
 
 def _matched(
@@ -255,6 +315,8 @@ _GATES = ("ifco", "zrh")  # as Keras has had them since 2.0 in one array: of an 
 
 def with_gates(group: Group) -> Group:
     """The group with the arrays that Keras 1 kept for each gate (lstm_1_W_i) as one (lstm_1_W), in Keras's order."""
+    if (numbered := _numbered_gates(group)) is not None:
+        return numbered
     found: dict[str, dict[str, str]] = {}
     order: dict[str, None] = {}
     for weight in group.weights:
@@ -271,6 +333,16 @@ def with_gates(group: Group) -> Group:
         parts[word] = tuple(group.weights[gates[letter]] for letter in letters)
     weights = {word: parts[word][0] if word in parts else group.weights[word] for word in order}
     return replace(group, weights=weights, parts=parts)
+
+
+def _numbered_gates(group: Group) -> Group | None:
+    """The same of a file that has numbers: three arrays a gate (W, U, b), an LSTM's gates as i c f o."""
+    order = {12: (0, 2, 1, 3), 9: (0, 1, 2)}.get(len(group.weights))
+    if order is None or not all(re.fullmatch(r"param_\d+", weight) for weight in group.weights):
+        return None
+    names = list(group.weights)
+    parts = {names[i]: tuple(group.weights[names[3 * gate + i]] for gate in order) for i in range(3)}
+    return replace(group, weights={name: group.weights[name] for name in names[:3]}, parts=parts)
 
 
 def _by_shape(

@@ -12,7 +12,16 @@ from onnx import helper, numpy_helper
 
 from bridge.graph import Graph, Node, Value
 from bridge.graph.body import DOMAIN, OPSET
-from bridge.graph.inner import attributes_of, inner_graphs, inner_nodes, renamed, taken_by, without_invariants
+from bridge.graph.inner import (
+    attributes_of,
+    inner_graphs,
+    inner_nodes,
+    relabeled,
+    renamed,
+    taken_by,
+    without_invariants,
+)
+from bridge.graph.inner_layers import place
 
 PLACEHOLDER = "bridge_layer_"
 
@@ -42,6 +51,13 @@ def as_placeholder(context: Any, node: Any, name: str, args: Any) -> Any:
             del node.attr[attribute]
     node.set_attr("call", number)
     return node
+
+
+def restore(proto: onnx.ModelProto) -> None:
+    """Gives placeholders their domain back, which tf2onnx loses of those in a condition's branches."""
+    for node in inner_nodes(proto.graph):
+        if node.op_type.startswith(PLACEHOLDER):
+            node.domain = DOMAIN
 
 
 def as_where(context: Any, node: Any, name: str, args: Any) -> None:
@@ -114,6 +130,29 @@ def fill(
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         graph.outputs.append(known or Value(name, shape, dtype))
     graph.nodes = without_invariants(graph).nodes
+    for node in graph.nodes:
+        for name, inner in inner_graphs(node).items():
+            node.attributes[name] = _with_layers(graph, inner, calls)
+
+
+def _with_layers(graph: Graph, inner: onnx.GraphProto, calls: list[Call]) -> onnx.GraphProto:
+    """The graph of a loop or a condition with the layers that are called there in the place of placeholders."""
+    placed = [node for node in inner_nodes(inner) if node.domain == DOMAIN]
+    if not placed:
+        return inner
+    names = {name: v.name for node in placed for name, v in zip(node.output, calls[_number(node)].outputs, strict=True)}
+    made = relabeled(inner, names)
+    for proto in [node for node in inner_nodes(made) if node.domain == DOMAIN]:
+        call = calls[_number(proto)]
+        call.node.inputs, call.node.outputs = [*proto.input], [*proto.output]
+        proto.CopyFrom(place(call.node))
+        graph.inner[call.node.name] = call.node
+        for name, value in [
+            *zip(call.node.tensors, call.inputs, strict=True),
+            *zip(proto.output, call.outputs, strict=True),
+        ]:
+            graph.values.setdefault(name, Value(name, value.shape, value.dtype))
+    return made
 
 
 def _in_call_order(nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -156,13 +195,14 @@ def _free_value(name: str, taken: set[str]) -> str:
 
 def without_form(nodes: Iterable[onnx.NodeProto]) -> list[tuple[str, str]]:
     """The TensorFlow operators that tf2onnx left as they are, those in loops and conditions too: (node, reason)."""
-    found = []
+    found, met = [], set()
     for node in nodes:
         for each in (node, *(n for a in node.attribute if a.HasField("g") for n in inner_nodes(a.g))):
-            if each.domain == DOMAIN and each is not node:
-                found.append((each.name, "a layer's node inside a loop or a condition"))
+            if each.domain == DOMAIN and each.op_type in met:
+                found.append((each.name, "a layer's node in what decides whether a loop goes on"))
             elif each.domain != DOMAIN and not _is_standard(each):
                 found.append((each.name, f"the TensorFlow operator {each.op_type} has no ONNX form"))
+            met.add(each.op_type)
     return found
 
 

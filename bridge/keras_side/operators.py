@@ -16,8 +16,10 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
+from bridge.keras_side import handlers_index  # noqa: F401 (it registers handlers)
+from bridge.keras_side.complex_numbers import without_complex
 from bridge.keras_side.handlers import HANDLERS, Unwritten
-from bridge.keras_side.nodes import as_placeholder, as_where, without_form
+from bridge.keras_side.nodes import as_placeholder, as_where, restore, without_form
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
@@ -35,7 +37,7 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
     handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
     handlers |= {kind: (function, []) for kind, function in HANDLERS.items()}
-    with _quickly(), _failures() as failed:
+    with _quickly(), _failures() as (failed, behind):
         try:
             proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
         except Exception as error:  # its assertions, and whatever else its many parts fail with
@@ -43,20 +45,22 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
             raise NoForm(
                 failed or [("", f"tf2onnx can't write it as ONNX ({type(error).__name__}: {said})")]
             ) from error
-    told = {name for name, _ in failed}
+    restore(proto)
+    told = {*behind, *(name for name, _ in failed)}
     if reasons := [*(each for each in without_form(proto.graph.node) if each[0] not in told), *failed]:
         raise NoForm(reasons)
     return proto
 
 
 @contextlib.contextmanager
-def _failures() -> Iterator[list[tuple[str, str]]]:
-    """Gathers what tf2onnx fails at, node by node, where it would stop at the first."""
+def _failures() -> Iterator[tuple[list[tuple[str, str]], set[str]]]:
+    """Gathers what tf2onnx fails at, node by node, where it would stop at the first; and what is left with it."""
     failed: list[tuple[str, str]] = []
+    behind: set[str] = set()
 
     class Gathering(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.exc_info and record.args:
+            if record.exc_info and record.args and str(record.args[0]) not in behind:
                 error = record.exc_info[1]
                 said = " ".join(str(error).split())[:160]
                 reason = said if isinstance(error, Unwritten) else f"tf2onnx can't write it as ONNX ({said})"
@@ -64,8 +68,11 @@ def _failures() -> Iterator[list[tuple[str, str]]]:
 
     plain = tf2onnx.tfonnx.tensorflow_onnx_mapping
 
-    def mapping(*args: Any, **kwargs: Any) -> Any:
-        mapped, unmapped, _ = plain(*args, **kwargs)
+    def mapping(graph: Any, *args: Any, **kwargs: Any) -> Any:
+        reasons, left = without_complex(graph)
+        failed.extend(reasons)
+        behind.update(left)
+        mapped, unmapped, _ = plain(graph, *args, **kwargs)
         return mapped, unmapped, []
 
     logger, gathering = logging.getLogger(tf2onnx.tfonnx.__name__), Gathering()
@@ -73,7 +80,7 @@ def _failures() -> Iterator[list[tuple[str, str]]]:
     propagates, logger.propagate = logger.propagate, False
     try:
         with mock.patch.object(tf2onnx.tfonnx, "tensorflow_onnx_mapping", mapping):
-            yield failed
+            yield failed, behind
     finally:
         logger.removeHandler(gathering)
         logger.propagate = propagates

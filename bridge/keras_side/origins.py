@@ -26,21 +26,22 @@ ATTRIBUTE_LIMIT = 64512  # bytes; what is longer Keras spreads over several attr
 class Place:
     """Where a variable's numbers lie in the file.
 
-    kept: what must be known of the file's numbers besides, as text. part: which of how many equal pieces of the last
-    axis, where the file has several arrays for one variable.
+    part: which of how many equal pieces of the last axis, where the file has several arrays for one variable.
     """
 
     dataset: str
     variable: Any
     dtype: str
     layout: str | None = None
-    kept: str | None = None
     part: tuple[int, int] | None = None
 
 
 @dataclass
 class Origin:
-    """What the file said. groups: (layer, [(weight as the file calls it, its Place)]) of all layers, in order."""
+    """What the file said. groups: (layer, [(weight as the file calls it, its Place)]) of all layers, in order.
+
+    numbered: whether its layers and weights have numbers for names, as in Keras 0.x.
+    """
 
     text: str
     version: str
@@ -48,6 +49,7 @@ class Origin:
     upgrades: Upgraded
     groups: list[tuple[str, list[tuple[str, Place]]]] = field(default_factory=list)
     has_config: bool = True
+    numbered: bool = False
 
     def layout(self, path: str) -> str | None:
         """The layout of the weight with this path, None where the file has it as Keras 3 does."""
@@ -69,7 +71,8 @@ class Origin:
             [layer, [[weight, _facts(place, found[id(place.variable)].path)] for weight, place in weights]]
             for layer, weights in self.groups
         ]
-        config = {"config": self.text} if self.has_config else {}
+        config: dict[str, Any] = {"config": self.text} if self.has_config else {}
+        config |= {"numbered": True} if self.numbered else {}
         return {"version": self.version, "backend": self.backend, "groups": listed, **config}
 
 
@@ -86,7 +89,7 @@ def of(model: keras.Model) -> Origin | None:
 
 
 def _facts(place: Place, path: str) -> dict[str, Any]:
-    told = {"dataset": place.dataset, "weight": path, "dtype": place.dtype, "layout": place.layout, "kept": place.kept}
+    told = {"dataset": place.dataset, "weight": path, "dtype": place.dtype, "layout": place.layout}
     told["part"] = None if place.part is None else list(place.part)
     return {key: value for key, value in told.items() if value is not None}
 
@@ -138,27 +141,33 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
 
 
 def _weights(group: h5py.Group, told: dict[str, Any], graph: Graph) -> None:
-    if told["backend"]:
+    numbered = bool(told.get("numbered"))
+    if told["backend"] and not numbered:
         group.attrs["backend"] = told["backend"].encode()
-    group.attrs["keras_version"] = told["version"].encode()
-    _listed(group, "layer_names", [layer for layer, _ in told["groups"]])
+    if numbered:
+        group.attrs["nb_layers"] = len(told["groups"])
+    else:
+        group.attrs["keras_version"] = told["version"].encode()
+        _listed(group, "layer_names", [layer for layer, _ in told["groups"]])
     for layer, weights in told["groups"]:
         below = group.require_group(layer)
-        _listed(below, "weight_names", [weight for weight, _ in weights])
+        if numbered:
+            below.attrs["nb_params"] = len(weights)
+        else:
+            _listed(below, "weight_names", [weight for weight, _ in weights])
         for weight, place in weights:
             below[weight] = _stored(graph.arrays[place["weight"]], place)
 
 
 def _stored(array: np.ndarray, place: dict[str, Any]) -> np.ndarray:
     if "layout" in place:
-        before = layouts.unpacked(place["kept"], array.dtype.name) if "kept" in place else None
-        array = layouts.LAYOUTS[place["layout"]].to_file(array, before)
+        array = layouts.LAYOUTS[place["layout"]].to_file(array)
     if "part" in place:
         number, count = place["part"]
         array = np.split(array, count, axis=-1)[number]
     if np.dtype(place["dtype"]).itemsize > 16:
         raise ValueError(f"{place['dtype']} is no type of numbers")
-    return array.astype(place["dtype"])
+    return array.astype(place["dtype"], copy=False)
 
 
 def _listed(group: h5py.Group, name: str, values: list[str]) -> None:

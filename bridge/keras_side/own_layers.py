@@ -78,7 +78,9 @@ def call(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict
     )
     said = _outputs(tracer, layer, args, kwargs)
     outputs = [(tuple(spec.shape), spec.dtype) for spec in keras.tree.flatten(said)]
-    results = tracer.placeholders(described, path, list(tensors.values()), list(own.values()), outputs)
+    results = tracer.placeholders(
+        described, tracer.free_name(path), list(tensors.values()), list(own.values()), outputs
+    )
     return keras.tree.pack_sequence_as(said, results) if keras.tree.is_nested(said) else results[0]
 
 

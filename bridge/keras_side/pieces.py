@@ -16,6 +16,7 @@ Shape = tuple[int, ...]
 Named = dict[str, Shape]
 UNKNOWN = "?"  # the class of a layer without weights whose name says nothing
 ANY, FLAT, STEPS = "any", "flat", "steps"  # what a layer's rows are: one vector, or a vector a step ("2", "3": images)
+BY_STEPS = {FLAT: STEPS, "2": "steps of 2", "3": "steps of 3"}  # what rows are of which each step is such a one
 _CLASSES = {to_snake_case(name): name for name, kind in vars(keras.layers).items() if isinstance(kind, type)}
 _RECURRENT = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _CONVOLUTION = re.compile(r"(Depthwise|Separable)?Conv([123])D(Transpose)?")
@@ -142,6 +143,8 @@ def _described(piece: Piece) -> Piece:
     if kind == "Bidirectional" and len(weights.get("forward/kernel", ())) == 2:
         inner = {word.removeprefix("forward/"): shape for word, shape in weights.items() if "forward/" in word}
         return _recurrent(piece, inner)
+    if kind == "TimeDistributed":
+        return _by_steps(piece)
     if kind == "Embedding" and len(weights.get("embeddings", ())) == 2:
         size, width = weights["embeddings"]
         return replace(piece, gives=width, after=STEPS, options=(str(size), str(width)))
@@ -150,6 +153,30 @@ def _described(piece: Piece) -> Piece:
     if not weights:
         return _weightless(piece)
     return replace(piece, kind="")
+
+
+def _by_steps(piece: Piece) -> Piece:
+    """A layer that is applied to each step: what the weights say of the one within."""
+    if not piece.weights:
+        return replace(piece, form=ANY, after=UNKNOWN, options=("LAYER",))
+    inner = _described(Piece(piece.name, "", _numbered(piece.weights)))
+    if not inner.kind or inner.kind in (*_RECURRENT, "Bidirectional", "Embedding"):
+        return replace(piece, kind="")
+    form = BY_STEPS[inner.form if inner.form in BY_STEPS else FLAT]
+    line = f"layers.{inner.kind}({', '.join(inner.options)})"
+    return replace(piece, takes=inner.takes, gives=inner.gives, form=form, after=form, options=(line,))
+
+
+def _numbered(weights: Named) -> Named:
+    """The words that a layer of which the file tells no class may have for weights that the file numbers."""
+    sizes = list(weights.values())
+    if any(not re.search(r"(^|/)\d+$", word) for word in weights):
+        return weights
+    if len(sizes) <= 2 and len(sizes[0]) > 1 and sizes[1:] in ([], [sizes[0][-1:]]):
+        return dict(zip(("kernel", "bias"), sizes, strict=False))
+    if len(sizes) == 4 and len({*sizes}) == 1:
+        return _words("BatchNormalization", weights)
+    return weights
 
 
 def _guessed(weights: Named) -> str:
@@ -267,7 +294,8 @@ def _weightless(piece: Piece) -> Piece:
         return replace(piece, kind=UNKNOWN)
     if piece.kind not in _BLANKS:
         return replace(piece, kind="", options=())
-    return replace(piece, options=_BLANKS[piece.kind], after=FLAT if piece.kind in FLATTENS else ANY)
+    after = FLAT if piece.kind in FLATTENS else STEPS if piece.kind == "RepeatVector" else ANY
+    return replace(piece, options=_BLANKS[piece.kind], after=after)
 
 
 def by_class(listed: list[Piece]) -> list[list[Piece]]:

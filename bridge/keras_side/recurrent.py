@@ -10,6 +10,7 @@ import keras
 
 from bridge.graph.recurrent import CELLS
 from bridge.keras_side.old_layers import hard_sigmoid_of_keras2
+from bridge.keras_side.old_leaves import LSTM
 
 
 def is_own(layer: keras.Layer) -> bool:
@@ -32,7 +33,7 @@ def _acts(cell: keras.Layer) -> bool:
 
 
 def _is_built_in(layer: keras.Layer) -> bool:
-    return type(layer).__module__.startswith("keras.src.layers.")
+    return type(layer).__module__.startswith(("keras.src.layers.", LSTM.__module__))
 
 
 def weights(layer: keras.Layer) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from bridge.keras_side import own_layers, recurrent
 from bridge.keras_side.names import Names
 from bridge.own_rules import Rules
 
-BUILT_IN = ("keras.src.layers.", "keras.src.applications.")  # where Keras's own layers are
+# where Keras's own layers are, those of older versions too
+BUILT_IN = ("keras.src.layers.", "keras.src.applications.", "bridge.keras_side.old_leaves")
 SHOWN = 6
 
 

@@ -14,6 +14,7 @@ from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
 from bridge.keras_side.double import as_double, in_double, unrounded
+from bridge.keras_side.lent import by_parts
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.saved_model.model import Operators
@@ -94,6 +95,13 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
-    with unrounded():
-        twin = model.in_double() if isinstance(model, Operators) else in_double(model)
-        return run(twin, {name: as_double(array) for name, array in inputs.items()})
+    with unrounded(), by_parts():
+        return run(twin_of(model, lend=True), {name: as_double(array) for name, array in inputs.items()})
+
+
+def twin_of(model: keras.Model, lend: bool = False) -> keras.Model:
+    """The model in float64. Raises BridgeError for one that can't be.
+
+    lend: its large weights may be the model's own, in float32; only for inference.
+    """
+    return model.in_double(lend) if isinstance(model, Operators) else in_double(model, lend=lend)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.keras_side.hdf5 import Weights
-from bridge.keras_side.pieces import ANY, FLAT, FLATTENS, STEPS, UNKNOWN, Piece, by_class, pieces
+from bridge.keras_side.pieces import ANY, BY_STEPS, FLAT, FLATTENS, STEPS, UNKNOWN, Piece, by_class, pieces
 
 _TRIES = 5_000  # steps of the search for an order
 _MOST = 200  # layers with weights; who has more than that in a stack has the code of it
 _MOST_GUESSES = 10  # the sum of what `_joined` says of the lines between layers
 _FIRST = ("Normalization", "Embedding")  # they begin a model
+_BY_STEPS = "layers.TimeDistributed(LAYER"
+_IMAGES_BY_STEPS = (BY_STEPS["2"], BY_STEPS["3"])
 
 
 def skeleton(file: Weights) -> str | None:
@@ -35,10 +37,14 @@ def skeleton(file: Weights) -> str | None:
 
 @dataclass(frozen=True)
 class _State:
-    """What comes out of a layer: channels (None: not known) and the form of its rows."""
+    """What comes out of a layer: channels (None: not known) and the form of its rows.
+
+    half: the channels of a Bidirectional whose directions are added up, say.
+    """
 
     channels: int | None
     form: str
+    half: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,18 @@ def _joined(
     """
     if state is None:
         return _after(_State(piece.takes, piece.form), piece), "", (), 0
+    halves = piece.takes is not None and piece.takes == state.half
+    if halves:
+        state = _State(piece.takes, state.form)
     channels, form = state.channels, state.form
     if piece.kind == "Embedding" or (piece.kind in _FIRST and piece.weights):
         return None if piece.kind == "Embedding" else (_after(state, piece), "", (), 1)
     alike = channels is None or piece.takes is None or channels == piece.takes
+    if form in _IMAGES_BY_STEPS and piece.form == STEPS and channels and piece.takes and piece.takes % channels == 0:
+        if between is not None and "TimeDistributed" not in between:
+            return None
+        line = f"{_BY_STEPS}),  # to {piece.takes} = {channels} channels x {piece.takes // channels}"
+        return _after(_State(piece.takes, STEPS), piece), line, (), 2
     if piece.form not in (ANY, form) and not (form == ANY and alike):
         reshapes = (between is None or "Reshape" in between) and form in (FLAT, ANY) and piece.form != STEPS
         if not reshapes or not piece.takes or not channels or channels % piece.takes:
@@ -73,7 +87,9 @@ def _joined(
         line = f"layers.Reshape(({sizes}, {piece.takes})),  # {count} positions of {piece.takes} channels"
         return _after(_State(piece.takes, piece.form), piece), line, (), 3
     if alike:
-        return _after(state, piece), "", (), 0
+        told = form != ANY or piece.form in (ANY, FLAT)
+        doubt = 0 if told else 1 if piece.form == STEPS else 4  # a first Dense is seldom one of images' channels
+        return _after(state, piece), "", (), doubt + halves
     if piece.kind.startswith("Conv") and not piece.kind.endswith("Transpose") and channels % piece.takes == 0:
         return _after(state, piece), "", (f"groups={channels // piece.takes}",), 2
     flattens = between is None or "Flatten" in between
@@ -88,9 +104,10 @@ def _after(state: _State, piece: Piece) -> _State:
     channels = piece.gives if piece.gives is not None else state.channels
     if piece.kind == "Flatten" and state.form != FLAT:
         channels = None
-    if piece.kind in ("Reshape", UNKNOWN):
+    if piece.kind in ("Reshape", UNKNOWN) or piece.after == UNKNOWN:
         channels, form = None, ANY
-    return _State(channels, form)
+    half = piece.gives // 2 if piece.kind == "Bidirectional" and piece.gives else None
+    return _State(channels, form, half)
 
 
 def _positions(size: int, channels: int, form: str) -> str:
@@ -161,10 +178,14 @@ def _connected(placed: list[Piece], spare: list[Piece] | None, between: set[str]
             before, flat = before or _pooled(state, spare, known), [p for p in spare if p.kind in FLATTENS]
             after = _State(after.channels, FLAT if before else after.form)
             spare[:] = [p for p in spare if p not in flat[:1] or not before]
+        if spare and before.startswith(_BY_STEPS):
+            before = _named_steps(before, spare)
         options = [*piece.options, *more]
         following = [other for other in placed[number + 1 :] if other.kind]
         if piece.form == STEPS and "RETURN_SEQUENCES" in " ".join(options):
             sequences = _keeps_steps(following)
+            if sequences and any(other.kind == "RepeatVector" for other in spare or ()):
+                sequences = None  # it may stand here
             after = _State(after.channels, {True: STEPS, False: FLAT}.get(sequences, ANY))  # type: ignore[arg-type]
             if sequences is not None:
                 options = [option.replace("RETURN_SEQUENCES", str(sequences)) for option in options]
@@ -175,6 +196,15 @@ def _connected(placed: list[Piece], spare: list[Piece] | None, between: set[str]
         steps.append(_Step(piece, before, tuple(options)))
         state = after
     return steps
+
+
+def _named_steps(line: str, spare: list[Piece]) -> str:
+    """A line for each TimeDistributed without weights, by its name: Keras would give that of another one again."""
+    held = [piece for piece in spare if piece.kind == "TimeDistributed"]
+    spare[:] = [piece for piece in spare if piece not in held]
+    note = line.partition("  # ")[2]
+    lines = [f"{_BY_STEPS}, name={_literal(piece.name)})," for piece in held]
+    return "\n".join([*lines[:-1], f"{lines[-1]}  # {note}"])
 
 
 def _pooled(state: _State, spare: list[Piece], known: bool) -> str:
@@ -201,14 +231,13 @@ def _keeps_steps(following: list[Piece]) -> bool | None:
 
 
 def _source(file: str, steps: list[_Step], spare: list[Piece], ordered: bool) -> str:
-    lines = [f"keras.Input({_input(steps)}),"]
+    lines = [f"keras.Input({_input(steps)}),{_groups(steps)}"]
     for step in steps:
         if step.before:
             lines.append(step.before)
         # a name from a file is a literal, or one word in a comment; nothing else of it but numbers stands in the source
         name = step.piece.name
-        literal = json.dumps(name) if name.isascii() else repr(name)
-        named = [*step.options, f"name={literal}"] if "/" not in name else step.options
+        named = [*step.options, f"name={_literal(name)}"] if "/" not in name else step.options
         note = ""
         if step.piece.kind == "Flatten":
             note = _flattened(steps, step)
@@ -233,6 +262,10 @@ def _source(file: str, steps: list[_Step], spare: list[Piece], ordered: bool) ->
         "def build():\n    return keras.Sequential(\n        [\n"
         f"{textwrap.indent(text, ' ' * 12)}\n        ]\n    )\n"
     )
+
+
+def _literal(name: str) -> str:
+    return json.dumps(name) if name.isascii() else repr(name)
 
 
 def _plain(name: str) -> str:
@@ -264,10 +297,22 @@ def _input(steps: list[_Step]) -> str:
     if first.form in ("2", "3"):
         sizes = ", ".join(("HEIGHT", "WIDTH", "DEPTH")[: int(first.form)])
         return f"({sizes}, {first.takes})"
+    if first.form in _IMAGES_BY_STEPS:
+        sizes = ", ".join(("HEIGHT", "WIDTH", "DEPTH")[: int(first.form[-1])])
+        return f"(STEPS, {sizes}, {first.takes})"
     if first.form == STEPS:
         flattens = any("Flatten" in step.before or step.piece.kind == "Flatten" for step in steps)
         return f"({'STEPS' if flattens else 'None'}, {first.takes})"
     return f"({first.takes},)" if first.takes else "INPUT_SHAPE"
+
+
+def _groups(steps: list[_Step]) -> str:
+    """What a kernel that is no image's says of the input: with groups it takes a part of the channels."""
+    first = next((step.piece for step in steps if step.piece.weights), steps[0].piece)
+    plain = first.kind.startswith("Conv") and not first.kind.endswith("Transpose")
+    if not plain or not first.takes or first.takes in (1, 3) or (first.gives or 1) < 2:
+        return ""
+    return f"  # {first.takes} channels; with groups=N in the convolution N times as many"
 
 
 def _flattened(steps: list[_Step], step: _Step) -> str:

@@ -7,7 +7,7 @@ rows together, in each step, is told by the number of steps (`told`) or refused 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -46,6 +46,15 @@ class Steps:
             else:
                 known *= int(sequence.shape[1])
         return tensors, {"steps": known} if known != 1 else {}
+
+    def described(
+        self, config: dict[str, Any], names: Iterable[str] = ("inputs",)
+    ) -> tuple[list[tf.Tensor], dict[str, Any]]:
+        """The tensors and the config of a call that treats the rows of each step together. names: of its others."""
+        more, call = self.told()
+        if more:
+            call = {**call, "tensors": [*names, *more]}
+        return list(more.values()), {**config, **({"call": {**config.get("call", {}), **call}} if call else {})}
 
     def reason(self, layer: keras.Layer, rank: int) -> str | None:
         """Why a layer can't be called on the steps together, if so. rank: of its input."""

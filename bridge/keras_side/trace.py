@@ -23,14 +23,17 @@ from bridge.graph.check import invalid
 from bridge.graph.fold import folded
 from bridge.graph.own_layers import own_functions
 from bridge.graph.stored import Arrays
+from bridge.keras_side import dropping
 from bridge.keras_side.architecture import said
 from bridge.keras_side.direct import layers_alone
+from bridge.keras_side.forks import needed
 from bridge.keras_side.in_training import Inference, asks_by_identity
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.nodes import fill
 from bridge.keras_side.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.own_layers import refuse_idle
 from bridge.keras_side.own_penalties import lacking
+from bridge.keras_side.penalty_nodes import with_penalties
 from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.refusals import Unconvertible, refusals, refuse, without_what_is_within
 from bridge.keras_side.saved_model import origin
@@ -97,7 +100,7 @@ def _traced_through(
         arrays=Arrays({path: partial(numbers, variable) for path, variable in found.variables.items()}),
         source={"keras": keras.__version__, **(source or {}), "masked": tracer.masked},
     )
-    fill(graph, proto, tracer.calls, rename, output_names, tracer.short)
+    fill(graph, proto, tracer.calls, rename, output_names, tracer.scopes.short)
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
@@ -114,7 +117,7 @@ def _traced_through(
 
 def _told(tracer: Tracer, operation: str, reason: str) -> str:
     """A reason with the layer whose code it is about, as far as the operation's name tells."""
-    owner = tracer.owner(operation)
+    owner = tracer.scopes.owner(operation)
     return f"{owner + ': ' if owner else ''}{reason}" + (f" ({operation})" if operation else "")
 
 
@@ -131,7 +134,9 @@ class _Trace:
 def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
     made = _as_onnx(model, found, rules, refused)
-    layers = [who for who in made.asking if isinstance(who, keras.Layer)]
+    dropped = made.tracer.dropping.values()
+    within = [layer for layer in dropped if dropping.is_layer(layer)]
+    layers = [who for who in made.asking if isinstance(who, keras.Layer)] + within
     inert = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
     failed: dict[int, str] = {}
 
@@ -148,18 +153,21 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
         failed = {key: why for key, why in failed.items() if key not in {id(layer) for layer in alone}}
         forked = traced(alone) if alone else None
     made = forked or made
-    inert |= made.tracer.unforked
-    inert |= {made.tracer.described(one): BY_IDENTITY for one in model._flatten_layers() if asks_by_identity(one)}
-    inert |= {made.tracer.described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
-    return made, [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
+    inert |= made.tracer.forks.unforked
+    described = made.tracer.scopes.described
+    inert |= {described(one): BY_IDENTITY for one in model._flatten_layers() if asks_by_identity(one)}
+    inert |= {described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
+    own = {id(cell) for layer in within for cell in layer._flatten_layers()}
+    cells = [described(layer) for layer in dropped if id(layer) not in own]
+    asks = [f"{who}: {ASKS}{f' ({why})' if why else ''}" for who, why in inert.items()]
+    return made, [*map(dropping.lack, cells), *asks]
 
 
 def _as_onnx(
     model: keras.Model, found: Names, rules: Rules, refused: list[str], forks: Iterable[keras.Layer] = ()
 ) -> _Trace:
     inputs, arguments = signature(model)
-    tracer = Tracer(model, found, [value.name for value in inputs], rules)
-    tracer.forks = {id(layer) for layer in forks}
+    tracer = Tracer(model, found, [value.name for value in inputs], rules, map(id, forks))
     variables = list(found.variables.values())
     specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
     specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
@@ -171,16 +179,16 @@ def _as_onnx(
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
         tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
         with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            args, kwargs = arguments([tracer.with_penalties(given[0]), *given[1:]])
+            args, kwargs = arguments([with_penalties(tracer, given[0]), *given[1:]])
             try:
                 outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
         named = named_outputs(model, outputs)
-        draws = map(tracer.called, drawing(named.values(), tracer.needed))
+        draws = map(tracer.scopes.called, drawing(named.values(), partial(needed, tracer)))
         problems[:] = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
         problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
-        tracer.own_gradients = [tracer.called(name) for name in with_gradients_of_their_own(named.values())]
+        tracer.own_gradients = [tracer.scopes.called(name) for name in with_gradients_of_their_own(named.values())]
         output_names[:] = named
         tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
         # tf2onnx needs each output to be a tensor of its own

@@ -13,7 +13,7 @@ from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import Judged, judge
 from bridge.parity.inputs import check_rtol, check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
-from bridge.parity.subjects import Arrays, Subject, subjects
+from bridge.parity.subjects import Arrays, KerasFile, Subject, subjects
 
 RTOL = 1e-5
 
@@ -59,7 +59,8 @@ def compare(
     signatures = [subject.inputs() for subject in found]
     faults = [mismatch(values, signatures[0]) for values in signatures]
     usable = [i for i, fault in enumerate(faults) if not fault]
-    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], chosen, scale, rows, seed)
+    below = _counted([(found[i], signatures[i]) for i in usable], signatures[0]) if chosen is None else {}
+    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], chosen, scale, rows, seed, below)
     feeds = {i: inputs.for_file(signatures[i], signatures[0]) for i in usable}
     outputs = {}
     for i in usable:
@@ -76,7 +77,7 @@ def compare(
     result, exact = judged({}), None
     if found[0].weight_bytes > stored.MOST_INSIDE and all(row.ok for row in result):
         notes.append(
-            "A float64 reference was left out: the outputs agree, and it takes three times the weights' memory."
+            "A float64 reference was left out: the outputs agree, and so large a model takes long to run once more."
         )
     else:
         tell(f"float64: {found[0].path}")
@@ -106,6 +107,17 @@ def _in_order(values: list[Value], first: list[Value]) -> list[Value]:
     """A file's inputs in the order of the first file's, where they have the same names."""
     by_name = {value.name: value for value in values}
     return [by_name[v.name] for v in first] if set(by_name) == {v.name for v in first} else values
+
+
+def _counted(usable: list[tuple[Subject, list[Value]]], first: list[Value]) -> dict[str, int]:
+    """The first file's inputs that are numbers of things, with how many: as the files' graphs say, or else Keras."""
+    told = [pair for pair in usable if not isinstance(pair[0], KerasFile)] or usable[:1]
+    found: dict[str, int] = {}
+    for subject, values in told:
+        pairs = {mine.name: other.name for mine, other in zip(_in_order(values, first), first, strict=True)}
+        for name, size in subject.counted().items():
+            found[pairs[name]] = min(size, found.get(pairs[name], size))
+    return found
 
 
 def _letter(index: int) -> str:
@@ -150,6 +162,11 @@ def _layers(
         tell(f"layers: {subject.path}")
         values[i] = subject.layers(feeds[i])
         kinds |= subject.kinds()
+    # Keras counts all steps of a loop as calls, where graphs have one
+    repeated = {path for subject in layered.values() for path in subject.repeated()}
+    for i, subject in layered.items():
+        if subject.framework == "Keras":
+            values[i] = {path: y for path, y in values[i].items() if path.partition("#")[0] not in repeated}
     first, *others = values
     compared = []
     for path, wanted in values[first].items():

@@ -47,9 +47,16 @@ def check_rtol(rtol: float) -> None:
 
 
 def make_inputs(
-    signatures: list[list[Value]], data: Data | None, scale: float | None, rows: int | None, seed: int
+    signatures: list[list[Value]],
+    data: Data | None,
+    scale: float | None,
+    rows: int | None,
+    seed: int,
+    below: dict[str, int] | None = None,
 ) -> Inputs:
     """The inputs for files whose inputs match: each size as the first file that fixes it has it.
+
+    below: those that are numbers of things, with how many there are, where random ones are made.
 
     Raises BridgeError if `rows` can't be, or the data doesn't fit.
     """
@@ -61,7 +68,7 @@ def make_inputs(
     if data is None:
         batch = next((v.shape[0] for v in values if v.shape and v.shape[0] is not None), None)
         count = rows or batch or ROWS
-        return Inputs(probe_inputs(values, count, seed), f"{_count(count)}, random (seed {seed})")
+        return Inputs(probe_inputs(values, count, seed, below), f"{_count(count)}, random (seed {seed})")
     chosen = data.head(rows or DATA_ROWS)
     fitted = fit_to(
         chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale, {v.name: v.dtype for v in values}

@@ -15,6 +15,7 @@ from onnx import helper
 from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
+from bridge.graph.probe import counted, counted_in_plain
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Source
@@ -60,6 +61,14 @@ class Subject(ABC):
         """The class of each layer by its path, as far as it is known without running anything."""
         return {}
 
+    def repeated(self) -> set[str]:
+        """The paths of layers that are called in loops and conditions, as far as that is known."""
+        return set()
+
+    def counted(self) -> dict[str, int]:
+        """The inputs that are numbers of things, and how many things there are: see probe.counted."""
+        return {}
+
 
 class KerasFile(Subject):
     framework, form = "Keras", "Keras file"
@@ -77,6 +86,9 @@ class KerasFile(Subject):
 
     def layers(self, inputs: Arrays) -> Arrays:
         return dict(ask("run", source=self.source, inputs=inputs, layers=True)["layers"])
+
+    def counted(self) -> dict[str, int]:
+        return dict(ask("counted", source=self.source)["counted"])
 
     def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
         try:
@@ -99,7 +111,10 @@ class OnnxFile(Subject):
         constants = {tensor.name for tensor in proto.graph.initializer}
         self._bytes = sum(map(stored.tensor_bytes, proto.graph.initializer))
         self._inputs = [_input(info) for info in proto.graph.input if info.name not in constants]
-        self._kinds = kinds_of(from_proto(proto, str(self.file))) if self.layered else {}
+        graph = from_proto(proto, str(self.file)) if self.layered else None
+        self._kinds = kinds_of(graph) if graph else {}
+        self._repeated = repeated_in(graph) if graph else set()
+        self._counted = counted(graph) if graph else counted_in_plain(proto)
 
     def inputs(self) -> list[Value]:
         return self._inputs
@@ -125,6 +140,12 @@ class OnnxFile(Subject):
 
     def kinds(self) -> dict[str, str]:
         return self._kinds
+
+    def repeated(self) -> set[str]:
+        return self._repeated
+
+    def counted(self) -> dict[str, int]:
+        return self._counted
 
 
 class TorchFolder(Subject):
@@ -155,6 +176,12 @@ class TorchFolder(Subject):
 
     def kinds(self) -> dict[str, str]:
         return kinds_of(self.graph)
+
+    def repeated(self) -> set[str]:
+        return repeated_in(self.graph)
+
+    def counted(self) -> dict[str, int]:
+        return counted(self.graph)
 
 
 def _torch_in_double(model: str, inputs: Arrays, rules: tuple[str, ...]) -> dict[str, Arrays]:
@@ -204,6 +231,11 @@ def kinds_of(graph: Graph) -> dict[str, str]:
     """What each node belongs to: the class of its layer, or the ONNX operator."""
     layers = graph.layers
     return {n.name: layers.get(n.layer.path, n.layer).kind if n.layer else n.kind for n in graph.nodes}
+
+
+def repeated_in(graph: Graph) -> set[str]:
+    """The paths of layers that are called in loops and conditions."""
+    return {node.layer.path for node in graph.inner.values() if node.layer}
 
 
 def is_keras(path: str) -> bool:

@@ -15,6 +15,7 @@ from bridge.errors import BridgeError
 from bridge.folder import read_graph, refuse_own_module
 from bridge.graph import Graph, Weight
 from bridge.graph.activations import final_word
+from bridge.graph.inner_layers import layer_nodes
 from bridge.graph.layer import dropout_of
 from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask
@@ -162,10 +163,12 @@ def compare_gradients(
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
+    double: bool = False,
 ) -> GradientReport:
     """Compares the gradient of a random sum of the outputs for every trained weight, in inference mode.
 
-    files: one Keras file and one bridge folder or layered .onnx file, in any order.
+    files: one Keras file and one bridge folder or layered .onnx file, in any order. double: in float64, where no
+    rounding hides a fault, or looks like one.
     """
     check_rtol(rtol)
     check_seed(seed)
@@ -176,9 +179,9 @@ def compare_gradients(
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
-    theirs = ask("gradients", source=source, inputs=inputs, directions=directions)["gradients"]
-    asked = {"model": folder, "inputs": inputs, "directions": directions, "rules": listed(rules)}
-    mine = worker("torch_side").call("gradients", **asked)["gradients"]
+    asked = {"inputs": inputs, "directions": directions, "double": double}
+    theirs = ask("gradients", source=source, **asked)["gradients"]
+    mine = worker("torch_side").call("gradients", model=folder, rules=listed(rules), **asked)["gradients"]
     names = dict.fromkeys([*theirs, *mine])
     errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
     return GradientReport(rtol, errors)
@@ -187,7 +190,7 @@ def compare_gradients(
 def refuse_random_layers(graph: Graph, name: str) -> None:
     """Raises BridgeError if a layer draws random numbers in training: each framework draws others."""
     found: dict[str, None] = {}
-    for node in graph.nodes:
+    for node in layer_nodes(graph):
         config = node.layer.config if node.layer and node.training is not False else {}
         rate = next((k for k in _RANDOM if isinstance(config.get(k), int | float) and config[k] > 0), None)
         if rate is not None:

@@ -11,12 +11,27 @@ import functools
 import inspect
 import re
 
-from bridge.torch_side import activations, operator_form, penalties, plan, sizes, source, space
+from bridge.torch_side import (
+    activations,
+    control,
+    operator_form,
+    penalties,
+    plan,
+    sizes,
+    sizes_forms,
+    sizes_items,
+    source,
+    source_choices,
+    source_init,
+    source_lines,
+    source_methods,
+    space,
+)
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import RULES
 
 _ROOTS = frozenset({"torch", "nn", "F"})
-_BUILTINS = frozenset({"super", "float", "Tensor", "dict", "str", "tuple", "len", "self"})
+_BUILTINS = frozenset({"super", "float", "int", "Tensor", "dict", "str", "tuple", "len", "self"})
 _STATEMENTS = (
     ast.Module,
     ast.ClassDef,
@@ -69,7 +84,7 @@ def _is_expected(node: ast.AST, names: set[str], attributes: set[str], local: se
     if isinstance(node, ast.Attribute):
         path = _dotted(node)
         if path is not None and path.split(".")[0] in _ROOTS:
-            return path in attributes or path in _torch_names() or path.removeprefix("torch.") in source.DTYPES
+            return path in attributes or path in _torch_names() or path.removeprefix("torch.") in source_init.DTYPES
         return node.attr in _words() or node.attr in attributes
     return not isinstance(node, ast.Call) or isinstance(node.func, ast.Name | ast.Attribute)
 
@@ -86,7 +101,8 @@ def _dotted(node: ast.expr) -> str | None:
 def _text() -> str:
     """Everything that writes a line of a model's source."""
     writers = {inspect.getmodule(writer) for writer in (*RULES.values(), *OPERATORS.values())}
-    own = (activations, operator_form, penalties, plan, sizes, source, space)
+    own = (activations, control, operator_form, penalties, plan, sizes, sizes_forms, sizes_items, space)
+    own += (source, source_choices, source_init, source_lines, source_methods)
     return "\n".join(inspect.getsource(module) for module in {*writers, *own} if module is not None)
 
 

@@ -27,7 +27,9 @@ from bridge.keras_side.source import Paths
 from bridge.torch_side.allowed import check
 from bridge.torch_side.own_rules import check_own
 from bridge.torch_side.plan import Move, Plan, make_plan
-from bridge.torch_side.source import class_name, class_source, own_things, taps_source
+from bridge.torch_side.source import class_source, taps_source
+from bridge.torch_side.source_copies import own_things
+from bridge.torch_side.source_names import class_name
 from bridge.torch_side.tensors import Tensors
 
 _plans: weakref.WeakKeyDictionary[type[nn.Module], Plan] = weakref.WeakKeyDictionary()

@@ -20,18 +20,21 @@ NAME = "checkpoint.safetensors"
 SECTIONS = ("module", "best", "optimizer", "random")
 
 
+Tensors = dict[str, torch.Tensor | tensors.InFile]
+
+
 @dataclass
 class Checkpoint:
     """module, best: of the state_dict what training changes. random: generator states.
 
-    optimizer: "0.momentum" for the first parameter's slot.
+    optimizer: "0.momentum" for the first parameter's slot. What `read` gives is read when it is asked for.
     facts: JSON values: the epoch, the history, and the settings that a resumed run must share.
     """
 
-    module: dict[str, torch.Tensor]
-    best: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
-    random: dict[str, torch.Tensor]
+    module: Tensors
+    best: Tensors
+    optimizer: Tensors
+    random: Tensors
     facts: dict[str, Any]
 
     def write(self, folder: Path) -> None:
@@ -55,13 +58,14 @@ def read(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     existing_file(path, "the state of the run")
-    sections: dict[str, dict[str, torch.Tensor]] = {section: {} for section in SECTIONS}
+    sections: dict[str, Tensors] = {section: {} for section in SECTIONS}
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = _facts((file.metadata() or {})["bridge"])
             for key in file.keys():  # noqa: SIM118 (not a dict)
                 section, _, name = key.partition("/")
-                sections[section][name] = file.get_tensor(key)
+                listed = file.get_tensor(key)  # maps it, and reads nothing yet
+                sections[section][name] = tensors.InFile(path, key, tuple(listed.shape), listed.dtype)
     except (safetensors.SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise damaged(folder, str(error)) from None
     return Checkpoint(**sections, facts=facts)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from bridge.graph import Graph, Node, Refused
-from bridge.graph.inner import attributes_of
+from bridge.graph.inner_layers import DOMAINS, node_of
 from bridge.torch_side import loops
+from bridge.torch_side.counted import Count, Values, count
 from bridge.torch_side.operator_form import dtype, integer, integers, present
 from bridge.torch_side.operators import OPERATORS
 from bridge.torch_side.part import Part, literal
 from bridge.torch_side.sizes import with_plain_sizes
+from bridge.torch_side.sizes_forms import grown
+from bridge.torch_side.sizes_items import Plain, Sizes, as_tensor
 from bridge.torch_side.step import Step
 
 _MOST = 2**63 - 1
-_WORDS = {"loop": ("step", "going")}
+_WORDS = ("step", "going")
+_ONCE = ("AddedLoss", "ActivityRegularization")
 CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -27,7 +33,8 @@ class Method:
     """The body of a loop, or a branch: a method of the module.
 
     inputs: the values that are its parameters, those that it takes from outside last. outputs: what it returns.
-    several: it returns a tuple even of one output. words: what the first parameters are called.
+    several: it returns a tuple even of one output. words: what the first parameters are called. counts: the first one
+    is a plain number.
     """
 
     name: str
@@ -37,17 +44,19 @@ class Method:
     steps: list[Step]
     several: bool
     words: tuple[str, ...] = ()
+    counts: bool = False
 
 
 class Methods:
     """The methods of a module, made from the inner graphs of its nodes; those within come before their outer ones."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, graph: Graph, layer_step: Callable[[Node], Step]):
+        self.graph, self._layer_step = graph, layer_step
         self.all: list[Method] = []
         self.problems: list[str] = []  # what of the inner graphs has no torch form
         self._first = next((value.name for value in graph.inputs if value.dtype != "sequence"), None)
         self._count: dict[str, int] = {}
+        self._values = Values(graph)
 
     def steps(self, node: Node) -> list[Step]:
         """The steps of a standard operator: itself, behind the constants that its loop begins with."""
@@ -73,6 +82,9 @@ class Methods:
     def _loop(self, node: Node) -> list[Step]:
         inner = self._inner(node, "body")
         states = node.inputs[2:]
+        counted = count(node, inner, self._values)
+        if counted is not None:
+            return self._repeat(node, inner, counted)
         begin, starts = self._tensors(states)
         doc = "One step of a loop: whether it goes on, what it goes on with, what it leaves behind."
         # the parameters of the body: the number of the step, whether the loop goes on, the states
@@ -86,6 +98,35 @@ class Methods:
         if scans:
             text += f", {_empties(inner, scans)}"
         return [*begin, call.step(_cut(f"{text})", node, len(node.outputs)), loops.loop)]
+
+    def _repeat(self, node: Node, inner: onnx.GraphProto, counted: Count) -> list[Step]:
+        """A loop whose number of steps is known: its counters are no states, but numbers in its body."""
+        step, idle = f"{node.name}/step", set[int]()
+        numbers = {inner.input[0].name: Sizes((Plain(step),), scalar=True)}
+        for place, (start, by) in counted.counters.items():
+            kind = helper.tensor_dtype_to_np_dtype(inner.input[2 + place].type.tensor_type.elem_type or 7).name
+            numbers[inner.input[2 + place].name] = Sizes((grown(Plain(step), start, by),), scalar=True, dtype=kind)
+            if node.outputs[place] not in self._values.read:
+                idle.add(place)
+        states = [name for place, name in enumerate(node.inputs[2:]) if place not in idle]
+        begin, starts = self._tensors(states)
+        own = [step, *(value.name for i, value in enumerate(inner.input) if i > 1 and i - 2 not in idle)]
+        kept = [value.name for i, value in enumerate(inner.output) if i and i - 1 not in idle]
+        doc = "One step of a loop: what it goes on with, what it leaves behind."
+        method = self._method("loop", doc, inner, own, outputs=kept, numbers=numbers)
+        call = _Call(node)
+        times = list(dict.fromkeys(limit.text(lambda name: call.whole(name, self.graph)) for limit in counted.limits))
+        known = [limit.steps for limit in counted.limits if limit.steps is not None]
+        if known:
+            times = [str(min(known)), *(text for text in times if not text.isdigit())]
+        total = functools.reduce(lambda one, other: f"torch.sym_min({one}, {other})", times)
+        text = f"repeat(self.{method.name}, {total}, {call.pair(starts)}, {call.pair(method.inputs[len(own) :])}"
+        scans = len(inner.output) - 1 - len(node.inputs[2:])
+        if scans:
+            text += f", {_empties(inner, scans)}"
+        outputs = [name for place, name in enumerate(node.outputs) if place not in idle]
+        call.node = replace(node, outputs=outputs)
+        return [*begin, call.step(_cut(f"{text})", node, len(outputs)), loops.repeat)]
 
     def _scan(self, node: Node) -> list[Step]:
         inner = self._inner(node, "body")
@@ -121,20 +162,37 @@ class Methods:
             raise Refused(f"{node.kind} without a readable {attribute}")
         return inner
 
-    def _method(self, kind: str, doc: str, inner: onnx.GraphProto, own: list[str], free_outputs: int = 0) -> Method:
+    def _method(
+        self,
+        kind: str,
+        doc: str,
+        inner: onnx.GraphProto,
+        own: list[str],
+        free_outputs: int = 0,
+        outputs: list[str] | None = None,
+        numbers: dict[str, Sizes] | None = None,
+    ) -> Method:
+        """own: the values that are its parameters. free_outputs: of the first ones, which need be no tensors.
+
+        outputs: what it returns, by default all. numbers: what in it is a plain number, by an own value that is one.
+        """
         steps: list[Step] = []
         for proto in inner.node:
-            node = Node(proto.name, proto.op_type, [*proto.input], [*proto.output], attributes=attributes_of(proto))
+            node = node_of(self.graph, proto)
             try:
-                if proto.domain not in ("", "ai.onnx"):
+                if proto.domain not in ("", "ai.onnx", *DOMAINS):
                     raise Refused(f"a node of the domain {proto.domain!r} inside a loop or a condition")
-                steps += self.steps(node)
+                steps += [self._layer(node)] if node.layer is not None else self.steps(node)
             except Refused as reason:
                 self.problems.append(f"{node}: {reason}")
-        outputs = [value.name for value in inner.output]
+        outputs = [value.name for value in inner.output] if outputs is None else outputs
+        same = {step.node.outputs[0]: step.node.inputs[0] for step in steps if step.node.kind == "Identity"}
+        outputs = [same[name] if same.get(name) in self.graph.constants else name for name in outputs]
         begin, tensors = self._tensors(outputs[free_outputs:])
         outputs = [*outputs[:free_outputs], *tensors]
-        steps = with_plain_sizes([*steps, *begin], self.graph, {*outputs})
+        steps = with_plain_sizes([*steps, *begin], self.graph, {*outputs}, numbers)
+        if numbers:
+            steps = [*_as_tensors(steps, outputs, numbers, own), *steps]
         local = {name for step in steps for name in step.node.outputs} | {*own}
         mentioned = [name for step in steps for name in step.mentioned] + outputs
         outside = [n for n in mentioned if n and n not in local and not self._is_reached(n)]
@@ -142,9 +200,23 @@ class Methods:
         name = f"_{kind}_{number}"  # no layer's name begins so
         several = kind not in ("then", "else") or len(outputs) > 1
         self.all.append(
-            Method(name, doc, [*own, *dict.fromkeys(outside)], outputs, steps, several, _WORDS.get(kind, ()))
+            Method(
+                name,
+                doc,
+                [*own, *dict.fromkeys(outside)],
+                outputs,
+                steps,
+                several,
+                _WORDS[:1] if numbers else _WORDS if kind == "loop" else (),
+                counts=numbers is not None,
+            )
         )
         return self.all[-1]
+
+    def _layer(self, node: Node) -> Step:
+        if node.kind in _ONCE:
+            raise Refused(f"a node {node.kind} inside a loop or a condition: it knows the loss of one call")
+        return self._layer_step(node)
 
     def _is_reached(self, name: str) -> bool:
         """Whether a method has the value without being given it: through `self`, or as a number."""
@@ -194,6 +266,17 @@ class _Call:
     def step(self, call: str, *functions: Callable[..., object]) -> Step:
         node = Node(self.node.name, self.node.kind, self.inputs, self.node.outputs, attributes=self.node.attributes)
         return Step(node, Part(call=call, functions=functions), None)
+
+
+def _as_tensors(steps: list[Step], outputs: list[str], numbers: dict[str, Sizes], own: list[str]) -> list[Step]:
+    """Those of the plain numbers that steps, or the outputs, need as tensors still."""
+    needed = {name for step in steps for name in step.mentioned} | {*outputs}
+    made = []
+    for name, number in numbers.items():
+        if name in needed and name not in own:
+            node = Node(name, "Constant", [], [name])
+            made.append(as_tensor(node, number, own[1] if len(own) > 1 else None))
+    return made
 
 
 def _cut(call: str, node: Node, outputs: int) -> str:

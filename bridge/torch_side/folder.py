@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,9 +50,17 @@ def write_folder(
         (part / "map.json").write_text(json.dumps(weight_map(plan), indent=1) + "\n", encoding="utf-8")
         for name, content in (extra or {}).items():
             if isinstance(content, Path):
-                shutil.copyfile(content, part / name)
+                _linked(content, part / name)
             else:
                 (part / name).write_bytes(content)
+
+
+def _linked(source: Path, target: Path) -> None:
+    """A file once more, without its bytes where the disk can do that: a checkpoint may be larger than the model."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def refuse_changed(module: nn.Module) -> None:
@@ -124,5 +133,5 @@ def weight_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _module_of(plan: Plan, path: str) -> str | None:
-    step = next(s for s in plan.steps if s.node.layer and s.node.layer.path == path and not s.node.is_split)
+    step = next(s for s in plan.all_steps if s.node.layer and s.node.layer.path == path and not s.node.is_split)
     return ".".join(step.name) if step.name else None

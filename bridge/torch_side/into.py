@@ -90,17 +90,25 @@ class Mapping:
         }
 
 
-def convert_into(graph: Graph, spec: str, output: Path, map_file: Path | None = None, force: bool = False) -> Mapping:
+def convert_into(
+    graph: Graph,
+    spec: str,
+    output: Path,
+    map_file: Path | None = None,
+    force: bool = False,
+    written: Path | None = None,
+) -> Mapping:
     """Maps the weights of a layered graph onto the module of FILE.py:Class and writes the folder of the result.
 
-    The folder has model.safetensors (that module's state), map.json and model.onnx. Raises as `map_into`.
+    The folder has model.safetensors (that module's state), map.json and model.onnx. written: the data file of a large
+    model, if it is there already. Raises as `map_into`.
     """
     refuse_existing(output, force)
     refuse_input_as_output(output, split(spec)[0], map_file)
     mapping = map_into(graph, spec, map_file)
     with whole_folder(output, force) as part:
-        digest = write_state(mapping.state_dict(), part / "model.safetensors")
-        write_proto(stamped(graph, digest), part / "model.onnx", arrays=graph.arrays)
+        digest = write_state(mapping.module.state_dict(), part / "model.safetensors")
+        write_proto(stamped(graph, digest), part / "model.onnx", arrays=graph.arrays, written=written)
         (part / "map.json").write_text(json.dumps(mapping.weight_map(), indent=1) + "\n", encoding="utf-8")
     return mapping
 
@@ -111,7 +119,9 @@ def map_into(graph: Graph, spec: str, map_file: Path | None = None) -> Mapping:
     Names decide first, then the order of the whole model, then the proof among what the shapes allow; map_file (JSON)
     decides by hand. Raises BridgeError if weights or tensors are left over, or if no mapping or several pass the proof.
     """
-    user, reference = UserModule(spec), Reference(graph)
+    split(spec)
+    reference = Reference(graph)  # needs the model's memory once more, but no longer when the user's module is made
+    user = UserModule(spec)
     fault, calls = None, []
     try:
         calls = user.calls(reference.inputs)
@@ -161,8 +171,8 @@ class _Trial:
         return passing[0]
 
     def _equal(self, one: list[Assignment], other: list[Assignment]) -> bool:
-        pairs = zip(one, other, strict=True)
-        return all(torch.equal(a.value(self.arrays), b.value(self.arrays)) for a, b in pairs)
+        differing = [(a, b) for a, b in zip(one, other, strict=True) if (a.weight, a.move) != (b.weight, b.move)]
+        return all(torch.equal(a.value(self.arrays), b.value(self.arrays)) for a, b in differing)
 
     def _failed(self, tried: list[tuple[Candidate, Outcome]]) -> BridgeError:
         nearest, outcome = min(tried, key=lambda t: (not t[0].decided, t[1].difference))
@@ -207,7 +217,7 @@ class _Trial:
 def _fill(assignments: list[Assignment], arrays: Arrays | dict[str, np.ndarray]) -> None:
     with torch.no_grad():
         for assignment in assignments:
-            assignment.slot.tensor.copy_(assignment.value(arrays))
+            assignment.fill_slot(arrays)
 
 
 def _leftovers(user: UserModule, matcher: Matcher) -> BridgeError:
@@ -230,7 +240,7 @@ def _leftovers(user: UserModule, matcher: Matcher) -> BridgeError:
 
 def _notes(reference: Reference, assignments: list[Assignment], outcome: Outcome) -> Iterator[str]:
     if outcome.returns != "outputs":
-        yield f"Your module returns {outcome.returns}; the Keras model ends in {reference.module.final}."
+        yield f"Your module returns {outcome.returns}; the Keras model ends in {reference.final}."
     for assignment in assignments:
         if assignment.fill:
             yield f"{assignment.slot.key}: {_FILLS[assignment.fill]}"

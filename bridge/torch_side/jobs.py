@@ -21,7 +21,7 @@ from bridge.graph import from_proto
 from bridge.graph.own_layers import with_rules
 from bridge.torch_side import build
 from bridge.torch_side.plan import Unconvertible, make_plan
-from bridge.torch_side.run import precision, run
+from bridge.torch_side.run import in_double, precision, run
 from bridge.torch_side.source import class_source
 from bridge.torch_side.train import train_steps
 
@@ -51,25 +51,33 @@ def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = 
     """{"layers": {name: array}}: what every node of the layered graph gives, by the node's name, in their order."""
     module = _module(model, rules)
     tensors = _tensors(module, inputs)
+    kept = None
     if double:
-        module = module.double()
+        kept = in_double(module)
         tensors = [t.double() if t.is_floating_point() else t for t in tensors]
-    with torch.no_grad(), precision(double):
+    with torch.no_grad(), precision(double, kept):
         values = build.taps(module, tensors)
     return {"layers": {name: tensor.detach().numpy() for name, tensor in values.items()}}
 
 
-def job_gradients(model: str, inputs: Arrays, directions: Arrays, rules: Rules = ()) -> dict[str, Any]:
+def job_gradients(
+    model: str, inputs: Arrays, directions: Arrays, double: bool = False, rules: Rules = ()
+) -> dict[str, Any]:
     """{"gradients": {weight: array}}: of sum(output * direction) over all outputs, in inference mode.
 
     Only weights that Keras trains, by their Keras paths and in Keras's layout; zeros where the outputs don't depend.
+    double: in float64, with the float32 weights' exact values.
     """
     module = _module(model, rules)
-    plan = build.plan_of(module)
-    result = module(*_tensors(module, inputs))
+    plan, given = build.plan_of(module), _tensors(module, inputs)
+    if double:
+        module, given = module.double(), [t.double() if t.is_floating_point() else t for t in given]
+    with precision(double):
+        result = module(*given)
     outputs = result if isinstance(result, dict) else {plan.graph.outputs[0].name: result}
     total = sum(((outputs[name] * torch.from_numpy(v)).sum() for name, v in directions.items()), torch.tensor(0.0))
-    total.backward()  # type: ignore[no-untyped-call]
+    if total.requires_grad:
+        total.backward()  # type: ignore[no-untyped-call]
     parameters = dict(module.named_parameters())
     return {
         "gradients": {

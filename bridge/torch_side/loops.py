@@ -39,6 +39,26 @@ def loop(
     return (*states, *stacked)
 
 
+def repeat(body: Callable[..., tuple], times: int, states: tuple, given: tuple, empty: tuple = ()) -> tuple:
+    """body(step, *states, *given) -> (*states, *left) so many times.
+
+    Gives the last states and, of what each step left behind, all steps in one tensor each; empty: the shape and type
+    of one step of these.
+    """
+    left: list[list[Tensor]] = [[] for _ in empty]
+    for step in range(times):
+        results = body(step, *states, *given)
+        states = results[: len(states)]
+        for steps, value in zip(left, results[len(states) :], strict=True):
+            steps.append(value)
+    if left and not left[0]:
+        if any(kind is None for _, kind in empty):
+            raise ValueError("a loop took no step, and the type of what its steps leave behind is not known")
+        device = next((value.device for value in (*states, *given) if isinstance(value, Tensor)), None)
+        return (*states, *(torch.zeros((0, *shape), dtype=kind, device=device) for shape, kind in empty))
+    return (*states, *map(torch.stack, left))
+
+
 def scan(
     body: Callable[..., tuple],
     states: tuple,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, product
@@ -85,13 +85,20 @@ class Assignment:
         """In words: "identity", "transpose", "zeros"."""
         return self.fill or str(Take(self.weight or "", self.axes))
 
-    def value(self, arrays: dict[str, np.ndarray]) -> Tensor:
+    def value(self, arrays: Mapping[str, np.ndarray]) -> Tensor:
         """What the tensor shall hold; arrays: the Keras weights by path."""
         if self.weight is not None:
             return Take(self.weight, self.axes).to_torch(arrays[self.weight]).to(self.slot.tensor.dtype)
         if self.fill == "own":
             return self.slot.tensor.detach().clone()
         return torch.full_like(self.slot.tensor, 0.0 if self.fill == "zeros" else 1.0).detach()
+
+    def fill_slot(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Gives the tensor what it shall hold, without a copy between."""
+        if self.weight is not None:
+            Take(self.weight, self.axes).fill(self.slot.tensor, arrays[self.weight])
+        elif self.fill != "own":
+            self.slot.tensor.fill_(0.0 if self.fill == "zeros" else 1.0)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ class Matcher:
         self._roles = {weight.path: role for layer in layers for role, weight in layer.weights.items()}
         self._kinds = {
             weight.path: step.part.module.kind
-            for step in self.plan.steps
+            for step in self.plan.all_steps
             if step.node.layer and step.part.module
             for weight in step.node.layer.weights.values()
         }

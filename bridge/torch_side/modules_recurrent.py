@@ -20,21 +20,30 @@ State = Tensor | tuple[Tensor, ...] | None
 class LSTM(nn.LSTM):
     """nn.LSTM, batch first, with one bias as Keras has it (bias_ih_l0), and dropout of its inputs.
 
-    input_dropout: one draw for all steps of a sequence.
+    input_dropout: one draw for all steps of a sequence. biases: 2 as cuDNN's LSTM of Keras 2 has them, in one tensor
+    (bias_l0), each trained.
     """
 
     def __init__(
-        self, features: int, units: int, bias: bool = True, bidirectional: bool = False, input_dropout: float = 0.0
+        self,
+        features: int,
+        units: int,
+        bias: bool = True,
+        bidirectional: bool = False,
+        input_dropout: float = 0.0,
+        biases: int = 1,
     ):
         super().__init__(features, units, bias=False, batch_first=True, bidirectional=bidirectional)
-        self.input_dropout = input_dropout
-        if bias:
+        self.input_dropout, self.biases = input_dropout, biases
+        if bias and biases == 2:
+            add_biases(self, "bias_l0", 2, 4 * units)
+        elif bias:
             add_biases(self, "bias_ih_l0", 4 * units)
 
     def forward(
         self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        weights = flat_weights(self, "bias_ih_l0")
+        weights = flat_weights(self, "bias_l0" if self.biases == 2 else "bias_ih_l0")
         return run_kept(self, torch.lstm, weights, x, hx, mask)
 
     def extra_repr(self) -> str:

@@ -29,6 +29,7 @@ class KerasOptimizer(torch.optim.Optimizer):
     """
 
     slots: tuple[str, ...] = ()
+    squares_gradients = True  # whether the formula does
     defaults_of_keras: dict[str, Any] = {}  # noqa: RUF012 (torch's Optimizer has an instance attribute `defaults`)
 
     def __init__(
@@ -68,11 +69,21 @@ class KerasOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
-        self.apply()
+        self.apply(keep_gradients=True)
         return result
 
-    def apply(self) -> None:
-        """`step` without what torch wraps around it (profiler ranges, hooks); call it under `torch.no_grad`."""
+    @property
+    def squares_lookups(self) -> bool:
+        """Whether it needs to know the squares of the gradients of lookups (`squares`)."""
+        return self.squares_gradients or any(
+            group["clipnorm"] is not None or group["global_clipnorm"] is not None for group in self.param_groups
+        )
+
+    def apply(self, keep_gradients: bool = False) -> None:
+        """`step` without what torch wraps around it (profiler ranges, hooks); call it under `torch.no_grad`.
+
+        keep_gradients: work on copies of them; else they are of no use afterwards.
+        """
         for index, group in enumerate(self.param_groups):
             group["iterations"] += 1
             flat = self._flats.get(index)
@@ -82,7 +93,7 @@ class KerasOptimizer(torch.optim.Optimizer):
                 self.update(flat.values, flat.grads, self._flat_state[index], group)
                 continue
             params = [p for p in group["params"] if p.grad is not None]
-            grads = [p.grad.clone() for p in params]
+            grads = [p.grad.clone() if keep_gradients else p.grad for p in params]
             self._clip(params, grads, group)
             self._decay(params, group)
             rows = self._rows
@@ -159,6 +170,7 @@ class KerasOptimizer(torch.optim.Optimizer):
 class SGD(KerasOptimizer):
     """w -= lr * g; with momentum v = momentum * v - lr * g and w += v, or Nesterov's look-ahead of it."""
 
+    squares_gradients = False
     defaults_of_keras = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False}  # noqa: RUF012
 
     def slots_for(self, group: dict[str, Any]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def added_loss(layer: Layer, shapes: list[Shape]) -> Part:
 
 @rule("InTraining")
 def in_training(layer: Layer, shapes: list[Shape]) -> Part:
-    return Part()  # the choice is written by torch_side/source.py
+    return Part()  # the choice is written by torch_side/source_choices.py
 
 
 @rule("AssignedState")

@@ -187,7 +187,7 @@ def check_own(module: nn.Module, plan: Plan) -> None:
     """Raises BridgeError if a user's module does not hold the tensors that its rule says, as parameters and buffers."""
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     held = module.state_dict()
-    for step in plan.steps:
+    for step in plan.all_steps:
         layer = step.node.layer
         if step.name is None or layer is None or not is_own(layer):
             continue
@@ -212,7 +212,8 @@ def check_own(module: nn.Module, plan: Plan) -> None:
 def check_alone(module: nn.Module) -> None:
     """Raises BridgeError if model.py, which has copies of the user's classes in it, does not run by itself."""
     from bridge.torch_side.build import plan_of
-    from bridge.torch_side.source import class_name, file_source
+    from bridge.torch_side.source import file_source
+    from bridge.torch_side.source_names import class_name
 
     plan = plan_of(module)
     scope: dict[str, Any] = {"__name__": "model", "__file__": "model.py"}

@@ -91,25 +91,28 @@ def make_plan(graph: Graph) -> Plan:
     names = _Names()
     layers: dict[str, Step] = {}
     problems = []
-    methods = Methods(graph)
-    for node in graph.nodes:
+
+    def layer_step(node: Node) -> Step:
+        """The step of a layer's node; a new module, and the weights of that, are put to the plan."""
+        assert node.layer is not None
         try:
-            if node.layer is None:
-                plan.steps += methods.steps(node)
-                continue
             step = _step(node, graph, names, layers)
-        except Refused as reason:
-            problems.append(f"{node}: {reason}")
-            continue
         except UNREADABLE as error:
-            problems.append(f"{node}: its config can't be read ({type(error).__name__}: {str(error)[:80]})")
-            continue
-        plan.steps.append(step)
+            raise Refused(f"its config can't be read ({type(error).__name__}: {str(error)[:80]})") from None
         if step.name is not None and step.name not in plan.modules:
             plan.modules[step.name] = step.part
             for torch_name, take in step.part.weights.items():
-                assert node.layer is not None
                 _add(plan, Move(node.layer.weights[take.weight], ".".join([*step.name, torch_name]), take))
+        return step
+
+    methods = Methods(graph, layer_step)
+    for node in graph.nodes:
+        try:
+            plan.steps += methods.steps(node) if node.layer is None else [layer_step(node)]
+        except Refused as reason:
+            problems.append(f"{node}: {reason}")
+        except UNREADABLE as error:
+            problems.append(f"{node}: it can't be read ({type(error).__name__}: {str(error)[:80]})")
     problems += methods.problems
     problems += [f"{name}: {OWN_GRADIENT}" for name in graph.source.get("own_gradients", [])]
     if problems:

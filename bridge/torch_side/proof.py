@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from bridge.graph import Graph, Layer
 from bridge.graph.probe import counted, probe_inputs
 from bridge.torch_side.build import build, plan_of, taps
 from bridge.torch_side.matching import Assignment, Slot
+from bridge.torch_side.run import in_double, precision
 from bridge.torch_side.user_module import UserModule
 
 TOLERANCE = 1e-5  # relative to the output's largest value, besides the rounding that the reference itself shows
@@ -55,17 +55,23 @@ class Reference:
     """
 
     def __init__(self, graph: Graph):
-        self.module = build(graph).eval()
-        self.plan = plan_of(self.module)
+        module = build(graph).eval()
+        self.plan = plan_of(module)
+        self.final = getattr(module, "final", None)
         self.outputs = [value.name for value in graph.outputs]
-        precise = deepcopy(self.module).double()
         self.expected: list[_Expected] = []
-        for scale in _SCALES:
-            inputs = {
+        batches = [
+            {
                 name: array * np.asarray(scale, array.dtype) if array.dtype.kind == "f" else array
                 for name, array in probe_inputs(graph.inputs, _ROWS, below=counted(graph)).items()
             }
-            forms, rounded = self._forms(precise, inputs), self._forms(self.module, inputs)
+            for scale in _SCALES
+        ]
+        in_float32 = [self._forms(module, inputs) for inputs in batches]
+        kept = in_double(module)  # in place: two of them, beside the user's, would be too many of a large model
+        in_float64 = [self._forms(module, inputs, kept) for inputs in batches]
+        del module, kept
+        for inputs, forms, rounded in zip(batches, in_float64, in_float32, strict=True):
             rounding = {
                 form: {name: np.abs(rounded[form][name] - value) for name, value in values.items()}
                 for form, values in forms.items()
@@ -92,7 +98,8 @@ class Reference:
 
     def departure(self, user: UserModule, assignments: Iterable[Assignment]) -> str:
         """Where the user's module first differs from the Keras model, for a message; "" if that can't be told."""
-        given = taps(self.module, [torch.from_numpy(self.inputs[value.name]) for value in self.plan.graph.inputs])
+        inputs = [torch.from_numpy(self.inputs[value.name]) for value in self.plan.graph.inputs]
+        given = taps(build(self.plan.graph).eval(), inputs)
         theirs = user.results(self.inputs)
         nodes = {s.node.layer.path: s.node.name for s in self.plan.steps if s.node.layer and not s.node.is_split}
         partners = {layer.path: (layer, slot) for layer, slot in self.partners(assignments)}
@@ -119,11 +126,12 @@ class Reference:
         found = {layers[a.weight].path: a for a in assignments if a.weight in layers and a.slot.is_whole}
         return [(layers[a.weight], a.slot) for a in found.values() if a.weight]
 
-    def _forms(self, module: nn.Module, inputs: Values) -> dict[str, Values]:
-        precise = next(module.parameters(), torch.empty(0)).dtype == torch.float64
+    def _forms(self, module: nn.Module, inputs: Values, kept: dict[int, Tensor] | None = None) -> dict[str, Values]:
+        """What the module gives; kept: in float64, with these of its tensors in float32 still."""
+        precise = kept is not None
         tensors = [torch.from_numpy(inputs[value.name]) for value in self.plan.graph.inputs]
         tensors = [t.double() if precise and t.is_floating_point() else t for t in tensors]
-        with torch.no_grad():
+        with torch.no_grad(), precision(precise, kept):
             forms = {"outputs": module(*tensors)}
             if hasattr(module, "logits"):
                 forms["logits"] = module.logits(*tensors)  # type: ignore[operator]

@@ -104,7 +104,7 @@ def _are_alike(directions: list[Run]) -> bool:
     if there.backwards or len(there.cells) != 1 or len(back.cells) != 1:
         return False
     cells = (there.cells[0], back.cells[0])
-    kinds = {(c.kind, c.units, c.activation, bool(c.config["use_bias"]), c.dropout) for c in cells}
+    kinds = {(c.kind, c.units, c.activation, bool(c.config["use_bias"]), c.two_biases, c.dropout) for c in cells}
     alike = replace(there, cells=(), backwards=True) == replace(back, cells=())
     return alike and len(kinds) == 1 and all(map(_is_torchs, cells)) and there.zero_masked == there.sequences
 
@@ -151,10 +151,13 @@ def _own_module(layer: Layer, cell: Cell, bidirectional: bool = False) -> tuple[
         options["bias"] = False
     if cell.dropout:
         options["input_dropout"] = cell.dropout
+    if cell.two_biases:
+        options["biases"] = 2
     gates = (1, 0, 2) if cell.kind == "GRU" else None
     weights = {key: Take(cell.weight(word), (1, 0), gates) for word, key in _KERNELS.items()}
     if cell.config["use_bias"]:
-        weights["bias_l0" if cell.kind == "GRU" else "bias_ih_l0"] = Take(cell.weight("bias"), None, gates)
+        both = cell.kind == "GRU" or cell.two_biases
+        weights["bias_l0" if both else "bias_ih_l0"] = Take(cell.weight("bias"), None, gates)
     features = layer.weights[cell.weight("kernel")].shape[0]
     return New(_OWN[cell.kind], features, cell.units, **options), weights
 

@@ -9,29 +9,57 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bridge.graph.stored import pieces
-from bridge.torch_side.checkpoint import Checkpoint, damaged
+from bridge.torch_side import checkpoint as checkpoints
+from bridge.torch_side.checkpoint import Checkpoint, Tensors, damaged
 from bridge.torch_side.feed import Rows
 from bridge.torch_side.history import History
 from bridge.torch_side.objective import Objective
 from bridge.torch_side.optimizers import KerasOptimizer
+from bridge.torch_side.tensors import InFile, in_memory
+
+LARGE = 1 << 30  # bytes from which on the best epoch's weights are kept in the checkpoint, not in memory
 
 
 class Best:
-    """The weights of the epoch with the lowest `key` so far, as far as training changes them."""
+    """The weights of the epoch with the lowest `key` so far, as far as training changes them.
 
-    def __init__(self, key: str):
-        self.key, self.value, self.epoch = key, float("inf"), 0
-        self.state: dict[str, torch.Tensor] = {}
+    folder: where the run's checkpoint is; what is large is kept there alone, once it has been written.
+    """
+
+    def __init__(self, key: str, folder: Path | None = None):
+        self.key, self.value, self.epoch, self.folder = key, float("inf"), 0, folder
+        self.state: Tensors = {}
 
     def see(self, module: nn.Module, row: dict[str, float]) -> int:
         """Takes the weights if the epoch is better; returns the number of the best epoch."""
         if row[self.key] < self.value or not self.state:
             self.value, self.epoch = row[self.key], int(row["epoch"])
-            self.state = {name: value.detach().clone() for name, value in changing(module).items()}
+            own = changing(module)
+            in_file = self.folder is not None and _is_large(own)
+            # the module's own until they have been written, before the next step changes them
+            self.state = dict(own) if in_file else {name: value.detach().clone() for name, value in own.items()}
         return self.epoch
+
+    def keep(self, state: Tensors, file: Path) -> None:
+        """Takes the weights of a checkpoint, `file`, which has been written or read: the large ones stay there."""
+        if _is_large(state):
+            self.state = {n: InFile(file, f"best/{n}", tuple(v.shape), v.dtype) for n, v in state.items()}
+        else:
+            self.state = {name: in_memory(value) for name, value in state.items()}
+
+    def give(self, module: nn.Module) -> None:
+        """Gives the module these weights; what they lack of it is frozen."""
+        own = module.state_dict()
+        with torch.no_grad():
+            for name, value in self.state.items():
+                own[name].copy_(in_memory(value))
+
+
+def _is_large(state: Mapping[str, Tensor | InFile]) -> bool:
+    return sum(value.numel() * value.element_size() for value in state.values()) > LARGE
 
 
 def changing(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -81,7 +109,7 @@ def saved(
         random["cuda"] = torch.cuda.get_rng_state(device)
     group = stepper.param_groups[0]
     return Checkpoint(
-        module=changing(module),
+        module=dict(changing(module)),
         best=keeper.state,
         optimizer={f"{i}.{s}": t for i, p in enumerate(group["params"]) for s, t in stepper.state[p].items()},
         random=random,
@@ -111,26 +139,30 @@ def restore(
             raise damaged(folder, f"its {section} is not that of this network: {wrong}")
     if any(keeper.key not in row for row in state.facts["rows"]):
         raise damaged(folder, f"an epoch of it has no {keeper.key}")
-    module.load_state_dict(state.module, strict=False)  # the rest is frozen
+    for name, value in state.module.items():  # the rest is frozen
+        own[name].copy_(in_memory(value))
     group["iterations"] = state.facts["iterations"]
     for key, value in state.optimizer.items():
         param, slot = slots[key], key.partition(".")[2]
-        stepper.state[param][slot] = torch.empty_like(param, memory_format=torch.preserve_format).copy_(value)
+        stepper.state[param][slot] = torch.empty_like(param, memory_format=torch.preserve_format).copy_(
+            in_memory(value)
+        )
     history.rows, history.best = state.facts["rows"], state.facts["best"]
-    keeper.state, keeper.epoch = state.best, history.best
+    keeper.epoch = history.best
+    keeper.keep(state.best, folder / checkpoints.NAME)
     keeper.value = history.rows[history.best - 1][keeper.key]
-    torch.set_rng_state(state.random["cpu"])
+    torch.set_rng_state(in_memory(state.random["cpu"]))
     if "cuda" in random:
-        torch.cuda.set_rng_state(state.random["cuda"], device)
+        torch.cuda.set_rng_state(in_memory(state.random["cuda"]), device)
 
 
-def _differing(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+def _differing(found: Tensors, wanted: Mapping[str, Tensor]) -> str:
     """The first tensor that is missing, one too many, or of another shape or type; "" if there is none."""
     for name in wanted:
         if name not in found:
             return f"{name} is missing"
         a, b = found[name], wanted[name]
-        if a.shape != b.shape or a.dtype != b.dtype:
+        if tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
             return f"{name} is {tuple(a.shape)} {a.dtype}, not {tuple(b.shape)} {b.dtype}"
     extra = [name for name in found if name not in wanted]
     return f"{extra[0]} is too much" if extra else ""

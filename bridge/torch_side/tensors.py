@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +25,33 @@ _NAMES = {
 CHUNK = 1 << 24  # bytes
 
 
-def write(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class InFile:
+    """A tensor of a safetensors file, read when it is asked for."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def read(self) -> Tensor:
+        """In memory of its own file; opened anew, because what has been looked at stays there while it is open."""
+        with safe_open(self.file, framework="pt") as opened:
+            tensor: Tensor = opened.get_tensor(self.name)
+            return tensor
+
+
+def in_memory(tensor: Tensor | InFile) -> Tensor:
+    return tensor.read() if isinstance(tensor, InFile) else tensor
+
+
+def write(state: Mapping[str, Tensor | InFile], file: Path, metadata: Mapping[str, str]) -> str:
     """Writes tensors as safetensors; returns the file's SHA-256. Raises BridgeError if the disk can't hold them."""
     # the format's own writer puts the widest type first too, so that every tensor is aligned
     listed = sorted(state.items(), key=lambda item: (-item[1].element_size(), item[0]))
@@ -44,10 +72,11 @@ def write(state: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str]) 
             opened.write(piece)
             digest.update(piece)
         for _, tensor in listed:
-            data = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            data = memoryview(in_memory(tensor).detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
             for start in range(0, len(data), CHUNK):
                 opened.write(data[start : start + CHUNK])
                 digest.update(data[start : start + CHUNK])
+            del data, tensor
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def fit(
         columns(module, validation[0]), objective.targets(validation[1], "the validation targets")
     )
     stepper = make_optimizer(optimizer, _trainable(module), learning_rate)
-    keeper = Best("val_loss" if held_out else "loss")
+    keeper = Best("val_loss" if held_out else "loss", checkpoint)
     history = History(settings=settings(stepper, objective, module, keeper))
     history.settings |= {"batch": batch, "seed": seed, "shuffle": shuffle, "rows": len(data)}
     history.settings |= {"validation rows": len(held_out) if held_out else 0, **(asked or {})}
@@ -83,7 +83,7 @@ def fit(
     with (
         _quiet_machine(module, inputs, target_device),
         torch.random.fork_rng(_forked(target_device)),
-        recorded(module, stepper.squares),
+        recorded(module, stepper.squares) if stepper.squares_lookups else nullcontext(),
     ):
         torch.manual_seed(seed)
         begun = checkpoint if resume is True else resume or None
@@ -110,12 +110,12 @@ def fit(
                 history.best = keeper.see(module, row)
                 if checkpoint is not None:
                     saved(module, stepper, history, keeper, target_device).write(checkpoint)
+                    keeper.keep(keeper.state, checkpoint / checkpoints.NAME)
                 if on_epoch is not None:
                     on_epoch(row)
         finally:
             stepper.unflatten()
-    if keeper.state:
-        module.load_state_dict(keeper.state, strict=False)  # the rest is frozen
+    keeper.give(module)
     module.to(home)
     module.eval()
     return history

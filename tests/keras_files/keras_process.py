@@ -21,11 +21,17 @@ import saved_model_files  # noqa: E402
 
 from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
+from bridge.graph import stored  # noqa: E402
 from bridge.keras_side import home, jobs, weights  # noqa: E402
 from bridge.keras_side.custom import scope as own_classes  # noqa: E402
+from bridge.keras_side.double import in_double  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
+from bridge.keras_side.lent import Lent  # noqa: E402
 from bridge.keras_side.load import load, non_finite  # noqa: E402
+from bridge.keras_side.run import run  # noqa: E402
+from bridge.keras_side.saved_model import home as saved_model_home  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
+from bridge.keras_side.survey import inputs_of  # noqa: E402
 from bridge.keras_side.trace import trace  # noqa: E402
 from bridge.keras_side.wayhome import go_home  # noqa: E402
 
@@ -197,11 +203,30 @@ def pictures_from_codes():
     )
 
 
+def tagged():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(50, 3),
+            layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum"),
+            layers.TimeDistributed(layers.Dense(5, activation="relu")),
+            layers.GRU(3),
+            layers.Dense(2),
+        ]
+    )
+
+
+def frames():
+    within = [layers.Conv2D(2, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
+    steps = [layers.TimeDistributed(layer) for layer in within]
+    return keras.Sequential([keras.Input((3, 6, 6, 1)), *steps, layers.LSTM(4), layers.Dense(2)])
+
+
 CASES = {
     f.__name__: f
     for f in (
         *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
-        *(pictures, pooled, words, pictures_from_codes),
+        *(pictures, pooled, words, tagged, frames, pictures_from_codes),
     )
 }
 
@@ -287,6 +312,28 @@ def keras_reads(path):
     return digests(keras.models.load_model(path, compile=False))
 
 
+def in_double_by_parts(case):
+    """How many weights a float64 twin is lent, how far its outputs are from those of one with its own, which weights
+    the model has afterwards and had before."""
+    model = randomised(CASES[case]())
+    before, x = digests(model), np.arange(12).reshape(3, 4)
+    given = {value["name"]: x.astype(value["dtype"]) for value in inputs_of(model)}
+    (own,) = run(model, given, double=True).values()
+    with mock.patch.object(stored, "LARGE", 100), mock.patch.object(stored, "CHUNK", 200):
+        lent = sum(isinstance(variable, Lent) for variable in in_double(model, lend=True).variables)
+        (parts,) = run(model, given, double=True).values()
+    return {"lent": lent, "difference": float(np.abs(own - parts).max()), "kept": digests(model) == before}
+
+
+def saved_in_parts(path, to):
+    """Takes a SavedModel home with each of its variables in a data file of its own; the files' names."""
+    traced = jobs.job_trace({"path": path})
+    Path(to).mkdir()
+    with mock.patch.object(saved_model_home, "MOST_TOGETHER", 0):
+        jobs.job_home(traced["proto"], to)
+    return sorted(file.name for file in (Path(to) / "variables").iterdir())
+
+
 def script(text, words):
     """Runs a program with these arguments, as a process of its own would: what it sets and registers is gone then."""
     keras.utils.clear_session()
@@ -306,6 +353,8 @@ JOBS |= {
     "make_vocabularies": make_vocabularies,
     "part_outputs": part_outputs,
     "home_again": home_again,
+    "in_double_by_parts": in_double_by_parts,
+    "saved_in_parts": saved_in_parts,
 }
 
 if __name__ == "__main__":

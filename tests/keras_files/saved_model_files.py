@@ -1,15 +1,18 @@
 """SavedModels that TensorFlow and Keras 3 make in the tests' Keras process, honest ones and others."""
 
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from bridge.graph import stored
 from bridge.keras_side.load import load
 from bridge.keras_side.run import run
-from bridge.keras_side.saved_model import origin
+from bridge.keras_side.saved_model import origin, table
+from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.source import Source
 
 ROWS, NUMBERS = tf.TensorSpec((None, 6), tf.float32), tf.TensorSpec((None,), tf.int32)
@@ -17,7 +20,7 @@ ROWS, NUMBERS = tf.TensorSpec((None, 6), tf.float32), tf.TensorSpec((None,), tf.
 
 def _variables(module):
     random = np.random.default_rng(5)
-    for name, shape in {"first": (6, 4), "second": (4, 2), "table": (10, 2), "scale": ()}.items():
+    for name, shape in {"first": (6, 4), "second": (4, 2), "table": (3, 2), "scale": ()}.items():
         values = random.normal(size=shape).astype("float32")
         word = {"first": "w", "second": "w", "table": "embedding/table"}.get(name)  # two of one name, one of none
         setattr(module, name, tf.Variable(values, name=word, trainable=name != "scale"))
@@ -54,7 +57,67 @@ def module(folder, kind="plain"):
 
 def inputs():
     random = np.random.default_rng(2)
-    return {"x": random.normal(size=(5, 6)).astype("float32"), "i": np.arange(5, dtype="int32")}
+    return {"x": random.normal(size=(5, 6)).astype("float32"), "i": np.arange(5, dtype="int32") % 3}
+
+
+def mobile(folder):
+    """What a MobileNetV2 is made of, exported by Keras 3."""
+    keras.utils.clear_session()
+    layers = keras.layers
+    image, normal = keras.Input((8, 8, 3), name="image"), layers.BatchNormalization
+    x = layers.ReLU(6.0)(normal()(layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(image)))
+    wide = layers.ReLU(6.0)(normal()(layers.Conv2D(6, 1, use_bias=False)(x)))
+    deep = layers.ReLU(6.0)(normal()(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(wide)))
+    x = layers.Add()([x, normal()(layers.Conv2D(4, 1, use_bias=False)(deep))])
+    model = keras.Model(image, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x)))
+    random = np.random.default_rng(6)
+    values = [random.normal(size=w.shape) for w in model.weights]
+    kept = [w.path.endswith(("gamma", "variance")) for w in model.weights]
+    model.set_weights([np.abs(v) + 0.5 if keep else v for v, keep in zip(values, kept, strict=True)])
+    model.export(folder, verbose=False)
+
+
+def compressed(folder):
+    """A module whose list of tensors is packed by Snappy, as in the models of TensorFlow Hub."""
+    outputs = module(folder)
+    file = Path(folder, "variables", "variables.index")
+    data = file.read_bytes()
+    listed = table._handle(data[-48:], table._handle(data[-48:], 0)[1])[0]
+    made, places = b"", {}
+    for _, value in table._pairs(table._block(data, listed)):
+        made, places[value] = _added(made, table._block(data, table._handle(value, 0)[0]))
+    index = b"".join(b"\0" + _number(len(k)) + _number(len(p)) + k + p for k, p in [(b"~", places[v]) for v in places])
+    made, place = _added(made, index + bytes(4) + (1).to_bytes(4, "little"))
+    file.write_bytes(made + (_number(0) * 2 + place).ljust(40, b"\0") + data[-8:])
+    return outputs
+
+
+def _added(made, block):
+    """The file with a block more, packed, and where it lies. Runs of a byte are packed as copies of the first."""
+    packed, at = _number(len(block)), 0
+    while at < len(block):
+        run = next((n for n in range(11) if at < 1 or block[at + n : at + n + 1] != block[at - 1 : at]), 11)
+        if run >= 4:
+            packed, at = packed + bytes([1 | (run - 4) << 2, 1]), at + run
+        else:
+            packed, at = packed + b"\0" + block[at : at + 1], at + 1
+    place = _number(len(made)) + _number(len(packed))
+    return made + packed + b"\1" + _checksum(packed + b"\1"), place
+
+
+def _checksum(data):
+    """CRC-32C as LevelDB masks it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _number(value):
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _number(value >> 7)
 
 
 def exported(folder):
@@ -182,7 +245,16 @@ def saved_run(path, arrays=None, **how):
         "notes": came.notes,
         "places": came.places,
         "trainable": sorted(v.path for v in model.trainable_variables),
+        "lent": _lent(model, wanted) if isinstance(model, Operators) else None,
     }
+
+
+def _lent(model, given):
+    """How far its float64 outputs are apart when it takes its weights from the float32 model, in their scale."""
+    own = run(model, given, double=True)
+    with mock.patch.object(stored, "LARGE", 0):
+        found = run(model, given, double=True)
+    return max(float(np.abs(found[name] - own[name]).max() / np.abs(own[name]).max()) for name in own)
 
 
 def tensors(path):
@@ -204,5 +276,17 @@ def served(path, arrays, dtypes):
 
 JOBS = {
     job.__name__: job
-    for job in (module, exported, of_tensorflow_1, signatures, wrong, hidden, saved_run, tensors, served)
+    for job in (
+        module,
+        mobile,
+        compressed,
+        exported,
+        of_tensorflow_1,
+        signatures,
+        wrong,
+        hidden,
+        saved_run,
+        tensors,
+        served,
+    )
 }

@@ -30,6 +30,13 @@ def test_variables_are_filled_piece_by_piece(keras, made, file):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_a_float64_twin_may_be_lent_its_weights_and_takes_them_piece_by_piece(keras):
+    told = keras("in_double_by_parts", case="words")
+    assert told["lent"] > 5
+    assert told["difference"] < 1e-14
+    assert told["kept"]
+
+
 def test_an_archive_that_was_compressed_later_is_read_too(keras, made, tmp_path):
     folder, truth = made("mlp")
     with (

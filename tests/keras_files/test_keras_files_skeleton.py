@@ -34,6 +34,21 @@ FILLED = {
         "ACTIVATION": ['"relu"', '"softmax"'],
         "RETURN_SEQUENCES": ["False"],
     },
+    "tagged": {
+        "MERGE_MODE": ['"sum"'],
+        "RETURN_SEQUENCES": ["False"],
+        "ACTIVATION": ['"relu"', "None"],
+    },
+    "frames": {
+        "STEPS": ["3"],
+        "HEIGHT": ["6"],
+        "WIDTH": ["6"],
+        "STRIDES": ["1"],
+        "PADDING": ['"valid"'],
+        "ACTIVATION": ['"relu"', "None"],
+        "LAYER": ["layers.MaxPooling2D()", "layers.Flatten()"],
+        "RETURN_SEQUENCES": ["False"],
+    },
     "pictures_from_codes": {
         "ACTIVATION": ['"relu"', "None", '"sigmoid"'],
         "HEIGHT": ["3"],
@@ -88,6 +103,7 @@ def test_a_skeleton_says_what_the_shapes_tell(keras, made):
     text = keras("describe", path=made("pooled")[0] / "model.weights.h5")["skeleton"]
     assert "layers.GlobalAveragePooling2D()," in text
     assert "groups=2" in text
+    assert "WIDTH, 4)),  # 4 channels; with groups=N in the convolution N times as many" in text
 
 
 def test_an_unfilled_blank_is_told_by_its_name(refusal, keras, made, tmp_path):

@@ -21,7 +21,7 @@ def close(found, expected):
     np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_2_4", "two_inputs"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_2_4", "two_inputs", "cudnn"])
 def test_keras_2_layers_are_rebuilt_by_their_metadata(keras, name):
     given, outputs = stored(name)
     found = keras("saved_run", path=SAVED / name, arrays=given)
@@ -93,6 +93,7 @@ def test_code_of_the_users_own_keeps_the_layers(keras, tmp_path):
     [
         ("module", {"kind": "plain"}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
         ("module", {"kind": "control"}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
+        ("compressed", {}, ["first", "scale", "second", "embedding/table", "steps/0"], 4),
         ("exported", {}, None, 6),
         ("of_tensorflow_1", {}, ["a/kernel", "a/bias"], 1),
     ],
@@ -102,6 +103,7 @@ def test_a_program_computes_what_tensorflow_computes(keras, saved, job, options,
     found = keras("saved_run", path=folder)
     for name, expected in outputs.items():
         close(found["outputs"][name], expected)
+    assert found["lent"] < 1e-15
     assert len(found["trainable"]) == trainable
     assert weights is None or sorted(found["places"]) == sorted(weights)
 
@@ -126,7 +128,7 @@ def test_a_signature_is_asked_for_by_name_and_all_are_listed(keras, refusal, sav
     [
         ("reads", r"operators that it may not hold: ReadFile\."),
         ("writes", r"operators that it may not hold: EagerPyFunc, WriteFile\."),
-        ("sets", r"operators that it may not hold: .*Dataset"),
+        ("sets", r"ReduceDataset, TensorDataset: it feeds a model from files, data sets or queues"),
         ("draws", r"RandomStandardNormal: it draws random numbers"),
         ("changes", r"AssignAddVariableOp: it changes variables"),
         ("text", r"LookupTableFindV2, StringLength: text and tables have no ONNX form"),
@@ -194,6 +196,15 @@ def test_damaged_files_are_told_so(keras, tmp_path, name):
             keras("read", path=folder)  # many bytes say nothing that counts
         except BridgeError:
             continue
+
+
+def test_a_folder_without_its_variables_is_told_so(refusal, tmp_path):
+    folder = copy(tmp_path)
+    for file in (INDEX, DATA):
+        (folder / file).unlink()
+    refusal(
+        r"its program has 5 variables, but there is no variables/variables.index beside it.\nGet the whole", path=folder
+    )
 
 
 def varint(number):

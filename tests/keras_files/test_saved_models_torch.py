@@ -16,7 +16,7 @@ import bridge
 from bridge.convert import keras2torch, torch2keras
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
-from bridge.graph.probe import probe_inputs
+from bridge.graph.probe import counted, probe_inputs
 from bridge.parity.compare import compare
 from bridge.parity.training import compare_gradients
 from bridge.torch_side.run import run
@@ -50,13 +50,14 @@ def trained(folder):
     return module
 
 
-@pytest.mark.parametrize("name", ["cnn", "subclassed", "exported", "module", "of_tensorflow_1"])
+@pytest.mark.parametrize("name", ["cnn", "subclassed", "exported", "mobile", "module", "of_tensorflow_1"])
 def test_outputs_and_gradients_are_tensorflows_own(converted, name):
     folder, out = converted(name)
     report = compare([folder, out], rows=5)
     assert report.ok, report
     assert compare([folder, out], rows=1).ok
-    assert compare_gradients([folder, out]).ok
+    # a float32 epsilon of the program is written in torch by its shortest decimal: seen are 3e-10
+    assert compare_gradients([folder, out], double=True, rtol=1e-9).ok
 
 
 def test_layers_of_keras_2_are_alive_in_torch(converted):
@@ -68,7 +69,7 @@ def test_layers_of_keras_2_are_alive_in_torch(converted):
     assert not torch.equal(module.batch_normalization.running_mean, before)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn_2_4", "exported", "module", "of_tensorflow_1"])
+@pytest.mark.parametrize("name", ["mlp", "cnn_2_4", "cudnn", "exported", "module", "of_tensorflow_1"])
 def test_weights_come_home_into_the_same_program(keras, converted, tmp_path, name):
     folder, out = converted(name)
     torch2keras(out, tmp_path / "same")
@@ -84,9 +85,9 @@ def test_weights_come_home_into_the_same_program(keras, converted, tmp_path, nam
         p.relative_to(tmp_path / "home") for p in (tmp_path / "home").rglob("*.pb")
     }
     graph = read_graph(tmp_path / "new")
-    inputs = probe_inputs(graph.inputs)
+    inputs = probe_inputs(graph.inputs, below=counted(graph))
     expected = run(module.eval(), inputs)
-    if name == "cnn_2_4":  # saved without a signature: only bridge and Keras 2 know how to call it
+    if name in ("cnn_2_4", "cudnn"):  # saved without a signature: only bridge and Keras 2 know how to call it
         assert compare([tmp_path / "home", tmp_path / "new"], rows=5).ok
         return
     arrays = {key: value.tolist() for key, value in inputs.items()}
@@ -138,6 +139,15 @@ def repacked(out, folder, files, **facts):
     entry.value = base64.b64encode(data.getvalue()).decode()
     onnx.save(proto, folder / "model.onnx")
     return folder
+
+
+def test_variables_in_several_data_files_are_the_same(keras, converted, tmp_path):
+    folder, _ = converted("mlp")
+    files = keras("saved_in_parts", path=folder, to=tmp_path / "home")
+    assert "variables.index" in files
+    assert len(files) > 4
+    assert not [name for name in files if not name.startswith(("variables.index", "variables.data-"))]
+    assert keras("tensors", path=tmp_path / "home") == keras("tensors", path=folder)
 
 
 def test_a_saved_model_too_large_to_be_kept_is_named_for_the_way_home(keras, converted, tmp_path):

@@ -49,6 +49,15 @@ def test_custom_layers_and_regularizers_train_as_in_keras_and_go_home(bridge, fi
         assert result.code == 0, result.out + result.err
 
 
+def test_what_the_users_file_imports_from_a_package_counts_too(bridge, files, tmp_path):
+    code = f"import sys\n\nsys.path.append({str(CODE.parent)!r})\nfrom {CODE.stem} import *\n"
+    (tmp_path / "user.py").write_text(code)
+    result = bridge("inspect", files / "mine.keras", "--custom", tmp_path / "user.py")
+    assert result.code == 0, result.err
+    assert "Residual" in result.out
+    assert "has the custom" not in result.out
+
+
 def test_without_the_code_every_command_lists_what_is_missing(bridge, files, tmp_path):
     for words in (
         ("convert", "keras2onnx", files / "mine.keras", "-o", tmp_path / "m.onnx"),

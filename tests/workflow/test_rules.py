@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from onnx import checker
-from onnx.numpy_helper import to_array
 from parity_files import write_h5
 
 import bridge as api
 from bridge.data import Data
 from bridge.graph import from_proto, read_proto
+from bridge.graph.inner import inner_nodes
 from bridge.graph.own_layers import with_rules
 from bridge.torch_side.build import build
 
@@ -61,13 +61,27 @@ class Gate(keras.layers.Layer):
         return ops.sigmoid(y * (4.0 if sharp else 1.0)) * b, y
 
 
+class Repeated(keras.layers.Layer):
+    """A layer with a rule, called in a loop."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = ScaledDense(16, name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return ops.fori_loop(0, 2, lambda i, h: ops.tanh(self.inner(h)), x)
+
+
 def build():
     x = keras.Input((8,), name="x")
     scaled = ScaledDense(16, name="scaled")
     h = keras.layers.ReLU()(scaled(x))
     g, y = Gate(16, name="gate")([h, h], sharp=True)
     again = ScaledDense(16, name="twice")
-    h = again(again(g))
+    h = Repeated(name="repeated")(again(again(g)))
     outputs = {"out": keras.layers.Dense(3, name="head")(h), "side": y}
     return keras.Model(x, outputs, name="mine")
 '''
@@ -160,7 +174,9 @@ def files(bridge, tmp_path_factory):
         (folder / name).write_text(text)
     scaled = {"kernel": (8, 16), "scale": (16,), "bias": (16,)}
     shapes = {"scaled": scaled, "gate": {"mean": (16,), "inner/kernel": (16, 16), "inner/bias": (16,)}}
-    shapes |= {"twice": scaled | {"kernel": (16, 16)}, "head": {"kernel": (16, 3), "bias": (3,)}}
+    square = scaled | {"kernel": (16, 16)}
+    shapes |= {"twice": square, "repeated": {f"inner/{word}": shape for word, shape in square.items()}}
+    shapes |= {"head": {"kernel": (16, 3), "bias": (3,)}}
     write_h5(folder / "w.h5", shapes)
     how = ("--arch", f"{folder / 'layers.py'}:build", "--rules", folder / "rules.py")
     result = bridge("convert", "keras2torch", folder / "w.h5", *how, "-o", folder / "first")
@@ -176,7 +192,8 @@ def files(bridge, tmp_path_factory):
 
 
 def arrays(file):
-    return {tensor.name: to_array(tensor).tobytes() for tensor in read_proto(file).graph.initializer}
+    """The weights; what else is constant in a loop has names by its conversion."""
+    return {path: array.tobytes() for path, array in from_proto(read_proto(file)).arrays.items()}
 
 
 def given(files):
@@ -186,14 +203,14 @@ def given(files):
 def test_each_layer_is_one_node_and_one_module_of_the_users(files):
     proto = read_proto(files / "out" / "model.onnx")
     checker.check_model(proto, full_check=True)
-    own = [node.op_type for node in proto.graph.node if node.domain == "keras.own"]
-    assert own == ["ScaledDense", "Gate", "ScaledDense", "ScaledDense"]
+    own = [node.op_type for node in inner_nodes(proto.graph) if node.domain == "keras.own"]
+    assert own == ["ScaledDense", "Gate", "ScaledDense", "ScaledDense", "ScaledDense"]
     module = api.load(files / "out", rules=files / "rules.py")
     assert isinstance(module.scaled, torch.nn.Linear)
     assert isinstance(module.gate.inner, torch.nn.Linear)
-    assert type(module.scaled) is type(module.twice)
+    assert type(module.scaled) is type(module.twice) is type(module.repeated.inner)
     trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    assert {"scaled.weight", "scaled.scale", "scaled.bias", "gate.inner.weight"} <= trained
+    assert {"scaled.weight", "scaled.scale", "scaled.bias", "gate.inner.weight", "repeated.inner.scale"} <= trained
     assert "gate.mean" in dict(module.named_buffers())
 
 

@@ -3,11 +3,13 @@
 from bridge.keras_side.dialect import (  # noqa: F401 (they fill the table, in this order)
     gone,
     keras1,
+    merge,
     models,
     nodes,
     operations,
     recurrent,
     settings,
+    theano,
 )
 from bridge.keras_side.dialect.apply import Upgraded, upgraded
 from bridge.keras_side.dialect.table import TABLE, Upgrade, Writer

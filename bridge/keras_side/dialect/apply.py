@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.keras_side.dialect.table import TABLE, Entry, Upgrade, Writer
@@ -44,10 +44,19 @@ class Upgraded:
 def upgraded(config: dict[str, Any], writer: Writer) -> Upgraded:
     """The config of a whole model by the writer's dialect; `config` stays as it is."""
     result = Upgraded(copy.deepcopy(config))
+    if writer.version < (2,) and _is_theanos(config):
+        writer = replace(writer, backend="theano")
     root = Entry(result.config, writer, None, result.problems, result.layouts, result.renamed)
     _walk(root, result, 0)
     result.problems[:] = dict.fromkeys(result.problems)
     return result
+
+
+def _is_theanos(config: Any) -> bool:
+    """Whether a model of Keras 1 tells that it ran on Theano: it pads in full, which TensorFlow can't."""
+    if isinstance(config, dict):
+        return config.get("border_mode") == "full" or any(map(_is_theanos, config.values()))
+    return isinstance(config, list) and any(map(_is_theanos, config))
 
 
 def _walk(entry: Entry, result: Upgraded, depth: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.keras_side.dialect.table import Entry, upgrade
+from bridge.keras_side.dialect.table import Entry, rename, upgrade
 
 OWN = "bridge.keras_side.old_layers"
 
@@ -29,29 +29,39 @@ def thresholded_relu(entry: Entry) -> bool:
     means=True,
 )
 def locally_connected(entry: Entry) -> bool:
-    if entry.config.get("implementation", 1) != 1:
-        entry.refuse("is of implementation 2 or 3, whose kernel lies in the file in another way. Save it with 1.")
-        return False
-    entry.config.pop("implementation", None)
     own(entry)
     return True
 
 
 @upgrade(
-    "layers that resize images at random, which Keras 3 no longer has",
+    "layers that resize images at random in training, which Keras 3 no longer has: they leave them as they are",
     "keras 3.0: layers/__init__.py; tf-keras 2.15: layers/preprocessing/image_preprocessing.py",
     kinds=("RandomHeight", "RandomWidth"),
+    means=True,
 )
 def random_sizes(entry: Entry) -> bool:
-    entry.refuse("changes the size of the images at random in training, which Keras 3 has no equal to.")
-    return False
+    own(entry)
+    return True
+
+
+_NAMES = {
+    **{"output_dim": "units", "init": "kernel_initializer", "bias": "use_bias"},
+    **{f"W_{what}": f"kernel_{what}" for what in ("regularizer", "constraint")},
+    **{f"b_{what}": f"bias_{what}" for what in ("regularizer", "constraint")},
+}
+_BEGIN = {"zero": "zeros", "one": "ones", "uniform": "random_uniform", "normal": "random_normal"}
 
 
 @upgrade(
-    "layers of experiments that ended",
-    "keras 2.0: legacy/layers.py",
+    "a layer that left Keras with version 2.0: bridge has one that computes the same",
+    "keras 1.2.2: layers/core.py, advanced_activations.py; keras 2.0: legacy/layers.py",
     kinds=("MaxoutDense", "Highway", "SReLU", "ParametricSoftplus"),
 )
 def ended_experiments(entry: Entry) -> bool:
-    entry.refuse("is a layer that left Keras with version 2.0, which has no equal.")
-    return False
+    rename(entry, _NAMES)
+    for key, value in entry.config.items():
+        if key.endswith("_init") and isinstance(value, str):
+            entry.config[key] = _BEGIN.get(value, value)
+    entry.config.pop("input_dim", None)
+    own(entry)
+    return True

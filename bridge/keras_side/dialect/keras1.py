@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.keras_side.dialect.gone import own
 from bridge.keras_side.dialect.table import Entry, Version, rename, upgrade
 
 UNTIL: Version = (2,)
@@ -15,13 +16,13 @@ _CLASSES = {
     "SeparableConvolution2D": "SeparableConv2D",
     "TimeDistributedDense": "Dense",
 }
+PADDED = ("Conv1D", "Conv2D", "Conv3D")  # those that bridge can pad as Theano did
 _CONVOLUTIONS = (
     *("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "SeparableConv2D"),
     *("LocallyConnected1D", "LocallyConnected2D"),
 )
 _RECURRENT = ("SimpleRNN", "GRU", "LSTM")
 _INITIALIZERS = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
-_MERGES = {"sum": "Add", "mul": "Multiply", "concat": "Concatenate", "ave": "Average", "max": "Maximum"}
 
 
 @upgrade("classes by their names in Keras 1", NOTES, until=UNTIL)
@@ -85,7 +86,7 @@ def keras1_border_mode(entry: Entry) -> bool:
     if "border_mode" not in entry.config:
         return False
     mode = entry.config.pop("border_mode")
-    if mode not in ("valid", "same"):
+    if mode not in ("valid", "same") and not (mode == "full" and entry.kind in PADDED):
         entry.refuse(f"pads its input in the way {mode!r}, which left Keras with version 2.0.")
     entry.config["padding"] = mode
     return True
@@ -119,7 +120,8 @@ def keras1_kernels(entry: Entry) -> bool:
 def keras1_initializers(entry: Entry) -> bool:
     found = False
     for key, value in entry.config.items():
-        if key.endswith("_initializer") and value in _INITIALIZERS:
+        is_object = isinstance(value, dict) and "class_name" in value  # as Keras 2 writes them
+        if key.endswith("_initializer") and not is_object and value in _INITIALIZERS:
             entry.config[key], found = _INITIALIZERS[value], True
     return found
 
@@ -152,31 +154,33 @@ def _penalty(value: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-@upgrade("modes of BatchNormalization", NOTES, until=UNTIL, kinds=("BatchNormalization",))
+@upgrade(
+    "a BatchNormalization by deviations, to which epsilon was added",
+    "keras 1.0.6, layers/normalization.py: normalize_batch_in_training",
+    until=(1, 0, 6),
+    kinds=("BatchNormalization",),
+)
+def deviations_of_keras0(entry: Entry) -> bool:
+    entry.refuse("keeps deviations, as Keras did before 1.0.6, which no later BatchNormalization does.")
+    return False
+
+
+@upgrade(
+    "modes of BatchNormalization: over each sample, and by the batch's own statistics in inference too",
+    "keras 1.2.2: layers/normalization.py; gone in keras 2.0",
+    until=UNTIL,
+    kinds=("BatchNormalization",),
+)
 def keras1_batch_normalization(entry: Entry) -> bool:
-    return entry.drop("mode", 0)
+    mode = entry.config.get("mode")
+    if mode not in (1, 2):
+        return entry.drop("mode", 0)
+    del entry.config["mode"]
+    entry.kind = "SampleNormalization" if mode == 1 else "BatchStatistics"
+    own(entry)
+    return True
 
 
 @upgrade("an Embedding's own dropout", NOTES, until=UNTIL, kinds=("Embedding",))
 def keras1_embedding_dropout(entry: Entry) -> bool:
     return entry.drop("dropout", 0, 0.0)
-
-
-@upgrade("the Merge layer as the layer of its mode", NOTES, until=UNTIL, kinds=("Merge",))
-def keras1_merge(entry: Entry) -> bool:
-    config, name = entry.config, entry.name
-    mode = config.get("mode")
-    if config.get("layers"):
-        entry.refuse("joins models as the first layer of a Sequential one, which has no equal since Keras 2.0.")
-        config.pop("layers")
-    elif config.get("mode_type") not in (None, "raw") or mode not in (*_MERGES, "dot", "cos"):
-        entry.refuse(f"merges by the function {mode!r}, which the file does not hold.")
-    elif mode in ("dot", "cos"):
-        axes = config.get("dot_axes", -1)
-        entry.kind = "Dot"
-        entry.node["config"] = {"name": name, "axes": axes, "normalize": mode == "cos"}
-    else:
-        entry.kind = _MERGES[mode]
-        axis = {"axis": config.get("concat_axis", -1)} if mode == "concat" else {}
-        entry.node["config"] = {"name": name, "trainable": True, **axis}
-    return entry.kind != "Merge"

@@ -28,6 +28,17 @@ def functional_class(entry: Entry) -> bool:
     return True
 
 
+@upgrade(
+    "a ragged input as a dense one: the rows of one batch must be of one length",
+    "tensorflow 2.1: keras/engine/input_layer.py; gone in keras 3.0",
+    kinds=("InputLayer",),
+    means=True,
+)
+def ragged_input(entry: Entry) -> bool:
+    """Of rows of one length a ragged tensor holds what a dense one does; methods of ragged tensors have no equal."""
+    return entry.config.pop("ragged", None) is True
+
+
 @upgrade("an input's shape as batch_input_shape", "keras 3.0: layers/core/input_layer.py", kinds=("InputLayer",))
 def input_layer_shape(entry: Entry) -> bool:
     config = entry.config
@@ -35,8 +46,6 @@ def input_layer_shape(entry: Entry) -> bool:
     if shape is None:
         entry.refuse("has no shape.")
         return False
-    if config.get("ragged"):  # sparse tensors hold the same as dense ones, which may take their place
-        entry.refuse("is ragged (rows of different lengths), which Keras 3 has no equal to.")
     kept = {"batch_shape": shape, "dtype": _dtype(config), "name": config.get("name")}
     if config.get("optional") is not None:
         kept["optional"] = config["optional"]
@@ -160,21 +169,17 @@ def _names_in(value: Any) -> set[str]:
 
 
 @upgrade(
-    "a MultiHeadAttention that did not look at the masks of its inputs",
+    "a MultiHeadAttention that does not look at the masks of its inputs, nor pass one on",
     "keras 2.10, commit c0293ded9a: layers/attention/multi_head_attention.py",
     until=(2, 10),
     kinds=("Functional", "Sequential"),
+    means=True,
 )
 def attention_without_masks(entry: Entry) -> bool:
-    """Keras 3's looks at them, so where there may be one the two compute different things."""
+    """Where there may be a mask: the model is built so that none reaches it, see old_calls."""
     layers = list(_layers(entry.node)) if entry.within is None else []
     masks = any(node["class_name"] == "Masking" or _settings(node).get("mask_zero") is True for node in layers)
-    if masks and any(node["class_name"] == "MultiHeadAttention" for node in layers):
-        entry.refuse(
-            "has masks (Masking, mask_zero) and a MultiHeadAttention, which looks at them since Keras 2.10 only: "
-            "Keras 3 would compute something else."
-        )
-    return False
+    return masks and any(node["class_name"] == "MultiHeadAttention" for node in layers)
 
 
 def _settings(node: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _called(layer: dict[str, Any], first: Any, keywords: dict[str, Any]) -> dict
     if isinstance(first, list) and len(first) == 1:
         first = first[0]
     kind = layer["class_name"]
-    if kind in (*RECURRENT, "Bidirectional") and isinstance(first, list) and first:
+    if kind in (*RECURRENT, "Bidirectional", "TimeMajor") and isinstance(first, list) and first:
         keywords["initial_state"] = [*first[1:], *keywords.pop("initial_state", [])]
         first = first[0]
     return {"args": [first], "kwargs": keywords}

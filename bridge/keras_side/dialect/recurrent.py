@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.keras_side.dialect.gone import own
 from bridge.keras_side.dialect.table import Entry, upgrade
 
 RECURRENT = ("SimpleRNN", "GRU", "LSTM", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -9,12 +10,22 @@ CELLS = ("SimpleRNNCell", "GRUCell", "LSTMCell")
 
 
 @upgrade(
-    "the order of the axes of a recurrent layer's input",
-    "tensorflow 1.14 to keras 2.15: layers/rnn/base_rnn.py; gone in keras 3.0",
-    kinds=RECURRENT,
+    "a recurrent layer on (steps, batch, features), as one on (batch, steps, features) between two transpositions",
+    "tensorflow 1.14 to keras 2.15: layers/rnn/base_rnn.py, bidirectional.py; gone in keras 3.0",
+    kinds=(*RECURRENT, "Bidirectional"),
 )
 def time_major(entry: Entry) -> bool:
-    return entry.drop("time_major", False)
+    """A Bidirectional layer is turned around as a whole."""
+    inner = [entry.config.get(key) for key in ("layer", "backward_layer")] if entry.kind == "Bidirectional" else []
+    configs = [entry.config, *(node["config"] for node in inner if isinstance(node, dict) and "config" in node)]
+    found = [config.pop("time_major") for config in configs if isinstance(config, dict) and "time_major" in config]
+    if True in found:
+        whole = {"class_name": entry.kind, "config": entry.config}
+        shape = {key: entry.config.pop(key) for key in ("batch_input_shape",) if key in entry.config}
+        entry.node["config"] = {"name": entry.name, "layer": whole, **shape}
+        entry.kind = "TimeMajor"
+        own(entry)
+    return bool(found)
 
 
 @upgrade(
@@ -90,13 +101,15 @@ def mask_beside_states(entry: Entry) -> bool:
 
 
 @upgrade(
-    "cuDNN's LSTM as an LSTM: the sum of its two biases is one bias; its weights lie in another order in the file",
+    "cuDNN's LSTM as an LSTM with two biases, whose sum counts; its weights lie in another order in the file",
     "keras 2.0.9: layers/cudnn_recurrent.py; tf-keras: saving/legacy/hdf5_format.py, _convert_rnn_weights",
     kinds=("CuDNNLSTM",),
     means=True,
 )
 def cudnn_lstm(entry: Entry) -> bool:
-    return _cudnn(entry, "LSTM", {"recurrent_activation": "sigmoid"})
+    _cudnn(entry, "LSTM", {"biases": 2})
+    own(entry)
+    return True
 
 
 @upgrade(
@@ -106,13 +119,14 @@ def cudnn_lstm(entry: Entry) -> bool:
     means=True,
 )
 def cudnn_gru(entry: Entry) -> bool:
-    return _cudnn(entry, "GRU", {"recurrent_activation": "sigmoid", "reset_after": True})
+    settings = {"activation": "tanh", "use_bias": True, "recurrent_activation": "sigmoid", "reset_after": True}
+    _cudnn(entry, "GRU", settings)
+    return True
 
 
-def _cudnn(entry: Entry, kind: str, settings: dict[str, object]) -> bool:
+def _cudnn(entry: Entry, kind: str, settings: dict[str, object]) -> None:
     entry.layouts[entry.owner] = entry.kind
     entry.kind = kind
-    entry.node["config"] = {**entry.config, "activation": "tanh", "use_bias": True, **settings}
-    entry.config.pop("implementation", None)
-    entry.config.pop("time_major", None)
-    return True
+    entry.node["config"] = {**entry.config, **settings}
+    for key in ("implementation", "time_major", "unit_forget_bias"):
+        entry.config.pop(key, None)

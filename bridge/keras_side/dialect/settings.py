@@ -284,17 +284,3 @@ def no_activity_regularizer(entry: Entry) -> bool:
 def _gone(entry: Entry) -> bool:
     del entry.config["activity_regularizer"]
     return True
-
-
-@upgrade(
-    "kernels turned over: Theano convolves where TensorFlow correlates",
-    "keras 2.0: engine/topology.py, preprocess_weights_for_loading; utils/conv_utils.py, convert_kernel",
-    kinds=("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"),
-    means=True,
-)
-def kernels_of_theano(entry: Entry) -> bool:
-    if entry.writer.backend != "theano":
-        return False
-    before = entry.layouts.get(entry.owner)
-    entry.layouts[entry.owner] = f"{before}_flipped" if before else "flipped"
-    return True

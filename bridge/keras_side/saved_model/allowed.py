@@ -1,8 +1,8 @@
 """The operators that a SavedModel's program may hold. What is on neither list is refused by name.
 
 RUNS: what may be in the part that is run and traced: arithmetic on tensors, reading of variables, control flow. RESTS:
-what may lie in the file beside it and is never run: saving and restoring, training, random numbers, tables and text.
-Not on either: files, network, Python, devices, queues, data sets, custom operators and calls into compilers.
+what may lie in the file beside it and is never run: saving and restoring, training and what feeds it, random numbers,
+tables and text. Not on either: files, network, Python, devices, custom operators and calls into compilers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Square SquaredDifference Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlog
 _REDUCTIONS = """
 All Any ArgMax ArgMin HistogramFixedWidth InTopK InTopKV2 LowerBound Max Mean Min NthElement Prod SegmentMax
 SegmentMean SegmentMin SegmentProd SegmentSum SparseSegmentMean SparseSegmentSqrtN SparseSegmentSum Sum TopK TopKV2
-Unique UniqueV2 UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd UnsortedSegmentSum UpperBound
+Unique UniqueV2 UniqueWithCounts UniqueWithCountsV2 UnsortedSegmentMax UnsortedSegmentMin UnsortedSegmentProd
+UnsortedSegmentSum UpperBound
 """
 _MATRICES = """
 BatchMatMul BatchMatMulV2 BatchMatMulV3 Cholesky Einsum FFT FFT2D FFT3D IFFT IFFT2D IFFT3D IRFFT IRFFT2D IRFFT3D
@@ -103,7 +104,7 @@ UnicodeDecodeWithOffsets UnicodeEncode UnicodeTranscode UnsortedSegmentJoin
 _RECORDS = """
 DecodeAndCropJpeg DecodeBmp DecodeCSV DecodeGif DecodeImage DecodeJpeg DecodeJSONExample DecodePng DecodeRaw DecodeWav
 EncodeJpeg EncodePng ParseExample ParseExampleV2 ParseSequenceExample ParseSequenceExampleV2 ParseSingleExample
-ParseTensor SerializeTensor
+ParseSingleSequenceExample ParseTensor SerializeTensor
 """
 _SPARSE = """
 DenseCountSparseOutput DeserializeManySparse DeserializeSparse RaggedBincount RaggedCountSparseOutput RaggedCross
@@ -111,6 +112,25 @@ RaggedGather RaggedRange RaggedTensorFromVariant RaggedTensorToSparse RaggedTens
 SerializeManySparse SerializeSparse SparseAdd SparseBincount SparseConcat SparseCountSparseOutput SparseCross
 SparseCrossHashed SparseCrossV2 SparseDenseCwiseAdd SparseDenseCwiseMul SparseFillEmptyRows SparseReduceMax
 SparseReduceSum SparseReorder SparseReshape SparseSlice SparseSoftmax SparseSplit
+"""
+_FEEDING = """
+BatchDataset BatchDatasetV2 CacheDataset CacheDatasetV2 ConcatenateDataset DatasetToSingleElement FIFOQueue
+FIFOQueueV2 FilterDataset FixedLengthRecordDataset FixedLengthRecordDatasetV2 FlatMapDataset InterleaveDataset
+Iterator IteratorFromStringHandle IteratorFromStringHandleV2 IteratorGetNext IteratorGetNextSync
+IteratorToStringHandle IteratorV2 MakeIterator MapAndBatchDataset MapDataset ModelDataset OneShotIterator
+OptimizeDataset OptimizeDatasetV2 PaddedBatchDataset PaddedBatchDatasetV2 PaddingFIFOQueueV2 ParallelInterleaveDataset
+ParallelInterleaveDatasetV2 ParallelMapDataset ParallelMapDatasetV2 PrefetchDataset QueueCloseV2 QueueDequeueManyV2
+QueueDequeueUpToV2 QueueDequeueV2 QueueEnqueueManyV2 QueueEnqueueV2 QueueSizeV2 RandomShuffleQueueV2 RangeDataset
+ReduceDataset RepeatDataset ShuffleAndRepeatDataset ShuffleDataset ShuffleDatasetV2 ShuffleDatasetV3 SkipDataset
+TakeDataset TensorDataset TensorSliceDataset TextLineDataset TFRecordDataset TFRecordDatasetV2 WindowDataset
+ZipDataset
+"""
+_WATCHING = """
+AudioSummary AudioSummaryV2 HistogramSummary ImageSummary MergeSummary ScalarSummary TensorSummary TensorSummaryV2
+Timestamp
+"""
+_STACKS = """
+Stack StackClose StackCloseV2 StackPop StackPopV2 StackPush StackPushV2 StackV2 TensorArrayGradV3
 """
 _CUDNN = """
 CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV2 CudnnRNNBackpropV3 CudnnRNNCanonicalToParams CudnnRNNCanonicalToParamsV2
@@ -126,6 +146,9 @@ REASONS = {
     "text and tables have no ONNX form here; export the part behind them": _TEXT,
     "it reads encoded records; export the part behind it, which takes tensors": _RECORDS,
     "sparse and ragged tensors have no ONNX form": _SPARSE,
+    "it feeds a model from files, data sets or queues; export the part behind it, which takes tensors": _FEEDING,
+    "it reports of a training": _WATCHING,
+    "it keeps values for the gradients of loops": _STACKS,
     "it is for GPUs with cuDNN alone": _CUDNN,
 }
 RESTS = frozenset(name for names in REASONS.values() for name in names.split())

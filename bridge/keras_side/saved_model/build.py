@@ -14,13 +14,14 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from bridge.errors import BridgeError
-from bridge.graph import Value
+from bridge.graph import Value, stored
 from bridge.graph.probe import ANY, probe_inputs, relative_difference
 from bridge.keras_side.saved_model import double, needed, rewrite
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.model import FAILURES, Operators, Traced
 from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.program import Program
+from bridge.keras_side.weights import put
 
 
 def operators(
@@ -34,6 +35,10 @@ def operators(
     if not unsafe:
         program.refuse_operators()
     feeds, results = _named(program, word, signature.inputs), _named(program, word, signature.outputs)
+    if not feeds:
+        others = ", ".join(each for each in program.signatures if each != word)
+        way = f"Pass --signature with another one: {others}." if others else "Save it with one that takes tensors."
+        raise BridgeError(f"{program.name}: the signature {word!r} takes no input, so it is no network.\n{way}")
     nodes, called = needed.used(program, results.values(), feeds.values())
     if not unsafe:
         needed.refuse_operators(program, nodes, called, word)
@@ -65,6 +70,12 @@ def operators(
 
 def _as_weight(values: np.ndarray, variable: Variable, path: str) -> keras.Variable:
     name = path.rpartition("/")[2]
+    if values.nbytes > stored.CHUNK:  # Keras would copy them
+        begun = keras.Variable(
+            keras.initializers.Zeros(), values.shape, variable.stored.dtype, variable.trainable, name=name
+        )
+        put(begun, values)
+        return begun
     return keras.Variable(values, dtype=variable.stored.dtype, trainable=variable.trainable, name=name)
 
 

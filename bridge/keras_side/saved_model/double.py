@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,11 @@ from bridge.keras_side.saved_model.program import attribute_functions
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")  # which have no float64 form
 
 
-def in_double(function: Any) -> Callable[..., list[tf.Tensor]]:
-    """The function of tensors with every float32 in it a float64. Raises TensorFlow's own errors."""
+def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[tf.Tensor]]:
+    """The function of tensors with every float32 in it a float64. Raises TensorFlow's own errors.
+
+    lent: the numbers of inputs that stay float32 and become float64 where they are used.
+    """
     graph = GraphDef()
     graph.CopyFrom(function.graph.as_graph_def())
     kept = [part for node in graph.node for part in _without_fused(node)]
@@ -35,14 +38,53 @@ def in_double(function: Any) -> Callable[..., list[tf.Tensor]]:
         inner.signature.name = f"{inner.signature.name}_double"
         for argument in (*inner.signature.input_arg, *inner.signature.output_arg):
             argument.type = DT_DOUBLE if argument.type == DT_FLOAT else argument.type
+    placeholders = [tensor.op.name for tensor in function.inputs]
+    _lend(graph, {placeholders[number] for number in lent}, set(placeholders))
     forget(graph)
-    specs = [tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 else t.dtype) for t in function.inputs]
+    specs = [
+        tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 and number not in lent else t.dtype)
+        for number, t in enumerate(function.inputs)
+    ]
     fed, wanted = [t.name for t in function.inputs], [t.name for t in function.outputs]
 
     def imported(*tensors: tf.Tensor) -> list[tf.Tensor]:
         return tf.graph_util.import_graph_def(graph, dict(zip(fed, tensors, strict=True)), wanted, name="")
 
     return tf.compat.v1.wrap_function(imported, specs)
+
+
+def _lend(graph: GraphDef, names: set[str], fed: set[str]) -> None:
+    """Of the inputs with these names only the rows that are looked up become float64; or all, once its user has the
+    rest. fed: all inputs, which nothing can wait for."""
+    lent, made = set(names), list[NodeDef]()
+    for node in graph.node:
+        if node.name in names:
+            node.attr["dtype"].type = DT_FLOAT
+            continue
+        data = [name for name in node.input if not name.startswith("^")]
+        places = [place for place, name in enumerate(data) if name.split(":")[0] in lent]
+        if places and node.op == "Identity":
+            node.attr["T"].type = DT_FLOAT
+            lent.add(node.name)
+        elif places == [0] and node.op == "GatherV2":
+            rows = NodeDef()
+            rows.CopyFrom(node)
+            rows.name, rows.attr["Tparams"].type = f"{node.name}/rows", DT_FLOAT
+            made.append(rows)
+            node.CopyFrom(_widened(node.name, rows.name))
+        else:
+            others = {name.split(":")[0] for place, name in enumerate(data) if place not in places}
+            rest = sorted(f"^{name}" for name in others - fed)
+            for place in places:
+                made.append(_widened(f"{node.name}/widened_{place}", data[place], *rest))
+                node.input[place] = made[-1].name
+    graph.node.extend(made)
+
+
+def _widened(name: str, *inputs: str) -> NodeDef:
+    node = NodeDef(name=name, op="Cast", input=inputs)
+    node.attr["SrcT"].type, node.attr["DstT"].type = DT_FLOAT, DT_DOUBLE
+    return node
 
 
 def forget(graph: GraphDef) -> None:

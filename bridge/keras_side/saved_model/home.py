@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
 from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import Graph
+from bridge.graph.stored import Arrays, same_bits
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import pack
-from bridge.keras_side.saved_model.checkpoint import Checkpoint
-from bridge.keras_side.saved_model.pack import Pack
+from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
+from bridge.keras_side.saved_model.pack import Laid, Pack
+
+MOST_TOGETHER = 1 << 28  # bytes
 
 
 def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
@@ -31,13 +36,13 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
         )
     kept = pack.unpacked(graph.saved_model, graph.name)
     if origin is not None:
-        kept = pack.of_folder(Path(origin), kept.places, graph.name)
+        kept = pack.of_folder(Path(origin), kept, graph.name)
     if kept.rest is None:
         raise BridgeError(
             f"{graph.name}: its SavedModel was too large to be kept in the converted model.\n"
             "Pass the folder that it was converted from: --arch SAVEDMODEL"
         )
-    values = kept.rest | _weights(graph, kept)
+    values = _weights(graph, kept) | kept.rest
     if lacks := sorted(set(kept.stored) - set(values)):
         raise BridgeError(f"{graph.name}: what it keeps of its SavedModel is damaged: it has nothing for {lacks[0]}.")
     for name, content in kept.files.items():
@@ -53,7 +58,7 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
     return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
 
 
-def _weights(graph: Graph, kept: Pack) -> dict[str, np.ndarray]:
+def _weights(graph: Graph, kept: Pack) -> Arrays:
     """The value of each key that a weight has."""
     lacks, extra = sorted(set(kept.places) - set(graph.weights)), sorted(set(graph.weights) - set(kept.places))
     if lacks or extra:
@@ -64,36 +69,75 @@ def _weights(graph: Graph, kept: Pack) -> dict[str, np.ndarray]:
         )
     values = {}
     for path, keys in kept.places.items():
-        array = graph.arrays[path]
         for key in keys:
-            stored = kept.stored[key]
-            if array.shape != stored.shape:
-                raise BridgeError(
-                    f"{path}: is {array.shape} in the converted model, its SavedModel's program wants {stored.shape}.\n"
-                    "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
-                )
-            values[key] = array.astype(stored.numpy)
-            if not np.array_equal(values[key].astype(array.dtype), array, equal_nan=array.dtype.kind == "f"):
-                raise BridgeError(
-                    f"{path}: its numbers are not exact in {stored.dtype}, which the SavedModel keeps it in.\n"
-                    "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
-                )
-    return values
+            laid = kept.laid.get(path)
+            _check_fits(path, _as_stored(graph, path, laid), kept.stored[key])
+            values[key] = partial(_typed, graph, path, laid, kept.stored[key].numpy)
+    return Arrays(values)
 
 
-def _save(output: Path, kept: Pack, values: dict[str, Any]) -> None:
-    names = sorted(values)
-    tensors = [tf.constant(values[name].tolist() if values[name].dtype == object else values[name]) for name in names]
-    tf.raw_ops.SaveV2(
-        prefix=str(output / folders.PREFIX), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
-    )
+def _typed(graph: Graph, path: str, laid: Laid | None, dtype: np.dtype) -> np.ndarray:
+    return _as_stored(graph, path, laid).astype(dtype, copy=False)
 
 
-def _check(output: Path, values: dict[str, Any]) -> None:
+def _as_stored(graph: Graph, path: str, laid: Laid | None) -> np.ndarray:
+    """A weight's numbers as they lie in the checkpoint."""
+    array = graph.arrays[path]
+    if laid is None:
+        return array
+    try:
+        return laid.to_file(array)
+    except ValueError:
+        raise BridgeError(
+            f"{path}: is {array.shape} in the converted model, which is no {laid.layout} of its SavedModel.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        ) from None
+
+
+def _check_fits(path: str, array: np.ndarray, stored: Stored) -> None:
+    if array.shape != stored.shape:
+        raise BridgeError(
+            f"{path}: is {array.shape} in the converted model, its SavedModel's program wants {stored.shape}.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        )
+    if array.dtype == stored.numpy:
+        return
+    back = array.astype(stored.numpy).astype(array.dtype)
+    if not np.array_equal(back, array, equal_nan=array.dtype.kind == "f"):
+        raise BridgeError(
+            f"{path}: its numbers are not exact in {stored.dtype}, which the SavedModel keeps it in.\n"
+            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+        )
+
+
+def _save(output: Path, kept: Pack, values: Mapping[str, Any]) -> None:
+    """Writes the checkpoint, of large models in several data files: the tensors of each are in memory together."""
+    groups, held = [list[str]()], 0
+    for key in sorted(values):
+        held += kept.stored[key].nbytes
+        if groups[-1] and held > MOST_TOGETHER:
+            groups.append([])
+            held = kept.stored[key].nbytes
+        groups[-1].append(key)
+    whole = str(output / folders.PREFIX)
+    parts = [f"{whole}-{number}" for number in range(len(groups))] if len(groups) > 1 else [whole]
+    for part, names in zip(parts, groups, strict=True):
+        _save_part(part, names, values)
+    if len(parts) > 1:
+        tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=parts, destination_prefix=whole, delete_old_dirs=False)
+
+
+def _save_part(prefix: str, names: list[str], values: Mapping[str, Any]) -> None:
+    found = [values[name] for name in names]
+    tensors = [tf.constant(value.tolist() if value.dtype == object else value) for value in found]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+
+
+def _check(output: Path, values: Mapping[str, Any]) -> None:
     """Reads back what was written. Raises CheckFailed if a bit differs."""
     checkpoint = Checkpoint(folders.look(output))
     for key, value in values.items():
         found = checkpoint.read(key)
-        same = found.tolist() == value.tolist() if value.dtype == object else found.tobytes() == value.tobytes()
+        same = found.tolist() == value.tolist() if value.dtype == object else same_bits(found, value)
         if not same:
             raise CheckFailed(f"{key}: TensorFlow gives other numbers back than were written. Nothing was kept.")

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.keras_side import legacy
+from bridge.graph.stored import pieces, same_bits
+from bridge.keras_side import legacy, origins
 from bridge.keras_side.names import names
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import metadata as keras_metadata
@@ -22,7 +23,9 @@ from bridge.keras_side.saved_model.layers import LayerWeights, Numbered
 from bridge.keras_side.saved_model.metadata import Metadata
 from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.origin import Origin
+from bridge.keras_side.saved_model.pack import Laid
 from bridge.keras_side.source import Source
+from bridge.keras_side.weights import numbers
 
 Filled = Callable[[Source, Any, Any], keras.Model]
 FROZEN = (
@@ -40,6 +43,7 @@ def load(source: Source, filled: Filled) -> keras.Model:
     checkpoint = Checkpoint(folder)
     read = program.read(folder)
     told = keras_metadata.read(folder, read)
+    _refuse_without_variables(folder, read)
     if source.mlp:
         raise BridgeError(f"{source.path}: a SavedModel says itself how its layers are connected; leave --mlp out.")
     if source.arch:
@@ -59,6 +63,15 @@ def load(source: Source, filled: Filled) -> keras.Model:
         if why is None:
             raise
         raise BridgeError(f"{source.path}: {why}\nIts program: {_short(error, source)}") from error
+
+
+def _refuse_without_variables(folder: folders.Folder, read: program.Program) -> None:
+    held = sum(node.WhichOneof("kind") == "variable" for node in read.graph.object_graph_def.nodes)
+    if held and not folder.has_variables:
+        raise BridgeError(
+            f"{folder.path}: its program has {held} variables, but there is no {folders.INDEX} beside it.\n"
+            "Get the whole folder, with its subfolder `variables`."
+        )
 
 
 def read_all(path: str | Path) -> tuple[LayerWeights, Metadata | None, program.Program]:
@@ -84,27 +97,53 @@ def _by_layers(
         raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
     saved = None if config is None else (json.dumps(config), source.path, told.version if told else None, "tensorflow")
     model = filled(source, Numbered(weights), saved)
-    came = {path: np.unique(np.asarray(variable)) for path, variable in names(model).variables.items()}
+    came = {path: _only(numbers(variable)) for path, variable in names(model).variables.items()}
     legacy.fill(model, weights, "")
-    origin.remember(model, Origin(checkpoint.folder, _places(model, came, weights, objects)))
+    places, laid = _places(model, came, weights, objects)
+    origin.remember(model, Origin(checkpoint.folder, places, laid=laid))
     return model
 
 
 def _places(
-    model: keras.Model, came: dict[str, np.ndarray], weights: LayerWeights, objects: Objects
-) -> dict[str, list[str]] | None:
-    """The keys of each weight, if every one is a tensor of the file as it is; None where one was made anew."""
-    places = {}
+    model: keras.Model, came: dict[str, int | None], weights: LayerWeights, objects: Objects
+) -> tuple[dict[str, list[str]] | None, dict[str, Laid]]:
+    """The keys of each weight, None where one was made anew; and of those that lie in the file in another way, how."""
+    places, laid = {}, {}
+    other = _laid(model, weights)
     for path, variable in names(model).variables.items():
-        numbers = came.get(path, ())
-        if len(numbers) != 1 or not 0 <= (number := int(numbers[0])) < len(weights.variables):
-            return None
-        found = weights.variables[number]
+        found, how = other.get(path, (None, None))
+        if how is None:
+            number = came.get(path)
+            if number is None or not 0 <= number < len(weights.variables):
+                return None, {}
+            found = weights.variables[number]
+        else:
+            laid[path] = how
         value = objects.checkpoint.read(found.stored.key)
-        if value.shape != tuple(variable.shape) or not np.array_equal(value, np.asarray(variable), equal_nan=True):
-            return None
+        here = numbers(variable) if how is None else how.to_file(numbers(variable))
+        widened = value.dtype != here.dtype and np.array_equal(value, here, equal_nan=True)
+        if not (widened or same_bits(value, here)):
+            return None, {}
         places[path] = _keys(found, objects)
-    return places
+    return places, laid
+
+
+def _laid(model: keras.Model, weights: LayerWeights) -> dict[str, tuple[Variable, Laid]]:
+    """The weights, by their paths, that lie in the file in another way than Keras 3 has them: where, and how."""
+    came = origins.of(model)
+    paths = {key: weight.path for key, weight in names(model).weights.items()}
+    return {
+        paths[id(place.variable)]: (weights.datasets[f"{layer}/{place.dataset}"], Laid(place.layout, place.kept))
+        for layer, held in (came.groups if came else ())
+        for _, place in held
+        if place.layout is not None
+    }
+
+
+def _only(array: np.ndarray) -> int | None:
+    """The number that is everywhere in an array."""
+    first = array.reshape(-1)[0] if array.size else None
+    return int(first) if first is not None and all((piece == first).all() for piece in pieces(array)) else None
 
 
 def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, why: str | None) -> keras.Model:
@@ -128,9 +167,10 @@ def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, w
 
 def _keys(variable: Variable, objects: Objects) -> list[str]:
     """The keys of a variable and of its twins that hold the same numbers."""
-    value = objects.checkpoint.read(variable.stored.key)
+    read = objects.checkpoint.read
     twins = [stored.key for stored in objects.twins(variable)]
-    return [variable.stored.key, *(k for k in twins if objects.checkpoint.read(k).tobytes() == value.tobytes())]
+    value = read(variable.stored.key) if twins else np.zeros(0)
+    return [variable.stored.key, *(key for key in twins if same_bits(read(key), value))]
 
 
 def _short(error: BridgeError, source: Source) -> str:

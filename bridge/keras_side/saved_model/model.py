@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bridge.errors import BridgeError
+from bridge.graph import stored
 from bridge.keras_side import examples
 from bridge.keras_side.saved_model import double
 
@@ -27,7 +29,7 @@ class Operators(keras.Model):
 
     def add(self, path: str, variable: keras.Variable) -> None:
         """Makes it a weight that is called by its path: the words before the last are layers within layers."""
-        self.program.variables.append(variable)
+        self.program.variables[path] = variable
         owner: Operators | Variables = self
         *places, _ = path.split("/")
         for word in places:
@@ -38,17 +40,28 @@ class Operators(keras.Model):
             owner = inner
         owner._track_variable(variable)
 
-    def in_double(self) -> Operators:
-        """The same with float64 weights and arithmetic. Raises BridgeError where TensorFlow has no such operators."""
+    def in_double(self, lend: bool = False) -> Operators:
+        """The same in float64. Raises BridgeError where TensorFlow has no such operators.
+
+        lend: the large weights are this model's own, in float32; only for inference.
+        """
+        variables = self.program.variables
+        lent = [n for n, v in enumerate(variables.values()) if lend and v.dtype == "float32" and _large(v)]
         inputs = {word: tf.TensorSpec(s.shape, _wide(s.dtype), name=word) for word, s in self.program.inputs.items()}
         try:
-            twin = Operators(self.name, Traced(double.in_double(self.program.function), inputs, self.program.outputs))
+            function = double.in_double(self.program.function, [len(inputs) + number for number in lent])
+            twin = Operators(self.name, Traced(function, inputs, self.program.outputs))
         except FAILURES as error:
             raise BridgeError(f"{self.name}: TensorFlow can't compute it in float64: {str(error)[:200]}") from None
-        for number, variable in enumerate(self.program.variables):
+        for number, (path, variable) in enumerate(variables.items()):
+            if number in lent:
+                twin.add(path, variable)
+                continue
             values = np.asarray(variable)
             values = values.astype(np.float64) if values.dtype == np.float32 else values
-            twin.add(str(number), keras.Variable(values, dtype=values.dtype.name))
+            twin.add(
+                path, keras.Variable(values, dtype=values.dtype.name, trainable=variable.trainable, name=variable.name)
+            )
         twin.say_inputs()
         return twin
 
@@ -59,6 +72,10 @@ class Operators(keras.Model):
 
     def call(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.program(inputs)
+
+
+def _large(variable: keras.Variable) -> bool:
+    return 4 * math.prod(variable.shape) > stored.LARGE
 
 
 class Variables(keras.Layer):
@@ -80,18 +97,18 @@ class Traced:
     """The function of tensors that a signature is. It takes the inputs, then the variables' values.
 
     inputs, outputs: the signature's names with what each is. own_gradients: how many of its operators had a gradient of
-    their own. variables: filled by the model.
+    their own. variables: by path, filled by the model.
     """
 
     function: Callable[..., list[tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
     outputs: dict[str, tf.TensorShape]
     own_gradients: int = 0
-    variables: list[keras.Variable] = field(default_factory=list)
+    variables: dict[str, keras.Variable] = field(default_factory=dict)
 
     def __call__(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         given = [tf.cast(inputs[word], spec.dtype) for word, spec in self.inputs.items()]
-        values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
+        values = [tf.convert_to_tensor(variable.value) for variable in self.variables.values()]
         found = self.function(*given, *values)
         return {word: _shaped(t, shape) for t, (word, shape) in zip(found, self.outputs.items(), strict=True)}
 

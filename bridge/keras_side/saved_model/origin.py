@@ -16,11 +16,15 @@ _known: weakref.WeakKeyDictionary[keras.Model, Origin] = weakref.WeakKeyDictiona
 
 @dataclass(frozen=True)
 class Origin:
-    """places: path of a weight -> the checkpoint's keys for it; None where weights were changed on the way."""
+    """places: path of a weight -> the checkpoint's keys for it; None where weights were changed on the way.
+
+    laid: of the weights that lie there in another way, how.
+    """
 
     folder: Folder
     places: dict[str, list[str]] | None
     notes: list[str] = field(default_factory=list)
+    laid: dict[str, pack.Laid] = field(default_factory=dict)
 
 
 def remember(model: keras.Model, origin: Origin) -> None:
@@ -40,4 +44,4 @@ def note(model: keras.Model, graph: Graph) -> None:
     if origin.notes:
         graph.source["notes"] = [*origin.notes, *graph.source.get("notes", [])]
     if origin.places is not None:
-        graph.saved_model = pack.packed(origin.folder, origin.places)
+        graph.saved_model = pack.packed(origin.folder, origin.places, origin.laid)

@@ -13,13 +13,17 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import Arrays
+from bridge.keras_side import layouts
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.folder import Folder
@@ -29,19 +33,34 @@ PACKED_LIMIT = 64 << 20  # bytes of all files, and of the text
 
 
 @dataclass(frozen=True)
+class Laid:
+    """How a weight's numbers lie in the checkpoint: a layout, and what must be known of them besides, as text."""
+
+    layout: str
+    kept: str | None
+
+    def to_file(self, array: np.ndarray) -> np.ndarray:
+        """The numbers as the checkpoint has them."""
+        before = None if self.kept is None else layouts.unpacked(self.kept, array.dtype.name)
+        return layouts.LAYOUTS[self.layout].to_file(array, before)
+
+
+@dataclass(frozen=True)
 class Pack:
     """files: path in the folder -> content. places: weight -> keys. stored: every tensor of the checkpoint, by key.
 
     rest: the values of those that are no weights; None where they were too large to keep, as the files then were.
+    laid: weight -> how it lies there, where that is not as it is.
     """
 
     places: dict[str, list[str]]
     stored: dict[str, Stored]
     files: dict[str, bytes]
-    rest: dict[str, Any] | None
+    rest: Mapping[str, Any] | None
+    laid: dict[str, Laid]
 
 
-def packed(folder: Folder, places: dict[str, list[str]]) -> str:
+def packed(folder: Folder, places: dict[str, list[str]], laid: dict[str, Laid]) -> str:
     """The text of a pack."""
     checkpoint = Checkpoint(folder)
     files = [name for name in folder.files if not name.startswith("variables/")]
@@ -49,6 +68,7 @@ def packed(folder: Folder, places: dict[str, list[str]]) -> str:
     rest = [stored for key, stored in checkpoint.stored.items() if key not in used]
     facts = {
         "places": places,
+        "laid": {path: [how.layout, how.kept] for path, how in laid.items()},
         "stored": [[s.key, list(s.shape), s.dtype] for s in checkpoint.stored.values()],
         "whole": False,
     }
@@ -71,6 +91,9 @@ def unpacked(text: Any, name: str) -> Pack:
         facts = json.loads(content.pop(LIST))
         stored = {key: Stored(key, tuple(shape), dtype) for key, shape, dtype in facts["stored"]}
         places = {path: [stored[key].key for key in keys] for path, keys in facts["places"].items()}
+        laid = {path: Laid(*how) for path, how in facts.get("laid", {}).items()}
+        if any(how.layout not in layouts.LAYOUTS for how in laid.values()):
+            raise ValueError("it speaks of an unknown layout")
         rest = {k: content.pop(f"{REST}{n}") for n, k in enumerate(facts["rest"])} if facts["whole"] else None
         values = None if rest is None else {key: _array(data, stored[key]) for key, data in rest.items()}
         if any(not _is_inside(path) for path in content):
@@ -88,19 +111,19 @@ def unpacked(text: Any, name: str) -> Pack:
         raise BridgeError(
             f"{name}: what it keeps of its SavedModel is damaged ({error}).\nPass the folder: --arch SAVEDMODEL"
         ) from None
-    return Pack(places, stored, content, values)
+    return Pack(places, stored, content, values, laid)
 
 
-def of_folder(path: Path, places: dict[str, list[str]], name: str) -> Pack:
+def of_folder(path: Path, kept: Pack, name: str) -> Pack:
     """The same from the folder itself, which must hold the tensors that the model was converted from."""
     folder = folders.look(path)
     checkpoint = Checkpoint(folder)
-    used = {key for keys in places.values() for key in keys}
+    used = {key for keys in kept.places.values() for key in keys}
     if lacks := sorted(used - set(checkpoint.stored)):
         raise BridgeError(f"{path}: is not the SavedModel that {name} was converted from: it has no {lacks[0]}.")
-    rest = {key: checkpoint.read(key) for key in checkpoint.stored if key not in used}
+    rest = Arrays({key: partial(checkpoint.read, key) for key in checkpoint.stored if key not in used})
     files = {name: (path / name).read_bytes() for name in folder.files if not name.startswith("variables/")}
-    return Pack(places, checkpoint.stored, files, rest)
+    return replace(kept, stored=checkpoint.stored, files=files, rest=rest)
 
 
 def _zipped(content: dict[str, bytes], facts: dict[str, Any]) -> str:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 
+from bridge.keras_side.saved_model import snappy
+
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
+_SNAPPY = 1  # what TensorFlow compresses blocks with, where it does: Google's own models, those of TensorFlow Hub
+_MOST_BYTES = 256 << 20
 _KEYS_FLOOR, _KEYS_FACTOR = 1 << 20, 50  # all keys together, of which the file has what they don't share alone
 
 
@@ -48,10 +52,14 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
     footer = data[-_FOOTER:]
     _, place = _handle(footer, 0)
     blocks, _ = _handle(footer, place)
-    shards, found, seen = None, [], set()
+    shards, found, seen, size = None, [], set(), 0
     left = max(_KEYS_FLOOR, _KEYS_FACTOR * len(data))
-    for _, value in _block(data, blocks):
-        for key, content in _block(data, _handle(value, 0)[0]):
+    for _, value in _pairs(_block(data, blocks)):
+        block = _block(data, _handle(value, 0)[0])
+        size += len(block)
+        if size > _MOST_BYTES:
+            raise Damaged("its blocks are too large, or lie in one another")
+        for key, content in _pairs(block):
             left -= len(key)
             if key in seen or left < 0:
                 raise Damaged("it names a tensor twice, or by names that are too long")
@@ -73,14 +81,17 @@ def _entries(data: bytes) -> tuple[int, list[Entry]]:
     return shards, found
 
 
-def _block(data: bytes, handle: tuple[int, int]) -> Iterator[tuple[bytes, bytes]]:
+def _block(data: bytes, handle: tuple[int, int]) -> bytes:
     offset, size = handle
     if offset + size + 5 > len(data) - _FOOTER or size < 4:
         raise Damaged("it is cut short")
-    if data[offset + size]:
-        raise Damaged("it is compressed, which TensorFlow's own are not")
     block = data[offset : offset + size]
-    end = size - 4 - 4 * int.from_bytes(block[-4:], "little")  # the places where keys are whole come last
+    kind = data[offset + size]
+    return _inflated(block, kind) if kind else block
+
+
+def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")  # the places where keys are whole come last
     if end < 0:
         raise Damaged("it is cut short")
     place, key = 0, b""
@@ -94,6 +105,18 @@ def _block(data: bytes, handle: tuple[int, int]) -> Iterator[tuple[bytes, bytes]
         place += more
         yield key, block[place : place + length]
         place += length
+
+
+def _inflated(block: bytes, kind: int) -> bytes:
+    if kind != _SNAPPY:
+        raise Damaged(f"it is compressed in a way ({kind}) that is not known")
+    try:
+        block = snappy.decompressed(block, _MOST_BYTES)
+    except ValueError as error:
+        raise Damaged(f"a block of it can't be unpacked: {error}") from None
+    if len(block) < 4:
+        raise Damaged("it is cut short")
+    return block
 
 
 def _handle(data: bytes, place: int) -> tuple[tuple[int, int], int]:
