@@ -34,12 +34,14 @@ _PLAIN = {
     "hard_sigmoid": number("zero", 0)
     + number("three", 3)
     + number("six", 6)
-    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\ny = Div(m, six)",
+    + number("sixth", 1 / 6)
+    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\ny = Mul(m, sixth)",
     "hard_sigmoid_of_keras2": "y = HardSigmoid <alpha = 0.2, beta = 0.5> (x)",  # what Keras 1 and 2 called hard_sigmoid
     "hard_silu": number("zero", 0)
     + number("three", 3)
     + number("six", 6)
-    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\nd = Div(m, six)\ny = Mul(x, d)",
+    + number("sixth", 1 / 6)
+    + "shifted = Add(x, three)\nm = Clip(shifted, zero, six)\nd = Mul(m, sixth)\ny = Mul(x, d)",
     "log_sigmoid": "n = Neg(x)\np = Softplus(n)\ny = Neg(p)",
     "sparse_sigmoid": number("zero", 0)
     + number("one", 1)

@@ -18,6 +18,7 @@ from bridge.graph.layer import Layer, Shape
 from bridge.graph.space import Pads, channels_last, in_channels_first, onnx_pads, spatial_axes
 
 _RADIUS = {"lanczos3": 3, "lanczos5": 5}
+_MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
 
 
@@ -70,13 +71,14 @@ def resized(layer: Layer, resize: Resize) -> str:
             lines += f"{name}_y = Gather <axis = {axis}> ({x}, {name}_i)\n"
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"
-    if resize.method == "bilinear" and not resize.antialias:
+    if resize.method == "bilinear" and not resize.antialias and not _few(resize):
         for axis, name in zip(axes, ("rows", "columns"), strict=True):
             lines += _bilinear(name, x, axis)
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"
     for name in ("rows", "columns"):
-        lines += _places(name, resize) + _kernel(name, resize)
+        two = resize.method == "bilinear" and not resize.antialias
+        lines += _two_weights(name) if two else _places(name, resize) + _kernel(name, resize)
     product = "across = Transpose (columns_w)\ntall = MatMul(rows_w, {x})\n{y} = MatMul(tall, across)"
     return lines + in_channels_first(layer, product, x)
 
@@ -158,20 +160,42 @@ def _nearest(name: str) -> str:
     )
 
 
-def _bilinear(name: str, x: str, axis: int) -> str:
-    """Between the two pixels around the place of each new one; outside of the middles of the first and last, these."""
-    behind = integers(f"{name}_behind", range(1, 4 - axis)) if axis < 3 else ""
-    weight = f"Unsqueeze({name}_part, {name}_behind)" if behind else f"Identity({name}_part)"
+def _few(resize: Resize) -> bool:
+    """Whether a product with a matrix of weights takes less time than to gather each pixel's neighbours."""
+    return all(length is not None and length <= _MOST for length in resize.lengths)
+
+
+def _neighbours(name: str) -> str:
+    """Lines for the pixels around each new one, and how far it is from the first; beyond the outer ones, these."""
     return (
         f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_at = Sub({name}_far, half)\n"
         f"{name}_floor = Floor({name}_at)\n{name}_part = Sub({name}_at, {name}_floor)\n{name}_ceil = Ceil({name}_at)\n"
         f"{name}_min = Max({name}_floor, zero)\n{name}_max = Min({name}_ceil, {name}_last)\n"
+    )
+
+
+def _bilinear(name: str, x: str, axis: int) -> str:
+    behind = integers(f"{name}_behind", range(1, 4 - axis)) if axis < 3 else ""
+    weight = f"Unsqueeze({name}_part, {name}_behind)" if behind else f"Identity({name}_part)"
+    return _neighbours(name) + (
         f"{name}_lower = Cast <to = 7> ({name}_min)\n{name}_upper = Cast <to = 7> ({name}_max)\n"
         f"{name}_a = Gather <axis = {axis}> ({x}, {name}_lower)\n"
         f"{name}_b = Gather <axis = {axis}> ({x}, {name}_upper)\n"
         f"{behind}{name}_t32 = {weight}\n{name}_t = CastLike({name}_t32, {x})\n{name}_d = Sub({name}_b, {name}_a)\n"
         f"{name}_m = Mul({name}_d, {name}_t)\n{name}_y = Add({name}_a, {name}_m)\n"
     )
+
+
+def _two_weights(name: str) -> str:
+    """Lines for the matrix of the weights of the two neighbours."""
+    lines = _neighbours(name) + f"{name}_rest = Sub(one, {name}_part)\n{name}_all = Range(zero, {name}_old, one)\n"
+    lines += integers(f"{name}_behind", [1])
+    for pixel, weight in (("min", "rest"), ("max", "part")):
+        lines += f"{name}_{pixel}_column = Unsqueeze({name}_{pixel}, {name}_behind)\n"
+        lines += f"{name}_{weight}_column = Unsqueeze({name}_{weight}, {name}_behind)\n"
+        lines += f"{name}_is_{pixel} = Equal({name}_all, {name}_{pixel}_column)\n"
+        lines += f"{name}_{pixel}_w = Where({name}_is_{pixel}, {name}_{weight}_column, zero)\n"
+    return lines + f"{name}_w32 = Add({name}_min_w, {name}_max_w)\n{name}_w = CastLike({name}_w32, x)\n"
 
 
 def _places(name: str, resize: Resize) -> str:
