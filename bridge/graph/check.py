@@ -32,5 +32,7 @@ def invalid(graph: Graph) -> list[tuple[str, str]]:
         nodes = re.findall(r"node name: ([^)]+)\)", said)
         reason = said.rpartition("Error] ")[2].strip(" ()")[:160]
         telling = [name for name in nodes if "/" in name] or nodes  # whose name has its layer's in it
+        if any(node.name in telling[-1:] and node.layer is not None for node in graph.nodes):
+            return []  # the user's body of a layer: that is told by what fails to run it
         return [(telling[-1] if telling else "", f"tf2onnx wrote ONNX that is not valid ({reason})")]
     return []

@@ -177,5 +177,8 @@ def _with_own_classes(job: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-_ALL = (job_trace, job_describe, job_survey, job_signature, job_gradients, job_run, job_train, job_home)
+_ALL = (
+    *(job_trace, job_describe, job_survey, job_signature, job_counted, job_gradients, job_run, job_train),
+    job_home,
+)
 JOBS: dict[str, Callable[..., Any]] = {job.__name__.removeprefix("job_"): _with_own_classes(_tidy(job)) for job in _ALL}

@@ -83,7 +83,8 @@ def _concat(node: Node, given: list[Sizes]) -> Sizes | None:
 
 
 def _unsqueeze(node: Node, given: list[Sizes]) -> Sizes | None:
-    return replace(given[0], scalar=False) if given[0].scalar and len(given[1].items) == 1 else None
+    axes = len(given[1].items) if len(given) > 1 else len(node.attributes["axes"])  # an attribute before opset 13
+    return replace(given[0], scalar=False) if given[0].scalar and axes == 1 else None
 
 
 def _squeeze(node: Node, given: list[Sizes]) -> Sizes | None:

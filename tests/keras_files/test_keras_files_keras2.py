@@ -195,8 +195,8 @@ def test_every_activation_name_is_known(keras, tmp_path, name):
 
 
 def test_a_version_that_nobody_knows_is_refused(refusal, tmp_path):
-    path = full(tmp_path / "a.h5", sequential(FIRST, PLAIN[1]), version="0.3.1")
-    refusal("was written by Keras 0.3.1, which bridge does not know", path=path)
+    path = full(tmp_path / "a.h5", sequential(FIRST, PLAIN[1]), version="7.3.1")
+    refusal("was written by Keras 7.3.1, which bridge does not know", path=path)
 
 
 def test_layers_with_other_names_are_matched_by_order(keras, tmp_path):

@@ -358,7 +358,7 @@ def test_rules_for_no_layer_of_the_model_are_a_mistake(bridge, files, tmp_path):
     how = ("--custom", files / "layers.py", "--rules", tmp_path / "rules.py")
     result = bridge("convert", "keras2onnx", files / "mine.keras", *how, "-o", tmp_path / "m.onnx")
     assert result.code == 2
-    assert "Classes of its own that it has: Custom>Gate, demo>ScaledDense" in result.err
+    assert "Classes of its own that it has: Custom>Gate, Custom>Repeated, demo>ScaledDense" in result.err
 
 
 def test_readmes_example_runs(bridge, tmp_path, monkeypatch):

@@ -133,7 +133,7 @@ def _laid(model: keras.Model, weights: LayerWeights) -> dict[str, tuple[Variable
     came = origins.of(model)
     paths = {key: weight.path for key, weight in names(model).weights.items()}
     return {
-        paths[id(place.variable)]: (weights.datasets[f"{layer}/{place.dataset}"], Laid(place.layout, place.kept))
+        paths[id(place.variable)]: (weights.datasets[f"{layer}/{place.dataset}"], Laid(place.layout))
         for layer, held in (came.groups if came else ())
         for _, place in held
         if place.layout is not None

@@ -34,15 +34,13 @@ PACKED_LIMIT = 64 << 20  # bytes of all files, and of the text
 
 @dataclass(frozen=True)
 class Laid:
-    """How a weight's numbers lie in the checkpoint: a layout, and what must be known of them besides, as text."""
+    """How a weight's numbers lie in the checkpoint."""
 
     layout: str
-    kept: str | None
 
     def to_file(self, array: np.ndarray) -> np.ndarray:
         """The numbers as the checkpoint has them."""
-        before = None if self.kept is None else layouts.unpacked(self.kept, array.dtype.name)
-        return layouts.LAYOUTS[self.layout].to_file(array, before)
+        return layouts.LAYOUTS[self.layout].to_file(array)
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def packed(folder: Folder, places: dict[str, list[str]], laid: dict[str, Laid]) 
     rest = [stored for key, stored in checkpoint.stored.items() if key not in used]
     facts = {
         "places": places,
-        "laid": {path: [how.layout, how.kept] for path, how in laid.items()},
+        "laid": {path: how.layout for path, how in laid.items()},
         "stored": [[s.key, list(s.shape), s.dtype] for s in checkpoint.stored.values()],
         "whole": False,
     }
@@ -91,7 +89,7 @@ def unpacked(text: Any, name: str) -> Pack:
         facts = json.loads(content.pop(LIST))
         stored = {key: Stored(key, tuple(shape), dtype) for key, shape, dtype in facts["stored"]}
         places = {path: [stored[key].key for key in keys] for path, keys in facts["places"].items()}
-        laid = {path: Laid(*how) for path, how in facts.get("laid", {}).items()}
+        laid = {path: Laid(how) for path, how in facts.get("laid", {}).items()}
         if any(how.layout not in layouts.LAYOUTS for how in laid.values()):
             raise ValueError("it speaks of an unknown layout")
         rest = {k: content.pop(f"{REST}{n}") for n, k in enumerate(facts["rest"])} if facts["whole"] else None
