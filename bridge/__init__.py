@@ -13,10 +13,10 @@ __version__ = "0.1.0"
 _HOME = {
     "BridgeError": "bridge.errors:BridgeError",
     "CheckFailed": "bridge.errors:CheckFailed",
-    "New": "bridge.torch_side.part:New",
-    "Part": "bridge.torch_side.part:Part",
+    "New": "bridge.torch_side.writing.part:New",
+    "Part": "bridge.torch_side.writing.part:Part",
     "Refused": "bridge.graph.body:Refused",
-    "Take": "bridge.torch_side.part:Take",
+    "Take": "bridge.torch_side.writing.part:Take",
     "body": "bridge.own_rules:body",
     "evaluate": "bridge.api:evaluate",
     "finetune": "bridge.api:finetune",

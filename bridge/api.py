@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bridge.data import Data
     from bridge.parity import Report
     from bridge.runtime import Evaluation
-    from bridge.torch_side.finetune import Finetuned
+    from bridge.torch_side.training.finetune import Finetuned
 
 __all__ = ["evaluate", "finetune", "keras2onnx", "keras2torch", "load", "parity", "save", "torch2keras", "torch2onnx"]
 
@@ -43,7 +43,7 @@ def load(folder: str | Path, *, rules: Paths = ()) -> nn.Module:
     rules: the files with your own rules that the conversion was given.
     """
     claim_torch("Loading a torch module")
-    from bridge.torch_side.build import load
+    from bridge.torch_side.writing.build import load
 
     return load(folder, rules)
 
@@ -83,7 +83,7 @@ def finetune(
     Raises BridgeError for whatever does not fit.
     """
     claim_torch("Fine-tuning")
-    from bridge.torch_side.finetune import finetune
+    from bridge.torch_side.training.finetune import finetune
 
     return finetune(model, data, output, **options)
 

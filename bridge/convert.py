@@ -23,7 +23,7 @@ from bridge.files import (
 )
 from bridge.folder import digest, model_of, weights_of
 from bridge.graph import Graph, inlined, notes_of, stored, write_proto
-from bridge.graph.inner_layers import layer_nodes
+from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.own_layers import is_own, with_rules
 from bridge.graph.probe import counted, probe_inputs, relative_difference
 from bridge.keras_side.client import Traced, ask, traced
@@ -136,8 +136,8 @@ def keras2torch(
         found = traced(source, room)
         graph = with_rules(found.graph, listed(rules))
         by_runtime = _proved(source, found, graph)
-        from bridge.torch_side.build import build, plan_of
         from bridge.torch_side.folder import weight_rows, write_folder
+        from bridge.torch_side.writing.build import build, plan_of
 
         module = build(graph)
         proof = _proved_in_torch(source, found, graph, module, by_runtime)
@@ -158,7 +158,7 @@ def _into(
     force: bool,
     written: Path | None,
 ) -> Converted:
-    from bridge.torch_side.into import convert_into, map_into
+    from bridge.torch_side.own_module.convert import convert_into, map_into
 
     by_hand = Path(map_file) if map_file is not None else None
     if output is not None:
@@ -310,7 +310,7 @@ def torch2onnx(
     """
     claim_torch("Reading torch weights")
     from bridge.torch_side.folder import stamped
-    from bridge.torch_side.own_module import folder_graph
+    from bridge.torch_side.own_module.wayhome import folder_graph
 
     folder = Path(folder)
     model = model_of(folder)
@@ -344,7 +344,7 @@ def torch2keras(
     Returns {"weights": count, "parameters": count, "kept": count of weights that are not of the part}.
     """
     claim_torch("Reading torch weights")
-    from bridge.torch_side.own_module import folder_graph
+    from bridge.torch_side.own_module.wayhome import folder_graph
 
     folder, output = Path(folder), Path(output)
     model_of(folder)

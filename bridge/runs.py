@@ -10,7 +10,7 @@ import onnx
 
 from bridge.errors import CheckFailed
 from bridge.graph import Graph
-from bridge.graph.inner_layers import layer_nodes
+from bridge.graph.changes.inner_layers import layer_nodes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ def in_torch(module: nn.Module, graph: Graph, inputs: dict[str, np.ndarray]) -> 
 
     if not graph.functions:
         return run(module, inputs)
-    from bridge.torch_side.own_rules import check_alone
+    from bridge.torch_side.writing.own_rules import check_alone
 
     try:
         outputs = run(module, inputs)

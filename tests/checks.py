@@ -14,8 +14,8 @@ from onnx.reference import ReferenceEvaluator
 from recording import Recording, assert_close, named, tensors
 
 from bridge.convert import ROUNDING  # how many times as far from float64 as Keras's own float32
-from bridge.graph.inner import inner_nodes
-from bridge.torch_side.build import arrays_from, plan_of
+from bridge.graph.changes.inner import inner_nodes
+from bridge.torch_side.writing.build import arrays_from, plan_of
 
 
 def outputs_agree(recording: Recording, tolerance: float) -> None:

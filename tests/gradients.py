@@ -11,8 +11,8 @@ from recording import Recording, named, tensors
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from bridge.torch_side.build import arrays_from, plan_of
 from bridge.torch_side.run import precision
+from bridge.torch_side.writing.build import arrays_from, plan_of
 
 Arrays = dict[str, np.ndarray]
 

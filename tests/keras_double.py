@@ -5,9 +5,9 @@ import contextlib
 import keras
 
 from bridge.errors import BridgeError
-from bridge.keras_side.double import in_double, take_values
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
+from bridge.keras_side.running.double import in_double, take_values
 
 
 def twin_of(model, make):

@@ -26,15 +26,15 @@ from model_cases_applications import FAMILIES
 
 from bridge.errors import BridgeError
 from bridge.graph import to_proto
-from bridge.graph.applications import APPLICATIONS
-from bridge.keras_side.double import as_double, unrounded
+from bridge.graph.bodies.applications import APPLICATIONS
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.names import names
-from bridge.keras_side.old_leaves import RandomHeight, RandomWidth
+from bridge.keras_side.old.leaves import RandomHeight, RandomWidth
 from bridge.keras_side.precision import in_float32
-from bridge.keras_side.run import run
+from bridge.keras_side.running.double import as_double, unrounded
+from bridge.keras_side.running.run import run
 from bridge.keras_side.signature import named_outputs, signature
-from bridge.keras_side.trace import trace
+from bridge.keras_side.tracing.trace import trace
 
 KNOTS = np.array([-30, -6, -3, -1, -0.5, -0.0, 0.0, 0.5, 1, 1.5, 2, 3, 6, 30], np.float32)
 GRAPHS_ALONE = sys.argv[2:] == ["graphs"]
@@ -207,7 +207,7 @@ def step(model, inputs, variables, factors, mode, random, kind="float32"):
     floats = {name: tf.constant(array) for name, array in inputs.items() if array.dtype.kind == "f"}
     trained = {path: v for path, v in variables.items() if v.trainable and v.dtype.startswith("float")}
     expected, arrange = signature(model)
-    with TFGraphScope(), tf.GradientTape() as tape:  # the scope: as bridge.keras_side.run does it
+    with TFGraphScope(), tf.GradientTape() as tape:  # the scope: as bridge.keras_side.running.run does it
         tape.watch(list(floats.values()))
         args, kwargs = arrange([floats.get(v.name, tf.constant(inputs[v.name])) for v in expected])
         outputs = named_outputs(model, model(*args, training=mode == "train", **kwargs))

@@ -21,12 +21,13 @@ ACTIVATIONS = [
     "sparse_sigmoid", "squareplus", "sparsemax",
 ]
 # fmt: on
+OF_A_LAYER = ("relu", "gelu", "glu", "sigmoid", "softmax", "sparsemax")  # as a node of its own it is what Activation is
 SHRINKING = ("soft_shrink",)
 
 CASES = [
     *rows("Activation", *[(name, {"activation": name}) for name in ACTIVATIONS], values="knots"),
     *rows("Activation", *[(f"{n}_rank3", {"activation": n}, (3, 4)) for n in ("softmax", "sparsemax", "glu")]),
-    *rows("Dense", *[(f"activation_{n}", {"units": 4, "activation": n}) for n in ACTIVATIONS if n not in SHRINKING]),
+    *rows("Dense", *[(f"activation_{n}", {"units": 4, "activation": n}) for n in OF_A_LAYER]),
     *rows(
         "Dense",
         *[(f"activation_{n}", {"units": 4, "activation": n}) for n in SHRINKING],

@@ -11,7 +11,7 @@ def hard_sigmoid_of_keras2():
     import keras
     from keras import layers
 
-    from bridge.keras_side.old_layers import hard_sigmoid_of_keras2 as hard
+    from bridge.keras_side.old.layers import hard_sigmoid_of_keras2 as hard
 
     steps = keras.Input((4, 3), name="steps")
     x = layers.LSTM(3, recurrent_activation=hard, return_sequences=True)(layers.Activation(hard)(steps))
@@ -26,7 +26,7 @@ def layers_that_left_keras():
     import keras
     from keras import layers
 
-    from bridge.keras_side.old_layers import LocallyConnected1D, LocallyConnected2D, TFOpLambda, ThresholdedReLU
+    from bridge.keras_side.old.layers import LocallyConnected1D, LocallyConnected2D, TFOpLambda, ThresholdedReLU
 
     image = keras.Input((5, 6, 2), name="image")
     first = LocallyConnected2D(3, (2, 3), strides=(1, 2), kernel_regularizer="l2", name="last")(image)
@@ -44,7 +44,7 @@ def layers_that_left_keras_1():
     import keras
     from keras import layers
 
-    from bridge.keras_side import old_layers as old
+    from bridge.keras_side.old import layers as old
 
     image, row = keras.Input((5, 6, 2), name="image"), keras.Input((4,), name="row")
     x = old.PaddedConv2D(3, (2, 3), strides=(2, 1), activation="tanh", kernel_regularizer="l2", name="full")(image)
@@ -63,7 +63,7 @@ def recurrent_layers_that_left_keras():
     import keras
     from keras import layers
 
-    from bridge.keras_side import old_layers as old
+    from bridge.keras_side.old import layers as old
 
     steps = keras.Input((4, 3), name="steps")
     x = layers.Bidirectional(old.LSTM(2, return_sequences=True), name="both")(steps)

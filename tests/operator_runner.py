@@ -14,9 +14,9 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from bridge.graph import Graph, Node, Value
-from bridge.graph.fold import folded
-from bridge.graph.inner import attributes_of, inner_graphs, renamed, without_invariants
-from bridge.torch_side.build import build
+from bridge.graph.changes.fold import folded
+from bridge.graph.changes.inner import attributes_of, inner_graphs, renamed, without_invariants
+from bridge.torch_side.writing.build import build
 
 
 def evaluate(node: Node, values: list[Any], known: list[np.ndarray | None]) -> list[Any]:

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from bridge.graph import Graph, from_proto, inlined
-from bridge.torch_side.build import build
+from bridge.torch_side.writing.build import build
 
 
 class Recording:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from layer_cases_image import DRAWN, IN_TRAINING
 
-from bridge.graph.augmentation import lacks
+from bridge.graph.bodies.augmentation import lacks
 from bridge.graph.layer import LACKED
 
 LACKING = [case for case in IN_TRAINING if case.kind in LACKED]

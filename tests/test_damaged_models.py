@@ -12,7 +12,7 @@ from bridge.errors import BridgeError
 from bridge.graph import from_proto, read_proto, stored, to_proto
 from bridge.keras_side.client import traced
 from bridge.keras_side.source import Source
-from bridge.torch_side.build import build
+from bridge.torch_side.writing.build import build
 
 ARCH = """
 import keras

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from bridge.graph import Graph, Layer, Node, Refused, Value, Weight
-from bridge.torch_side.allowed import check
-from bridge.torch_side.build import build, taps
-from bridge.torch_side.part import literal
+from bridge.torch_side.writing.allowed import check
+from bridge.torch_side.writing.build import build, taps
+from bridge.torch_side.writing.part import literal
 
 
 def dense(path, units=3, **weight):

@@ -11,8 +11,8 @@ import pytest
 
 from bridge.errors import BridgeError
 from bridge.graph import Node, Weight, from_proto, to_proto
-from bridge.graph.fresh import fresh
-from bridge.graph.head import head_layer, replace_head
+from bridge.graph.changes.fresh import fresh
+from bridge.graph.changes.head import head_layer, replace_head
 from bridge.process import worker
 
 MAKES_MODELS = """

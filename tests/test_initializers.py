@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.graph import Refused
-from bridge.graph.initializers import fans, initialize
+from bridge.graph.changes.initializers import fans, initialize
 
 SHAPES = [(300, 200), (3, 3, 20, 40), (4000,)]
 NAMED = ["GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal"]

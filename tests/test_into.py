@@ -18,11 +18,11 @@ from bridge.graph import Graph, Layer, Node, Value, Weight, from_proto, read_pro
 from bridge.graph.probe import probe_inputs
 from bridge.keras_side.client import traced
 from bridge.keras_side.source import Source
-from bridge.torch_side.build import build
-from bridge.torch_side.into import Mapping, convert_into, map_into
-from bridge.torch_side.matching import Matcher, slots_of
-from bridge.torch_side.plan import make_plan
+from bridge.torch_side.own_module.convert import Mapping, convert_into, map_into
+from bridge.torch_side.own_module.matching import Matcher, slots_of
 from bridge.torch_side.run import run
+from bridge.torch_side.writing.build import build
+from bridge.torch_side.writing.plan import make_plan
 
 HEAD = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n"
 MakeGraph = Callable[..., Graph]

@@ -9,15 +9,15 @@ import torch
 from layer_cases import ACTIVATIONS, CASES, REFUSED
 
 from bridge.graph import BODIES
-from bridge.graph.activations import _ALIASES
-from bridge.graph.activations import ACTIVATIONS as BODY_ACTIVATIONS
-from bridge.graph.applications import APPLICATIONS
-from bridge.graph.fresh import fresh
-from bridge.graph.own_code import OWN_CODE
+from bridge.graph.bodies.activations import _ALIASES
+from bridge.graph.bodies.activations import ACTIVATIONS as BODY_ACTIVATIONS
+from bridge.graph.bodies.applications import APPLICATIONS
+from bridge.graph.bodies.own_code import OWN_CODE
+from bridge.graph.changes.fresh import fresh
 from bridge.graph.refused import BASES, REASONS, SEEN_THROUGH
-from bridge.torch_side.activations import ACTIVATIONS as TORCH_ACTIVATIONS
-from bridge.torch_side.part import RULES
-from bridge.torch_side.plan import make_plan  # noqa: F401 (registers the rules)
+from bridge.torch_side.layers.activations import ACTIVATIONS as TORCH_ACTIVATIONS
+from bridge.torch_side.writing.part import RULES
+from bridge.torch_side.writing.plan import make_plan  # noqa: F401 (registers the rules)
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 RANDOM = [case for case in CASES if case.random and not case.image]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from operator_runner import graph_of
 
-from bridge.torch_side.build import build, plan_of
-from bridge.torch_side.source import class_source
+from bridge.torch_side.writing.build import build, plan_of
+from bridge.torch_side.writing.source import class_source
 
 SIGNS = {
     "Less": operator.lt,

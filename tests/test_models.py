@@ -11,9 +11,9 @@ from recording import named, tensors
 
 from bridge.errors import BridgeError
 from bridge.graph import notes_of
-from bridge.torch_side.build import arrays_from, plan_of
-from bridge.torch_side.modules import BatchNorm
+from bridge.torch_side.layers.modules import BatchNorm
 from bridge.torch_side.run import run
+from bridge.torch_side.writing.build import arrays_from, plan_of
 
 CONVERTED = [case for case in MODELS.values() if not case.refused]
 REFUSED = [case for case in MODELS.values() if case.refused]

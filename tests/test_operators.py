@@ -23,20 +23,18 @@ from operator_cases_more import IN_NODE_TESTS, MORE
 from operator_runner import compiled, evaluate, nodes_of, run_model, to_torch
 
 from bridge.graph import Node, Refused
-from bridge.torch_side import (
-    functions_attention,
-    functions_normal,
-    functions_quantized,
-    functions_recurrent,
-    functions_sampling,
-    functions_sequences,
-    functions_signal,
-    functions_windows,
-    loops,
-    operator_functions,
-)
 from bridge.torch_side.operators import OPERATORS, operator
-from bridge.torch_side.part import Part
+from bridge.torch_side.operators.functions import attention as functions_attention
+from bridge.torch_side.operators.functions import common as operator_functions
+from bridge.torch_side.operators.functions import loops
+from bridge.torch_side.operators.functions import normal as functions_normal
+from bridge.torch_side.operators.functions import quantized as functions_quantized
+from bridge.torch_side.operators.functions import recurrent as functions_recurrent
+from bridge.torch_side.operators.functions import sampling as functions_sampling
+from bridge.torch_side.operators.functions import sequences as functions_sequences
+from bridge.torch_side.operators.functions import signal as functions_signal
+from bridge.torch_side.operators.functions import windows as functions_windows
+from bridge.torch_side.writing.part import Part
 
 # ONNX's node tests that are out of scope, and why. Each must fail, so that none stays here without need.
 EXCLUDED = {

@@ -9,10 +9,10 @@ from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.graph import stored
-from bridge.graph.initializers import initialize
+from bridge.graph.changes.initializers import initialize
 from bridge.torch_side import tensors
-from bridge.torch_side.part import Take
 from bridge.torch_side.run import in_double, precision
+from bridge.torch_side.writing.part import Take
 
 BASE = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
 ARRAYS = {
@@ -122,7 +122,7 @@ def test_many_values_are_drawn_in_pieces_from_the_same_distribution(monkeypatch,
         return initialize(config, (30, 40), "float32", np.random.default_rng(0))
 
     whole = drawn()
-    monkeypatch.setattr("bridge.graph.initializers.MANY", 100)
+    monkeypatch.setattr("bridge.graph.changes.initializers.MANY", 100)
     pieces = drawn()
     if kind == "TruncatedNormal":  # draws again what is too far out, within the piece
         assert 0.9 < pieces.std() / whole.std() < 1.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.torch_side.part import Take
+from bridge.torch_side.writing.part import Take
 
 DEPTHWISE = ((2, 3), (), 0, 1)
 MOVES = {

@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 from test_training_keras import apart, case_of, keras_truth
 
 from bridge import keras2torch
-from bridge.torch_side.build import arrays_from, plan_of, state_from
-from bridge.torch_side.train import train_steps
+from bridge.torch_side.training.train import train_steps
+from bridge.torch_side.writing.build import arrays_from, plan_of, state_from
 
 MODEL = Path(__file__).parents[1] / "models" / "pretrained_model.h5"
 

@@ -12,8 +12,8 @@ from torch import nn
 from training_models import TRAINED
 
 from bridge.graph import from_proto
-from bridge.torch_side.build import arrays_from, build, plan_of
-from bridge.torch_side.train import fit, train_steps
+from bridge.torch_side.training.train import fit, train_steps
+from bridge.torch_side.writing.build import arrays_from, build, plan_of
 
 SIZES = [12, 9, 5]
 SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"

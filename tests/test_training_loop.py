@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bridge.errors import BridgeError
-from bridge.torch_side import resume
-from bridge.torch_side.checkpoint import NAME
-from bridge.torch_side.freeze import freeze, train_mode
-from bridge.torch_side.objective import Objective
-from bridge.torch_side.optimizers import Adam, optimizer
-from bridge.torch_side.train import fit
+from bridge.torch_side.training import resume
+from bridge.torch_side.training.checkpoint import NAME
+from bridge.torch_side.training.freeze import freeze, train_mode
+from bridge.torch_side.training.objective import Objective
+from bridge.torch_side.training.optimizers import Adam, optimizer
+from bridge.torch_side.training.train import fit
 
 ROWS = 50
 

@@ -15,8 +15,8 @@ from model_cases import MODELS
 
 from bridge.graph import to_proto
 from bridge.keras_side.examples import remembered
-from bridge.keras_side.trace import trace
-from bridge.keras_side.train import optimizer_from, train_steps
+from bridge.keras_side.running.train import optimizer_from, train_steps
+from bridge.keras_side.tracing.trace import trace
 
 # the same functions as softmax and sigmoid, but of a kind that Keras can't look through to the logits
 OPAQUE = {

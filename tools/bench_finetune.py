@@ -92,7 +92,7 @@ def tuned_peer(rows: int) -> Callable[[], None]:
 def bridge_peer(rows: int) -> Callable[[], None]:
     import torch
 
-    from bridge.torch_side.train import fit
+    from bridge.torch_side.training.train import fit
 
     class Net(torch.nn.Module):
         final = "softmax"

@@ -19,8 +19,8 @@ from torch import nn
 
 from bridge.graph import Graph, from_proto
 from bridge.graph.body import DOMAIN
-from bridge.torch_side.part import NOTES, RULES, Part
-from bridge.torch_side.plan import make_plan
+from bridge.torch_side.writing.part import NOTES, RULES, Part
+from bridge.torch_side.writing.plan import make_plan
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- layers -->\n", "<!-- end of layers -->\n"

@@ -12,7 +12,7 @@ from bridge.cli.options import data_options, force_option, optimizer_option, rul
 from bridge.cli.options import optimizer as read_optimizer
 
 if TYPE_CHECKING:
-    from bridge.torch_side.finetune import Finetuned
+    from bridge.torch_side.training.finetune import Finetuned
 
 
 @click.command("finetune")

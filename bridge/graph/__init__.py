@@ -1,6 +1,7 @@
 """The layered model: ONNX and numpy only."""
 
-from bridge.graph import (  # noqa: F401 (they register the bodies)
+from bridge.graph import stored
+from bridge.graph.bodies import (  # noqa: F401 (they register the bodies)
     activations,
     applications,
     attention,
@@ -8,24 +9,23 @@ from bridge.graph import (  # noqa: F401 (they register the bodies)
     clahe,
     conv_lstm,
     convolution,
+    core,
     einsum,
     embedding,
-    layers,
     lookup,
     normalization,
     own_code,
+    padding,
     pooling,
-    recurrent_bodies,
+    recurrent,
     resize,
-    spatial,
     spectral,
     spectrogram,
-    stored,
     time_distributed,
 )
 from bridge.graph.body import BODIES, Refused, body
+from bridge.graph.changes.inline import inlined
 from bridge.graph.files import read_proto, write_proto
-from bridge.graph.inline import inlined
 from bridge.graph.layer import Graph, Layer, Node, Value, Weight
 from bridge.graph.notes import notes_of
 from bridge.graph.proto import from_proto, is_layered, to_proto

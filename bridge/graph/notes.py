@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.graph.augmentation import lacks
+from bridge.graph.bodies.augmentation import lacks
 from bridge.graph.layer import Graph
 
 

@@ -13,7 +13,7 @@ import onnx.parser
 from bridge import user_code
 from bridge.errors import BridgeError
 from bridge.graph.body import ATTRIBUTES, OPSET, OWN_DOMAIN, Refused
-from bridge.graph.inner_layers import layer_nodes
+from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.layer import Graph, Layer, Node, Shape
 from bridge.own_rules import Rules, read
 

@@ -14,9 +14,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bridge.errors import BridgeError
-from bridge.graph import in_training, inner_layers, own_layers, stored
+from bridge.graph import own_layers, stored
 from bridge.graph.body import DOMAIN, OPSET, Refused, function_of
-from bridge.graph.inner import inner_graphs, taken_by
+from bridge.graph.changes import in_training, inner_layers
+from bridge.graph.changes.inner import inner_graphs, taken_by
 from bridge.graph.layer import Graph, Layer, Node, Shape, Value, Weight
 
 FORMAT = "1"

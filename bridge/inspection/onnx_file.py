@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from bridge.graph import Graph, from_proto, is_layered, notes_of, read_proto, stored
-from bridge.graph.inner import inner_nodes
+from bridge.graph.changes.inner import inner_nodes
 from bridge.graph.own_layers import DOMAIN as OWN
 from bridge.inspection.result import Inspection, Layer, Shape, Weight
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tf_keras
 
-from bridge.keras_side import hdf5
+from bridge.keras_side.files import hdf5
 
 
 def job_run(path: str, config: str, inputs: list[np.ndarray]) -> dict[str, Any]:

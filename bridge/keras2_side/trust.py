@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.keras_side.dialect.operations import FUNCTIONS, RAW, operator_of
+from bridge.keras_side.old.dialect.operations import FUNCTIONS, RAW, operator_of
 
 _CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "function", "__typespec__")
 _METHODS = ("ClassMethod", "InstanceMethod", "InstanceProperty")

@@ -16,19 +16,20 @@ from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import counted, probe_inputs, refuse_huge
-from bridge.keras_side import arch, origins
+from bridge.keras_side.building import arch
 from bridge.keras_side.custom import scope as own_classes
-from bridge.keras_side.describe import describe
-from bridge.keras_side.gradients import gradients
-from bridge.keras_side.load import load, non_finite
-from bridge.keras_side.run import run, run_layers
+from bridge.keras_side.files.load import load, non_finite
+from bridge.keras_side.inspecting.describe import describe
+from bridge.keras_side.inspecting.survey import inputs_of, survey
+from bridge.keras_side.old import origins
+from bridge.keras_side.running.gradients import gradients
+from bridge.keras_side.running.run import run, run_layers
+from bridge.keras_side.running.train import train_steps
 from bridge.keras_side.saved_model import home as saved_model
 from bridge.keras_side.saved_model.folder import is_saved_model, look
 from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.source import Source
-from bridge.keras_side.survey import inputs_of, survey
-from bridge.keras_side.trace import trace
-from bridge.keras_side.train import train_steps
+from bridge.keras_side.tracing.trace import trace
 from bridge.keras_side.wayhome import go_home
 from bridge.own_rules import read as read_rules
 

@@ -14,8 +14,8 @@ from bridge.data import Data, class_labels, fit_to, targets_for
 from bridge.errors import BridgeError
 from bridge.folder import read_graph, refuse_own_module
 from bridge.graph import Graph, Weight
-from bridge.graph.activations import final_word
-from bridge.graph.inner_layers import layer_nodes
+from bridge.graph.bodies.activations import final_word
+from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.layer import dropout_of
 from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask

@@ -7,7 +7,7 @@ import json
 import onnx
 
 from bridge.graph import Layer
-from bridge.graph.activations import final_word
+from bridge.graph.bodies.activations import final_word
 
 LINEAR = ("Gemm", "MatMul", "Add", "Conv", "Dense", "EinsumDense")
 PASSING = ("Identity", "Cast", "Dropout", "ActivityRegularization")

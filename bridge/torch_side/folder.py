@@ -18,10 +18,10 @@ from bridge.files import whole_folder
 from bridge.folder import HASH_KEY, check_finite
 from bridge.graph import Graph, to_proto, write_proto
 from bridge.torch_side import tensors
-from bridge.torch_side.build import graph_of, plan_of
-from bridge.torch_side.build import wanted as state_of
-from bridge.torch_side.plan import Plan
-from bridge.torch_side.source import file_source
+from bridge.torch_side.writing.build import graph_of, plan_of
+from bridge.torch_side.writing.build import wanted as state_of
+from bridge.torch_side.writing.plan import Plan
+from bridge.torch_side.writing.source import file_source
 
 WROTE = f"bridge {bridge.__version__}"
 

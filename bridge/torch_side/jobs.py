@@ -19,11 +19,11 @@ from bridge.errors import BridgeError
 from bridge.folder import read_graph
 from bridge.graph import from_proto
 from bridge.graph.own_layers import with_rules
-from bridge.torch_side import build
-from bridge.torch_side.plan import Unconvertible, make_plan
 from bridge.torch_side.run import in_double, precision, run
-from bridge.torch_side.source import class_source
-from bridge.torch_side.train import train_steps
+from bridge.torch_side.training.train import train_steps
+from bridge.torch_side.writing import build
+from bridge.torch_side.writing.plan import Unconvertible, make_plan
+from bridge.torch_side.writing.source import class_source
 
 Arrays = dict[str, np.ndarray]
 Rules = Sequence[str]  # the files with the user's own rules

@@ -93,7 +93,7 @@ def run(
 
     double: in float64, on a copy of the module, or on itself if the caller has given it up.
     """
-    from bridge.torch_side.build import plan_of
+    from bridge.torch_side.writing.build import plan_of
 
     kept = None
     if double:

@@ -24,15 +24,15 @@ from bridge.errors import BridgeError  # noqa: E402
 from bridge.graph import stored  # noqa: E402
 from bridge.keras_side import home, jobs, weights  # noqa: E402
 from bridge.keras_side.custom import scope as own_classes  # noqa: E402
-from bridge.keras_side.double import in_double  # noqa: E402
+from bridge.keras_side.files.load import load, non_finite  # noqa: E402
+from bridge.keras_side.inspecting.survey import inputs_of  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
-from bridge.keras_side.lent import Lent  # noqa: E402
-from bridge.keras_side.load import load, non_finite  # noqa: E402
-from bridge.keras_side.run import run  # noqa: E402
+from bridge.keras_side.running.double import in_double  # noqa: E402
+from bridge.keras_side.running.lent import Lent  # noqa: E402
+from bridge.keras_side.running.run import run  # noqa: E402
 from bridge.keras_side.saved_model import home as saved_model_home  # noqa: E402
 from bridge.keras_side.source import Source  # noqa: E402
-from bridge.keras_side.survey import inputs_of  # noqa: E402
-from bridge.keras_side.trace import trace  # noqa: E402
+from bridge.keras_side.tracing.trace import trace  # noqa: E402
 from bridge.keras_side.wayhome import go_home  # noqa: E402
 
 

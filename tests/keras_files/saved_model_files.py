@@ -9,8 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bridge.graph import stored
-from bridge.keras_side.load import load
-from bridge.keras_side.run import run
+from bridge.keras_side.files.load import load
+from bridge.keras_side.running.run import run
 from bridge.keras_side.saved_model import origin, table
 from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.source import Source

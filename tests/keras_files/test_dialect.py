@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from dialect_cases import ADD, CASES, HARD, X, called, functional, tensor
 
-from bridge.keras_side.dialect import TABLE, Writer, upgraded
-from bridge.keras_side.layouts import LAYOUTS, chosen
+from bridge.keras_side.old.dialect import TABLE, Writer, upgraded
+from bridge.keras_side.old.layouts import LAYOUTS, chosen
 
 
 def upgraded_case(case):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bridge.graph import from_proto
-from bridge.torch_side.build import arrays_from, build, plan_of
+from bridge.torch_side.writing.build import arrays_from, build, plan_of
 
 FOLDER = Path(__file__).parent / "old"
 FILES = sorted(path.stem for path in FOLDER.glob("*.h5"))

@@ -10,7 +10,7 @@ import h5py
 import pytest
 
 from bridge.errors import BridgeError
-from bridge.keras_side.old_lambda import marshalled, python_of, rewritten
+from bridge.keras_side.old.lambdas import marshalled, python_of, rewritten
 
 # lambda x: x * 2, or like it, as other Pythons marshal it; up to its instructions
 PYTHONS = {

@@ -10,7 +10,7 @@ import torch
 import bridge as api
 from bridge.data import Data, read
 from bridge.folder import read_graph
-from bridge.torch_side.finetune import finetune
+from bridge.torch_side.training.finetune import finetune
 
 TUNE = ["--data", "digits", "--scale", 255]
 

@@ -63,7 +63,7 @@ def test_every_command_has_its_line():
     ("name", "place"),
     [
         ("keras2torch", "bridge.convert:keras2torch"),
-        ("finetune", "bridge.torch_side.finetune:finetune"),
+        ("finetune", "bridge.torch_side.training.finetune:finetune"),
         ("evaluate", "bridge.runtime:evaluate"),
         ("parity", "bridge.parity:compare"),
     ],

@@ -14,9 +14,9 @@ from parity_files import write_h5
 import bridge as api
 from bridge.data import Data
 from bridge.graph import from_proto, read_proto
-from bridge.graph.inner import inner_nodes
+from bridge.graph.changes.inner import inner_nodes
 from bridge.graph.own_layers import with_rules
-from bridge.torch_side.build import build
+from bridge.torch_side.writing.build import build
 
 LAYERS = '''
 import keras

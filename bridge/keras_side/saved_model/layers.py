@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.keras_side import legacy
+from bridge.keras_side.files import legacy
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.metadata import Metadata
 from bridge.keras_side.saved_model.objects import Objects, Variable

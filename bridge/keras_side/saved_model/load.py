@@ -12,8 +12,9 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.graph.stored import pieces, same_bits
-from bridge.keras_side import legacy, origins
+from bridge.keras_side.files import legacy
 from bridge.keras_side.names import names
+from bridge.keras_side.old import origins
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import metadata as keras_metadata
 from bridge.keras_side.saved_model import origin, program

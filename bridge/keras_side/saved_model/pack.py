@@ -23,7 +23,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.graph.stored import Arrays
-from bridge.keras_side import layouts
+from bridge.keras_side.old import layouts
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.folder import Folder

@@ -1,0 +1,1 @@
+"""Graphs made from graphs: folded, with a new head, with fresh weights, inlined."""

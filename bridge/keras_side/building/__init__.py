@@ -1,0 +1,1 @@
+"""A Keras model from what describes it: a config, the user's code, a line."""

@@ -1,0 +1,1 @@
+"""What lies in a Keras file: archives, HDF5, the places of weights."""

@@ -1,0 +1,1 @@
+"""What is in a file, and skeletons of code for weights alone."""

@@ -1,0 +1,1 @@
+"""Keras as the truth: outputs, gradients, training, in float64 too."""

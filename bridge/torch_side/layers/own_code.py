@@ -1,0 +1,63 @@
+"""The rules of what a model's own code says beside its arithmetic."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bridge.graph import Layer
+from bridge.graph.layer import Shape
+from bridge.torch_side.writing.part import New, Part, rule
+
+
+class AddedLoss(nn.Module):
+    """Its first input; keeps the second, which is a loss that Keras's add_loss was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.penalty: Tensor | float = 0.0
+
+    def forward(self, x: Tensor, loss: Tensor) -> Tensor:
+        if self.training or not torch.compiler.is_compiling():
+            self.penalty = loss.sum()
+        return x
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"penalty": 0.0}  # a tensor with a history can't be copied
+
+
+def assigned(x: Tensor, value: Tensor, state: Tensor) -> Tensor:
+    """x, after the state got its new value."""
+    with torch.no_grad():
+        state.copy_(value)
+    return x
+
+
+@rule("StopGradient")
+def stop_gradient(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="{0}.detach()")
+
+
+@rule("AddedLoss")
+def added_loss(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(New(AddedLoss))
+
+
+@rule("InTraining")
+def in_training(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part()  # the choice is written by torch_side/writing/source_choices.py
+
+
+@rule("AssignedState")
+def assigned_state(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="assigned({0}, {1}, {2})", functions=(assigned,))
+
+
+@rule("RandomNormal")
+def random_normal(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="torch.randn_like({0})")
+
+
+@rule("RandomUniform")
+def random_uniform(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="torch.rand_like({0})")

@@ -1,0 +1,1 @@
+"""Functions that operators become, copied into model.py."""

@@ -1,0 +1,1 @@
+"""Weights into a module of the user's own, and back."""

@@ -1,0 +1,1 @@
+"""From the graph to a plan, and from the plan to the module's source."""
