@@ -1,4 +1,4 @@
-"""Layers that Keras 3 no longer has: by one that computes the same, or by bridge's own in `old_layers`."""
+"""Layers that Keras 3 no longer has: by one that computes the same, or by bridge's own in `old.layers`."""
 
 from __future__ import annotations
 
