@@ -111,6 +111,8 @@ def recorder(request, temporary, tmp_path_factory):
     """The Keras process, at work on all cases of this session."""
     recorder = Recorder(tmp_path_factory.mktemp("recorded"))
     recorder.ask(_cases(request, "recorded"))
+    for module in {item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())}:
+        recorder.ask(module.to_record(recorder.folder))  # last: it takes a minute
     yield recorder
     recorder.close()
 
@@ -118,7 +120,7 @@ def recorder(request, temporary, tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def at_work(request, temporary):
     """Starts the Keras process before the first test, where a later one will need it."""
-    if any("recorder" in getattr(item, "fixturenames", ()) for item in request.session.items):
+    if any({"recorder", "truth"} & {*getattr(item, "fixturenames", ())} for item in request.session.items):
         request.getfixturevalue("recorder")
 
 

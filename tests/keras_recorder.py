@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+import training_truth
 from keras.src.utils.backend_utils import TFGraphScope
 from keras_double import twin_of
 from layer_cases import CASES, REFUSED
@@ -59,7 +60,11 @@ def main(folder):
         makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
     for line in sys.stdin:
         name = line.removesuffix("\n")
-        record(folder / f"{name}.npz", *makers[name])
+        if name == "training":
+            given = [folder / "training" / file for file in ("cases.json", "arrays.npz")]
+            write(folder / "training.npz", lambda part, given=given: training_truth.main(*given, part))
+        else:
+            record(folder / f"{name}.npz", *makers[name])
         print(name, flush=True)
 
 

@@ -134,17 +134,28 @@ def keras_truth(keras, cases, arrays, folder: Path):
         return dict(out)
 
 
-@pytest.fixture(scope="module")
-def arrays():
+def to_record(folder):
+    """Writes what training_truth takes for all tests here, and gives the recorder's name for that."""
     given = {case["name"]: arrays_for(case) for case in CASES + FIT_CASES}
     given |= {trained.name: trained.arrays() for trained in TRAINED}
-    return {f"{name}/{key}": array for name, part in given.items() for key, array in part.items()}
+    (folder / "training").mkdir()
+    cases = [*CASES, *FIT_CASES, *(trained.case() for trained in TRAINED)]
+    (folder / "training" / "cases.json").write_text(json.dumps(cases))
+    arrays = {f"{name}/{key}": array for name, part in given.items() for key, array in part.items()}
+    np.savez(folder / "training" / "arrays.npz", **arrays)
+    return ["training"]
 
 
 @pytest.fixture(scope="module")
-def truth(keras, arrays, tmp_path_factory):
-    cases = [*CASES, *FIT_CASES, *(trained.case() for trained in TRAINED)]
-    return keras_truth(keras, cases, arrays, tmp_path_factory.mktemp("truth"))
+def arrays(recorder):
+    with np.load(recorder.folder / "training" / "arrays.npz") as given:
+        return dict(given)
+
+
+@pytest.fixture(scope="module")
+def truth(recorder):
+    with np.load(recorder.wait("training.npz")) as out:
+        return dict(out)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
