@@ -13,8 +13,8 @@ from onnx import checker
 from onnx.reference import ReferenceEvaluator
 from recording import Recording, assert_close, named, tensors
 
-from bridge.convert import ROUNDING  # how many times as far from float64 as Keras's own float32
 from bridge.graph.changes.inner import inner_nodes
+from bridge.proof import ROUNDING  # how many times as far from float64 as Keras's own float32
 from bridge.torch_side.writing.build import arrays_from, plan_of
 
 

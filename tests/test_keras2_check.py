@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from bridge import convert
+from bridge import proof
 from bridge.errors import CheckFailed
 from bridge.graph import Graph, Layer, Node, Value
 from bridge.graph.probe import counted, probe_inputs
@@ -70,9 +70,10 @@ def legacy(monkeypatch):
 
 def said(config=None):
     """The note of a conversion whose outputs are ones."""
-    exact = convert._Exact(Source("model.h5"), graph(config))
+    exact = proof._Exact(Source("model.h5"), graph(config))
+    exact.inputs = {"x": np.ones((5, 3))}
     exact.outputs = None
-    return convert._legacy(exact, {"x": np.ones((5, 3))}, {"y": np.ones((5, 2), "float32")})
+    return proof._legacy(exact, {"y": np.ones((5, 2), "float32")})
 
 
 def test_without_tf_keras_nothing_is_said(monkeypatch):
