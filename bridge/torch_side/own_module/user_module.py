@@ -71,11 +71,6 @@ class UserModule:
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
-def load_class(spec: str) -> nn.Module:
-    """The module that FILE.py:Class (or :function) makes, in evaluation mode. Raises BridgeError if it makes none."""
-    return UserModule(spec).module
-
-
 def split(spec: str) -> tuple[Path, str]:
     """FILE.py:Class into the path and the name."""
     found = user_code.split(spec)
