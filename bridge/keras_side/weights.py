@@ -85,5 +85,9 @@ def non_finite(model: keras.Model) -> list[str]:
 
 def numbers(variable: Any) -> np.ndarray:
     """The numbers of a variable, where it has them: not to be written to, nor kept while it may change."""
-    tensor = tf.convert_to_tensor(variable.value)
+    return view(tf.convert_to_tensor(variable.value))
+
+
+def view(tensor: tf.Tensor) -> np.ndarray:
+    """The numbers of a tensor, where it has them: not to be written to."""
     return tensor._numpy() if tensor.shape.rank else np.asarray(tensor.numpy())

@@ -38,6 +38,12 @@ class _InDouble(TorchFunctionMode):
                 return result.double() if result.dtype == torch.float32 else result
             if func is F.linear and len(args) > 1 and id(args[1]) in self.kept:
                 return _by_rows(*args, **kwargs)
+            if func in _TURNS and id(args[0]) in self.kept:
+                result = func(*args, **kwargs)
+                self.kept[id(result)] = result  # it has the same memory, and is float32 still
+                return result
+            if func in _PRODUCTS and id(args[1]) in self.kept and args[0].dim() > 1 and args[1].dim() == 2:
+                return _by_rows(args[0], args[1].T)
             args, kwargs = tree_map(self._widened, (args, kwargs))
         return (Tensor.double if func is Tensor.float else func)(*args, **kwargs)
 
@@ -46,6 +52,8 @@ class _InDouble(TorchFunctionMode):
 
 
 _LOOKUPS = (F.embedding, torch.embedding)
+_TURNS = (Tensor.permute, torch.permute, Tensor.transpose, torch.transpose, Tensor.t, torch.t)
+_PRODUCTS = (Tensor.__matmul__, Tensor.matmul, torch.matmul)
 _TELL = ("__get__", "__set__", "size", "dim", "numel", "element_size", "is_floating_point", "is_complex", "detach")
 
 

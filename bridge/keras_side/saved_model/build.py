@@ -14,14 +14,14 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from bridge.errors import BridgeError
-from bridge.graph import Value, stored
+from bridge.graph import Value
 from bridge.graph.probe import ANY, probe_inputs, relative_difference
 from bridge.keras_side.saved_model import double, needed, rewrite
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.model import FAILURES, Operators, Traced
 from bridge.keras_side.saved_model.objects import Objects, Variable
 from bridge.keras_side.saved_model.program import Program
-from bridge.keras_side.weights import put
+from bridge.keras_side.tracing.unfed import large_inputs_unfed
 
 
 def operators(
@@ -60,23 +60,13 @@ def operators(
     for handle in handles:
         variable = variables[handle]
         path = called_by[variable.stored.key]
-        values = checkpoint.read(variable.stored.key)
-        model.add(path, _as_weight(values, variable, path))
+        options = {"trainable": variable.trainable, "name": path.rpartition("/")[2]}
+        # of a tensor that nobody else has it takes the memory, too
+        model.add(path, keras.Variable(checkpoint.tensor(variable.stored.key), dtype=variable.stored.dtype, **options))
         found[path] = variable
     model.say_inputs()
     _refuse_fixed_batch(program, traced, signature)
     return model, found
-
-
-def _as_weight(values: np.ndarray, variable: Variable, path: str) -> keras.Variable:
-    name = path.rpartition("/")[2]
-    if values.nbytes > stored.CHUNK:  # Keras would copy them
-        begun = keras.Variable(
-            keras.initializers.Zeros(), values.shape, variable.stored.dtype, variable.trainable, name=name
-        )
-        put(begun, values)
-        return begun
-    return keras.Variable(values, dtype=variable.stored.dtype, trainable=variable.trainable, name=name)
 
 
 def _named(program: Program, signature: str, values: Any) -> dict[str, str]:
@@ -125,7 +115,8 @@ def _function(
 
     try:
         wrapped = tf.compat.v1.wrap_function(imported, specs)
-        return convert_variables_to_constants_v2(wrapped, lower_control_flow=False, aggressive_inlining=True)
+        with large_inputs_unfed():
+            return convert_variables_to_constants_v2(wrapped, lower_control_flow=False, aggressive_inlining=True)
     except FAILURES as error:
         said = " ".join(str(error).split())[:300]
         raise BridgeError(f"{program.name}: TensorFlow can't read its program: {said}") from error

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,8 +14,10 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import pieces, same_bits
 from bridge.keras_side.saved_model import table
 from bridge.keras_side.saved_model.folder import INDEX, INDEX_LIMIT, Folder
+from bridge.keras_side.weights import view
 
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the tensor that says which object each variable belongs to
 _DAMAGE = (table.Damaged, tf.errors.OpError, RuntimeError, ValueError, KeyError, TypeError, DecodeError, OSError)
@@ -50,6 +51,7 @@ class Checkpoint:
     def __init__(self, folder: Folder):
         self.folder = folder
         self.stored: dict[str, Stored] = {}
+        self._whole: dict[str, table.Entry] = {}  # the tensors that lie in one place
         if folder.has_variables:
             with _guarded(folder):
                 self._survey(*table.entries(folder.read(INDEX, INDEX_LIMIT)))
@@ -58,10 +60,28 @@ class Checkpoint:
     def declared_bytes(self) -> int:
         return sum(stored.nbytes for stored in self.stored.values())
 
-    def read(self, key: str) -> np.ndarray:
-        """The numbers of a tensor; of text, an array of bytes objects."""
+    def tensor(self, key: str) -> tf.Tensor:
+        """A tensor with its numbers, which TensorFlow holds against their checksum; they are in memory once."""
         with _guarded(self.folder):
-            return np.asarray(self._reader.get_tensor(key), object if self.stored[key].dtype == "string" else None)
+            options = {"tensor_names": [key], "shape_and_slices": [""], "dtypes": [self.stored[key].dtype]}
+            return tf.raw_ops.RestoreV2(prefix=self.folder.prefix, **options)[0]
+
+    def read(self, key: str) -> np.ndarray:
+        """The numbers of a tensor, not to be written to; of text, an array of bytes objects."""
+        tensor = self.tensor(key)
+        array: np.ndarray = np.asarray(tensor.numpy(), object) if tensor.dtype == tf.string else view(tensor)
+        return array
+
+    def holds(self, key: str, array: np.ndarray) -> bool:
+        """Whether a tensor is these numbers, bit for bit; looked at in the file, piece by piece."""
+        stored, place = self.stored[key], self._whole.get(key)
+        if place is None:
+            return same_bits(self.read(key), array)
+        if (stored.shape, stored.numpy) != (array.shape, array.dtype):
+            return False
+        with _guarded(self.folder), open(self.folder.path / self.folder.shards[place.shard], "rb") as file:
+            file.seek(place.offset)
+            return all(file.read(piece.nbytes) == piece.tobytes() for piece in pieces(array))
 
     @functools.cached_property
     def objects(self) -> TrackableObjectGraph:
@@ -69,12 +89,8 @@ class Checkpoint:
         graph = TrackableObjectGraph()
         if OBJECTS in self.stored:
             with _guarded(self.folder):
-                graph.ParseFromString(self._reader.get_tensor(OBJECTS))
+                graph.ParseFromString(self.tensor(OBJECTS).numpy())
         return graph
-
-    @functools.cached_property
-    def _reader(self) -> Any:
-        return tf.train.load_checkpoint(self.folder.prefix)
 
     def _survey(self, shards: int, entries: list[table.Entry]) -> None:
         if shards != len(self.folder.shards):
@@ -94,6 +110,8 @@ class Checkpoint:
                 raise table.Damaged(f"{key} reaches beyond the end of its file, or is not of the size that it claims")
             claimed += entry.size if stored.dtype == "string" else stored.nbytes
             self.stored[key] = stored
+            if not entry.sliced and stored.dtype != "string":
+                self._whole[key] = entry
         if claimed > sum(sizes):
             raise table.Damaged(f"its tensors claim {claimed:,} bytes, its files hold {sum(sizes):,}")
 

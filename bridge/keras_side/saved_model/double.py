@@ -14,6 +14,7 @@ from tensorflow.core.framework.types_pb2 import DT_DOUBLE, DT_FLOAT
 from tensorflow.python.eager import context
 from tensorflow.python.framework.tensor_util import MakeNdarray
 
+from bridge.keras_side.saved_model.lend import lend
 from bridge.keras_side.saved_model.program import attribute_functions
 
 _NORMALIZATIONS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")  # which have no float64 form
@@ -38,8 +39,8 @@ def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[t
         inner.signature.name = f"{inner.signature.name}_double"
         for argument in (*inner.signature.input_arg, *inner.signature.output_arg):
             argument.type = DT_DOUBLE if argument.type == DT_FLOAT else argument.type
-    placeholders = [tensor.op.name for tensor in function.inputs]
-    _lend(graph, {placeholders[number] for number in lent}, set(placeholders))
+    fed_by = {tensor.op.name: tensor.shape for tensor in function.inputs}
+    lend(graph, {name: shape for number, (name, shape) in enumerate(fed_by.items()) if number in lent}, set(fed_by))
     forget(graph)
     specs = [
         tf.TensorSpec(t.shape, tf.float64 if t.dtype == tf.float32 and number not in lent else t.dtype)
@@ -51,40 +52,6 @@ def in_double(function: Any, lent: Collection[int] = ()) -> Callable[..., list[t
         return tf.graph_util.import_graph_def(graph, dict(zip(fed, tensors, strict=True)), wanted, name="")
 
     return tf.compat.v1.wrap_function(imported, specs)
-
-
-def _lend(graph: GraphDef, names: set[str], fed: set[str]) -> None:
-    """Of the inputs with these names only the rows that are looked up become float64; or all, once its user has the
-    rest. fed: all inputs, which nothing can wait for."""
-    lent, made = set(names), list[NodeDef]()
-    for node in graph.node:
-        if node.name in names:
-            node.attr["dtype"].type = DT_FLOAT
-            continue
-        data = [name for name in node.input if not name.startswith("^")]
-        places = [place for place, name in enumerate(data) if name.split(":")[0] in lent]
-        if places and node.op == "Identity":
-            node.attr["T"].type = DT_FLOAT
-            lent.add(node.name)
-        elif places == [0] and node.op == "GatherV2":
-            rows = NodeDef()
-            rows.CopyFrom(node)
-            rows.name, rows.attr["Tparams"].type = f"{node.name}/rows", DT_FLOAT
-            made.append(rows)
-            node.CopyFrom(_widened(node.name, rows.name))
-        else:
-            others = {name.split(":")[0] for place, name in enumerate(data) if place not in places}
-            rest = sorted(f"^{name}" for name in others - fed)
-            for place in places:
-                made.append(_widened(f"{node.name}/widened_{place}", data[place], *rest))
-                node.input[place] = made[-1].name
-    graph.node.extend(made)
-
-
-def _widened(name: str, *inputs: str) -> NodeDef:
-    node = NodeDef(name=name, op="Cast", input=inputs)
-    node.attr["SrcT"].type, node.attr["DstT"].type = DT_FLOAT, DT_DOUBLE
-    return node
 
 
 def forget(graph: GraphDef) -> None:

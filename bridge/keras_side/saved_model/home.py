@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
 from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import Graph
-from bridge.graph.stored import Arrays, same_bits
+from bridge.graph.stored import CHUNK, Arrays, same_bits
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import pack
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.pack import Laid, Pack
+from bridge.keras_side.weights import put
 
 MOST_TOGETHER = 1 << 28  # bytes
 
@@ -128,9 +130,18 @@ def _save(output: Path, kept: Pack, values: Mapping[str, Any]) -> None:
 
 
 def _save_part(prefix: str, names: list[str], values: Mapping[str, Any]) -> None:
-    found = [values[name] for name in names]
-    tensors = [tf.constant(value.tolist() if value.dtype == object else value) for value in found]
+    tensors = [_tensor(values[name]) for name in names]
     tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+
+
+def _tensor(value: np.ndarray) -> tf.Tensor:
+    if value.dtype == object:
+        return tf.constant(value.tolist())
+    if value.nbytes <= CHUNK:
+        return tf.constant(value)
+    begun = keras.Variable(keras.initializers.Zeros(), value.shape, value.dtype.name)
+    put(begun, value)
+    return tf.convert_to_tensor(begun.value)
 
 
 def _check(output: Path, values: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from bridge.errors import BridgeError
-from bridge.graph.stored import pieces, same_bits
+from bridge.graph.stored import pieces
 from bridge.keras_side.files import legacy
 from bridge.keras_side.names import names
 from bridge.keras_side.old import origins
@@ -120,12 +120,13 @@ def _places(
             found = weights.variables[number]
         else:
             laid[path] = how
-        value = objects.checkpoint.read(found.stored.key)
         here = numbers(variable) if how is None else how.to_file(numbers(variable))
-        widened = value.dtype != here.dtype and np.array_equal(value, here, equal_nan=True)
-        if not (widened or same_bits(value, here)):
+        if found.stored.numpy != here.dtype:  # in a wider type, perhaps
+            value = objects.checkpoint.read(found.stored.key)
+            here = value if np.array_equal(value, here, equal_nan=True) else here
+        if not objects.checkpoint.holds(found.stored.key, here):
             return None, {}
-        places[path] = _keys(found, objects)
+        places[path] = _keys(found, objects, here)
     return places, laid
 
 
@@ -161,17 +162,16 @@ def _by_program(source: Source, read: program.Program, checkpoint: Checkpoint, w
         notes.append("It holds no variables: what was trained is constants in it, which torch can't train.")
     elif not any(variable.trainable for variable in found.values()):
         notes.append("None of its variables is marked as trainable.")
-    places = {path: _keys(variable, objects) for path, variable in found.items()}
+    held = model.program.variables
+    places = {path: _keys(variable, objects, numbers(held[path])) for path, variable in found.items()}
     origin.remember(model, Origin(checkpoint.folder, places, notes))
     return model
 
 
-def _keys(variable: Variable, objects: Objects) -> list[str]:
-    """The keys of a variable and of its twins that hold the same numbers."""
-    read = objects.checkpoint.read
+def _keys(variable: Variable, objects: Objects, here: np.ndarray) -> list[str]:
+    """The keys of a variable, whose numbers these are, and of its twins that hold the same."""
     twins = [stored.key for stored in objects.twins(variable)]
-    value = read(variable.stored.key) if twins else np.zeros(0)
-    return [variable.stored.key, *(key for key in twins if same_bits(read(key), value))]
+    return [variable.stored.key, *(key for key in twins if objects.checkpoint.holds(key, here))]
 
 
 def _short(error: BridgeError, source: Source) -> str:

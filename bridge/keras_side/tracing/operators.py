@@ -20,6 +20,7 @@ from bridge.keras_side.tracing import handlers_index  # noqa: F401 (it registers
 from bridge.keras_side.tracing.complex_numbers import without_complex
 from bridge.keras_side.tracing.handlers import HANDLERS, Unwritten
 from bridge.keras_side.tracing.nodes import as_placeholder, as_where, restore, without_form
+from bridge.keras_side.tracing.unfed import large_inputs_unfed
 
 logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 
@@ -37,7 +38,7 @@ def operators_too(function: Any, specs: list[tf.TensorSpec]) -> onnx.ModelProto:
     patch_tf2onnx()  # tf2onnx 1.17 does not know numpy 2
     handlers = {"PyFunc": (as_placeholder, []), "SelectV2": (as_where, [])}
     handlers |= {kind: (function, []) for kind, function in HANDLERS.items()}
-    with _quickly(), _failures() as (failed, behind):
+    with _quickly(), large_inputs_unfed(), _failures() as (failed, behind):
         try:
             proto, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET, custom_op_handlers=handlers)
         except Exception as error:  # its assertions, and whatever else its many parts fail with
