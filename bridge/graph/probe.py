@@ -11,7 +11,9 @@ import onnx
 from bridge.errors import BridgeError
 from bridge.graph.layer import Graph, Value
 
-MOST_BYTES = 2 << 30
+MOST_BYTES, MOST_TOGETHER = 2 << 30, 8 << 30  # of a tensor, of all
+ROWS = 5
+_SMALLER = "Is a size in its config wrong? Else convert it for smaller inputs."
 _MOST = 10  # numbers of things are below it
 # What leaves numbers whole and no larger: of its first input, of all
 _KEEP = (
@@ -24,7 +26,7 @@ ANY = 7  # how long an axis of unknown length is
 
 
 def probe_inputs(
-    inputs: Iterable[Value], rows: int = 5, seed: int = 0, below: dict[str, int] | None = None
+    inputs: Iterable[Value], rows: int = ROWS, seed: int = 0, below: dict[str, int] | None = None
 ) -> dict[str, np.ndarray]:
     """Random arrays by input name, (rows, ...): normal floats, bytes over their range, other integers 0 to 9.
 
@@ -101,12 +103,43 @@ def _reached(
     return found
 
 
-def refuse_huge(graph: Graph, rows: int = 5) -> None:
-    """Raises BridgeError if a tensor of the model would take over 2 GiB for the few rows of a probe."""
+def probe_rows(graph: Graph) -> int:
+    """How many rows the proof of a conversion takes: a few, of a model with very large tensors fewer."""
+    sizes = [_bytes(value, 1) for value in graph.values.values()]
+    fits = (n for n in (ROWS, 2) if n * max(sizes, default=0) <= MOST_BYTES and n * sum(sizes) <= MOST_TOGETHER >> 1)
+    return next(fits, 1)
+
+
+def refuse_huge(graph: Graph, rows: int) -> None:
+    """Raises BridgeError if a tensor of the model would take over 2 GiB for so many rows of a probe, or all over 8."""
+    total = 0
     for value in graph.values.values():
-        size = rows * math.prod(size or 1 for size in (value.shape or ())[1:]) * np.dtype(value.dtype).itemsize
+        size = _bytes(value, rows)
+        total += size
         if size > MOST_BYTES:
-            raise BridgeError(f"{graph.name}: {value.name} is {value.shape} for each row, over {MOST_BYTES >> 30} GiB.")
+            raise too_large(graph.name, value.name, (rows, *(value.shape or ())[1:]), size)
+    if total > MOST_TOGETHER:  # Keras holds all of them until the last is there
+        raise BridgeError(
+            f"{graph.name}: its {len(graph.values)} tensors take {total / 2**30:,.1f} GiB for {_rows(rows)} of inputs, "
+            f"on which a conversion is proved; at most {MOST_TOGETHER >> 30} are taken. Nothing was run.\n{_SMALLER}"
+        )
+
+
+def too_large(model: str, what: str, shape: Sequence[int | None], size: int) -> BridgeError:
+    """The refusal of a tensor of so many bytes. shape: with the rows of the probe."""
+    return BridgeError(
+        f"{model}: {what} gives a tensor of {' x '.join(map(str, shape))}, {size / 2**30:,.1f} GiB, for the random "
+        f"inputs on which a conversion is proved; at most {MOST_BYTES >> 30} are taken. Nothing was run.\n{_SMALLER}"
+    )
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count > 1)}"
+
+
+def _bytes(value: Value, rows: int) -> int:
+    sizes = (ANY if size is None else size for size in (value.shape or ())[1:])
+    return rows * math.prod(sizes) * np.dtype(value.dtype).itemsize
 
 
 def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
-from bridge.graph.probe import counted, probe_inputs, refuse_huge
+from bridge.graph.probe import counted, probe_inputs, probe_rows
 from bridge.keras_side.building import arch
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
@@ -24,6 +24,7 @@ from bridge.keras_side.inspecting.survey import inputs_of, survey
 from bridge.keras_side.old import origins
 from bridge.keras_side.running.gradients import gradients
 from bridge.keras_side.running.run import run, run_layers
+from bridge.keras_side.running.sizes import refuse_huge_tensors
 from bridge.keras_side.running.train import train_steps
 from bridge.keras_side.saved_model import home as saved_model
 from bridge.keras_side.saved_model.folder import is_saved_model, look
@@ -51,9 +52,10 @@ def job_trace(
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told, read_rules(source.get("rules", ())))
     origins.note(model, graph)
+    rows = probe_rows(graph)
+    refuse_huge_tensors(model, graph, rows)
     proto = to_proto(graph, most_inside)
-    refuse_huge(graph)
-    outputs = run(model, probe_inputs(graph.inputs, below=counted(graph)))
+    outputs = run(model, probe_inputs(graph.inputs, rows, below=counted(graph)))
     if folder is not None and (outside := stored.outside(proto)):
         write_data(outside, graph.arrays, Path(folder) / stored.BESIDE)
     data = proto.SerializeToString(deterministic=True)

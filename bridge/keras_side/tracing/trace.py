@@ -26,6 +26,7 @@ from bridge.graph.stored import Arrays
 from bridge.keras_side.building.architecture import said
 from bridge.keras_side.names import Names, names
 from bridge.keras_side.precision import in_float32, note
+from bridge.keras_side.running.sizes import refuse_huge_operations
 from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracing import dropping
@@ -195,7 +196,10 @@ def _as_onnx(
         return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
 
     function = tf.function(forward, input_signature=specs, autograph=False)
-    proto = layers_alone(function.get_concrete_function(), [spec.name for spec in specs])
+    concrete = function.get_concrete_function()
+    weight_bytes = sum(weight.nbytes for weight in found.weights.values())
+    refuse_huge_operations(model.name, concrete.graph.get_operations(), weight_bytes)
+    proto = layers_alone(concrete, [spec.name for spec in specs])
     if proto is None:
         from bridge.keras_side.tracing.operators import NoForm, operators_too  # tf2onnx takes a while to import
 
