@@ -4,8 +4,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from bridge.graph import Value
-from bridge.graph.probe import counted_in_plain, probe_inputs
+from bridge.errors import BridgeError
+from bridge.graph import Graph, Value
+from bridge.graph.probe import counted_in_plain, probe_inputs, probe_rows, refuse_huge
 
 
 def plain(text):
@@ -38,3 +39,19 @@ def test_an_input_that_is_looked_up_is_a_number_of_things(text, found):
     assert below == ({} if found is None else {"x": found})
     made = probe_inputs([Value("x", (None, 3))], rows=50, below=below)["x"]
     assert found is None or sorted({*made.ravel().tolist()}) == list(range(found))
+
+
+@pytest.mark.parametrize(("width", "count", "rows"), [(10**6, 1, 5), (2 * 10**8, 1, 2), (2 * 10**8, 7, 1)])
+def test_a_model_with_large_tensors_is_proved_on_fewer_rows(width, count, rows):
+    values = {f"y{number}": Value(f"y{number}", (None, width)) for number in range(count)}
+    graph = Graph("wide", [], [], [], {}, {}, values=values)
+    assert probe_rows(graph) == rows
+    refuse_huge(graph, rows)
+    graph.values["y0"] = Value("y0", (None, 3, 10**9))
+    with pytest.raises(
+        BridgeError, match=r"wide: y0 gives a tensor of 1 x 3 x 1000000000, 11\.2 GiB, .* at most 2 are"
+    ):
+        refuse_huge(graph, probe_rows(graph))
+    graph.values.update({f"y{number}": Value(f"y{number}", (None, 10**8)) for number in range(30)})
+    with pytest.raises(BridgeError, match=r"its 30 tensors take 11\.2 GiB for 1 row of inputs.*at most 8 are"):
+        refuse_huge(graph, probe_rows(graph))

@@ -147,12 +147,12 @@ class Reader(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.table, self.dense, self.read = nn.Embedding(30, 20), nn.Linear(20, 24), nn.LSTM(24, 8, batch_first=True)
-        self.own = nn.Parameter(torch.randn(8, 40))
+        self.own, self.tied = nn.Parameter(torch.randn(8, 40)), nn.Parameter(torch.randn(50, 40))
         self.register_buffer("scale", torch.randn(40))
 
     def forward(self, words):
         y = self.read(torch.tanh(self.dense(self.table(words))))[0] @ self.own
-        return (y * self.scale).softmax(-1)
+        return ((y * self.scale) @ self.tied.permute(1, 0)).softmax(-1)
 
 
 def test_large_tensors_become_float64_where_they_are_used(monkeypatch):
@@ -161,7 +161,7 @@ def test_large_tensors_become_float64_where_they_are_used(monkeypatch):
     monkeypatch.setattr(stored, "CHUNK", 1000)
     kept = in_double(module)
     assert {name for name, value in module.named_parameters() if id(value) in kept} == {
-        *("table.weight", "dense.weight", "own")
+        *("table.weight", "dense.weight", "own", "tied")
     }
     with torch.no_grad(), precision(True, kept):
         found = module(words)

@@ -252,7 +252,7 @@ def saved_run(path, arrays=None, **how):
 def _lent(model, given):
     """How far its float64 outputs are apart when it takes its weights from the float32 model, in their scale."""
     own = run(model, given, double=True)
-    with mock.patch.object(stored, "LARGE", 0):
+    with mock.patch.object(stored, "LARGE", 0), mock.patch.object(stored, "CHUNK", 64):
         found = run(model, given, double=True)
     return max(float(np.abs(found[name] - own[name]).max() / np.abs(own[name]).max()) for name in own)
 

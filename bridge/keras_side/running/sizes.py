@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from bridge.keras_side.signature import named_outputs, signature
 _INSIDE = ("SeparableConv1D", "SeparableConv2D", "MelSpectrogram", "STFTSpectrogram")
 _ATTENTION = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention")
 _SUSPECT = MOST_BYTES >> 6
+_NOTHING_NEW = ("Placeholder", "PyFunc", "EnsureShape", "Identity")  # what is given, and the nodes of layers in a trace
 
 
 def refuse_huge_tensors(model: keras.Model, graph: Graph, rows: int) -> None:
@@ -30,24 +31,33 @@ def refuse_huge_tensors(model: keras.Model, graph: Graph, rows: int) -> None:
     """
     refuse_huge(graph, rows)
     if isinstance(model, Operators):
-        operations = _of_program(model, graph.inputs, rows)
+        refuse_huge_program(model, rows)
     elif _hides(graph):
-        operations = _of_model(model, rows)
-    else:
-        return
-    refuse_huge_operations(graph.name, operations, graph.weight_bytes)
+        refuse_huge_operations(graph.name, _of_model(model, rows), graph.weight_bytes)
 
 
-def refuse_huge_operations(name: str, operations: Iterable[tf.Operation], weight_bytes: int) -> None:
-    """The same of TensorFlow's operations as far as their shapes are known, of one row where its number is not."""
+def refuse_huge_program(model: Operators, rows: int = 1) -> None:
+    """The same of a SavedModel's program, constants that it makes included."""
+    variables = model.program.variables.values()
+    weight_bytes = sum(4 * math.prod(variable.shape) for variable in variables)
+    refuse_huge_operations(model.name, _of_program(model, signature(model)[0], rows), weight_bytes)
+
+
+def refuse_huge_operations(
+    name: str, operations: Iterable[tf.Operation], weight_bytes: int, called: Callable[[str], str] = str
+) -> None:
+    """The same of TensorFlow's operations as far as their shapes are known, of one row where its number is not.
+
+    called: what users call an operation, by its name.
+    """
     most = max(MOST_BYTES, weight_bytes)  # what a weight becomes on the way is as large as it is
     for operation in operations:
-        for tensor in operation.outputs if operation.type != "Placeholder" else ():
+        for tensor in operation.outputs if operation.type not in _NOTHING_NEW else ():
             if tensor.shape.rank is None or None in tensor.shape.as_list()[1:] or tensor.dtype == tf.resource:
                 continue
             shape = [size or 1 for size in tensor.shape.as_list()]
             if (size := math.prod(shape) * tensor.dtype.size) > most:
-                raise too_large(name, f"{operation.name} ({operation.type})", shape, size)
+                raise too_large(name, f"{called(operation.name)} ({operation.type})", shape, size)
 
 
 def _hides(graph: Graph) -> bool:

@@ -16,6 +16,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from bridge.errors import BridgeError
 from bridge.graph import Value
 from bridge.graph.probe import ANY, probe_inputs, relative_difference
+from bridge.keras_side.running.sizes import refuse_huge_program
 from bridge.keras_side.saved_model import double, needed, rewrite
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.model import FAILURES, Operators, Traced
@@ -65,6 +66,7 @@ def operators(
         model.add(path, keras.Variable(checkpoint.tensor(variable.stored.key), dtype=variable.stored.dtype, **options))
         found[path] = variable
     model.say_inputs()
+    refuse_huge_program(model)
     _refuse_fixed_batch(program, traced, signature)
     return model, found
 

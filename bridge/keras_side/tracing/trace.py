@@ -88,12 +88,13 @@ def _traced_through(
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
-    made, notes = _both_ways(model, found, rules, refused)
+    name = _model_name(model, source)
+    made, notes = _both_ways(model, found, rules, refused, name)
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
-        name=_model_name(model, source),
+        name=name,
         inputs=inputs,
         outputs=[],
         nodes=[],
@@ -132,9 +133,11 @@ class _Trace:
     asking: list[Any]
 
 
-def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
+def _both_ways(
+    model: keras.Model, found: Names, rules: Rules, refused: list[str], name: str
+) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
-    made = _as_onnx(model, found, rules, refused)
+    made = _as_onnx(model, found, rules, refused, name)
     dropped = made.tracer.dropping.values()
     within = [layer for layer in dropped if dropping.is_layer(layer)]
     layers = [who for who in made.asking if isinstance(who, keras.Layer)] + within
@@ -143,7 +146,7 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
 
     def traced(forks: list[keras.Layer]) -> _Trace | None:
         try:
-            return _as_onnx(model, found, rules, [], forks)
+            return _as_onnx(model, found, rules, [], name, forks)
         except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
             failed.update({id(layer): said(error)[:200] for layer in forks})
             return None
@@ -165,7 +168,7 @@ def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str
 
 
 def _as_onnx(
-    model: keras.Model, found: Names, rules: Rules, refused: list[str], forks: Iterable[keras.Layer] = ()
+    model: keras.Model, found: Names, rules: Rules, refused: list[str], name: str, forks: Iterable[keras.Layer] = ()
 ) -> _Trace:
     inputs, arguments = signature(model)
     tracer = Tracer(model, found, [value.name for value in inputs], rules, map(id, forks))
@@ -198,7 +201,7 @@ def _as_onnx(
     function = tf.function(forward, input_signature=specs, autograph=False)
     concrete = function.get_concrete_function()
     weight_bytes = sum(weight.nbytes for weight in found.weights.values())
-    refuse_huge_operations(model.name, concrete.graph.get_operations(), weight_bytes)
+    refuse_huge_operations(name, concrete.graph.get_operations(), weight_bytes, tracer.scopes.short)
     proto = layers_alone(concrete, [spec.name for spec in specs])
     if proto is None:
         from bridge.keras_side.tracing.operators import NoForm, operators_too  # tf2onnx takes a while to import
