@@ -87,9 +87,13 @@ class Recorder:
                     self._process.stdout.readline()
 
 
+def needs_recorder(item):
+    return "recorder" in getattr(item, "fixturenames", ())
+
+
 def pytest_collection_modifyitems(items):
-    """Slow tests last: by then the recorder, which works beside the tests, is done with their large models."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """What the recorder is needed for comes last: by then it, which works beside the tests, is done."""
+    items.sort(key=lambda item: (needs_recorder(item), item.get_closest_marker("slow") is not None))
 
 
 def _cases(request, fixture, module=None):
@@ -111,8 +115,8 @@ def recorder(request, temporary, tmp_path_factory):
     """The Keras process, at work on all cases of this session."""
     recorder = Recorder(tmp_path_factory.mktemp("recorded"))
     recorder.ask(_cases(request, "recorded"))
-    for module in {item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())}:
-        recorder.ask(module.to_record(recorder.folder))  # last: it takes a minute
+    trained = [item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())]
+    recorder.ask([module.to_record(recorder.folder) for module in dict.fromkeys(trained)])  # last: it takes a minute
     yield recorder
     recorder.close()
 
@@ -120,7 +124,7 @@ def recorder(request, temporary, tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def at_work(request, temporary):
     """Starts the Keras process before the first test, where a later one will need it."""
-    if any({"recorder", "truth"} & {*getattr(item, "fixturenames", ())} for item in request.session.items):
+    if any(needs_recorder(item) for item in request.session.items):
         request.getfixturevalue("recorder")
 
 
