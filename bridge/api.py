@@ -65,6 +65,8 @@ def finetune(
 ) -> Finetuned:
     """Trains a converted network on data as Keras would; with `output` it writes a bridge folder.
 
+    Without `output` the best epoch's weights are kept in memory, as many as are trained; with it, large ones on the
+    disk alone.
     model: a bridge folder, a layered .onnx file, or a module of keras2torch or load, which is left as it is.
     data: .npz, .csv, "x.npy,y.npy", IDX files, a name such as "digits", or bridge.data.Data: inputs (rows, ...),
     targets (rows,) class numbers, or (rows, ...) in the shape of the output. options, by name, with their defaults:

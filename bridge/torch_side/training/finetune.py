@@ -69,6 +69,8 @@ def finetune(
 ) -> Finetuned:
     """Trains a converted network on data as Keras would, and writes a bridge folder.
 
+    output: without it, the best epoch's weights are in memory, once more as many as are trained; with it, those of a
+    large model are in the checkpoint alone.
     model: a bridge folder, a layered .onnx file, or a module that bridge built: it is left as it is, and what is frozen
     in it (requires_grad) stays frozen.
     data: as bridge.data.read takes it. validation: a fraction to hold out, other data, or None.
