@@ -111,6 +111,7 @@ def compare_training(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -145,7 +146,7 @@ def compare_training(
         "train", model=folder, rules=listed(rules), **options
     )  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature)
+    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend)
     theirs = ask("train", source=asdict(source), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
@@ -160,6 +161,7 @@ def compare_gradients(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
@@ -175,7 +177,7 @@ def compare_gradients(
     keras, folder = _pair(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed, below=counted(graph))
-    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature))
+    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend))
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}

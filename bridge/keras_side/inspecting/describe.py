@@ -49,7 +49,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         told = {
             "format": f"{layout}, weights only" if text is None else f"{layout}, model and weights",
             "training_config": file.attribute("", "training_config") is not None,
-            "backend": file.attribute("", "backend") or file.attribute(base or "", "backend"),
+            "backend": legacy.backend(file, base, None).name or None,
         }
         return _described(path, file, parsed, version, told)
 

@@ -11,6 +11,7 @@ from bridge.errors import BridgeError
 from bridge.graph import notes_of, to_proto
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
+from bridge.keras_side.old import origins
 from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -66,7 +67,7 @@ def survey(source: Source) -> dict[str, Any]:
             for w in found.weights.values()
         ],
         "refusals": lines,
-        "notes": list(notes),
+        "notes": [*notes, *origins.said(model)],
         "non_finite": non_finite(model),
         "proto": np.frombuffer(proto, np.uint8),
     }

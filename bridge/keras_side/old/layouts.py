@@ -74,7 +74,7 @@ LAYOUTS = {
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
     **{f"{kind}/bias": Layout(lambda array: array.reshape(2, -1), _in_one) for kind in ("CuDNNLSTM", "CuDNNGRU")},
-    "flipped/kernel": FLIPPED,
+    **{f"flipped/{word}": FLIPPED for word in ("kernel", "recurrent_kernel", "depthwise_kernel")},
     **{f"{name}/kernel": layout for name, layout in _KERAS1.items()},
     **{f"{name}_flipped/kernel": _then(layout, FLIPPED) for name, layout in _KERAS1.items()},
 }

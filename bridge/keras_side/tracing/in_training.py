@@ -16,6 +16,7 @@ from keras.src.backend.common.stateless_scope import get_stateless_scope
 from keras.src.backend.tensorflow import random as keras_random
 
 _LIBRARIES = ("keras", "tensorflow", "bridge")
+_OLD = "bridge.keras_side.old."  # layers that compute by code of their own, as the user's do
 
 
 class Flag(int):
@@ -45,7 +46,7 @@ class Inference(Flag):
 
     def note(self, frame: Any) -> None:
         """Code of the model's own, or of TensorFlow for it, looks at the flag."""
-        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
+        if _module(frame).split(".")[0] not in ("keras", "bridge") or _module(frame).startswith(_OLD):
             self.asked.append(_owner(frame))
 
     __hash__ = int.__hash__
@@ -78,11 +79,15 @@ def asks_by_identity(layer: keras.Layer) -> bool:
     )
 
 
+def _module(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
 def _owner(frame: Any) -> Any:
     """The layer whose code looks at the flag, in a function that it calls too; else the function's name."""
     name = frame.f_code.co_name
     while frame is not None:
-        own = str(frame.f_globals.get("__name__", "")).split(".")[0] not in _LIBRARIES
+        own = _module(frame).split(".")[0] not in _LIBRARIES or _module(frame).startswith(_OLD)
         if own and isinstance(frame.f_locals.get("self"), keras.Layer):
             return frame.f_locals["self"]
         frame = frame.f_back

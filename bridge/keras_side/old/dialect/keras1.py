@@ -22,7 +22,19 @@ _CONVOLUTIONS = (
     *("LocallyConnected1D", "LocallyConnected2D"),
 )
 _RECURRENT = ("SimpleRNN", "GRU", "LSTM")
+FIRST = "1.0"  # the first releases of Keras 1 did not write their version into a config; 1.0.4 did
+_WORDS = {"W_regularizer", "border_mode", "dim_ordering", "inner_init", "nb_filter", "output_dim"}
 _INITIALIZERS = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
+
+
+def is_keras1(config: Any) -> bool:
+    """Whether a config without a version has settings that only Keras 1 had."""
+    if isinstance(config, list):
+        return any(map(is_keras1, config))
+    if not isinstance(config, dict):
+        return False
+    own = _WORDS & set(config) and "embeddings_initializer" not in config  # Embedding has output_dim still
+    return bool(own) or any(map(is_keras1, config.values()))
 
 
 @upgrade("classes by their names in Keras 1", NOTES, until=UNTIL)
@@ -155,14 +167,26 @@ def _penalty(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @upgrade(
-    "a BatchNormalization by deviations, to which epsilon was added",
-    "keras 1.0.6, layers/normalization.py: normalize_batch_in_training",
-    until=(1, 0, 6),
+    "a BatchNormalization that adds epsilon to the deviation",
+    "keras 1.0.4 to 1.0.8: layers/normalization.py; backend/theano_backend.py, batch_normalization",
+    until=(1, 0, 8),
     kinds=("BatchNormalization",),
+    means=True,
 )
-def deviations_of_keras0(entry: Entry) -> bool:
-    entry.refuse("keeps deviations, as Keras did before 1.0.6, which no later BatchNormalization does.")
-    return False
+def batch_normalization_by_deviations(entry: Entry) -> bool:
+    """Before 1.0.6 it kept deviations; on Theano 1.0.6 did so too, and 1.0.7 had variances, but added it there."""
+    version, mode = entry.writer.version, entry.config.get("mode", 0)
+    if mode == 1 and version < (1, 0, 5):
+        entry.kind = "SampleNormalization"
+        entry.config["twice"] = False
+    elif mode in (0, 2) and (version < (1, 0, 6) or entry.writer.backend == "theano"):
+        entry.kind = "DeviationNormalization" if version < (1, 0, 7) else "RootNormalization"
+        entry.config["by_batch"] = mode == 2
+    else:
+        return False
+    entry.config.pop("mode", None)
+    own(entry)
+    return True
 
 
 @upgrade(
