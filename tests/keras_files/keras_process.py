@@ -294,15 +294,15 @@ def rewrite(path, to, weights_only=False, **how):
     home.write(load(Source(path, **how)), Path(to), weights_only=weights_only)
 
 
-def old(path, to, home):
+def old(path, to, home, **how):
     """Traces a file of an older Keras to `to`, takes it home to `home`, and tells what Keras computes of its inputs."""
-    model = load(Source(path))
+    model = load(Source(path, **how))
     with np.load(Path(path).with_suffix(".npz")) as saved:
         given = [saved[f"x{i}"] for i in range(len(model.inputs))]
     found = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
-    traced = jobs.job_trace({"path": path})
+    traced = jobs.job_trace({"path": path, **how})
     Path(to).write_bytes(traced["proto"].tobytes())
-    jobs.job_home(traced["proto"], home)
+    jobs.job_home(traced["proto"], home, weights_only="arch" in how)
     names = [value.name for value in model.inputs]
     return {"outputs": [np.asarray(y).tolist() for y in found], "inputs": names, "non_finite": traced["non_finite"]}
 
