@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from bridge.keras_side.old.convolution import PaddedConv1D, PaddedConv2D, PaddedConv3D
-from bridge.keras_side.old.experiments import Highway, MaxoutDense, ParametricSoftplus, SReLU
+from bridge.keras_side.old.experiments import DroppingEmbedding, Highway, MaxoutDense, ParametricSoftplus, SReLU
 from bridge.keras_side.old.leaves import LSTM, RandomHeight, RandomWidth
 from bridge.keras_side.old.locally_connected import LocallyConnected1D, LocallyConnected2D
 from bridge.keras_side.old.masks import WithoutMask
@@ -60,6 +60,6 @@ OWN = {
         *(ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer),
         *(Highway, MaxoutDense, ParametricSoftplus, SReLU, BatchStatistics, SampleNormalization),
         *(PaddedConv1D, PaddedConv2D, PaddedConv3D, LSTM, TimeMajor, RandomHeight, RandomWidth, WithoutMask),
-        *(PaddedPooling, DeviationNormalization, RootNormalization),
+        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding),
     )
 }

@@ -205,6 +205,11 @@ def keras1_batch_normalization(entry: Entry) -> bool:
     return True
 
 
-@upgrade("an Embedding's own dropout", NOTES, until=UNTIL, kinds=("Embedding",))
+@upgrade("an Embedding's own dropout", "keras 1.2.2: layers/embeddings.py, call", until=UNTIL, kinds=("Embedding",))
 def keras1_embedding_dropout(entry: Entry) -> bool:
-    return entry.drop("dropout", 0, 0.0)
+    if not entry.config.get("dropout"):
+        return entry.config.pop("dropout", "absent") != "absent"
+    entry.config.pop("input_length", None)
+    entry.kind = "DroppingEmbedding"
+    own(entry)
+    return True
