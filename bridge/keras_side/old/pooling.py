@@ -38,7 +38,7 @@ class PaddedPooling(keras.layers.Layer):
         first = self.data_format == "channels_first"
         x = ops.moveaxis(x, 1, -1) if first else x
         y = self._mean(x) if self.average else self._pooled(ops.max_pool, x, -float("inf"))
-        lengths = [-(-size // step) for size, step in zip(ops.shape(x)[1:-1], self.strides, strict=True)]
+        lengths = [(size + step - 1) // step for size, step in zip(ops.shape(x)[1:-1], self.strides, strict=True)]
         y = y[(slice(None), *(slice(0, length) for length in lengths), slice(None))]
         return ops.moveaxis(y, -1, 1) if first else y
 
