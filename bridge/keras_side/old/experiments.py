@@ -140,5 +140,8 @@ class DroppingEmbedding(keras.layers.Embedding):
             table = table * kept / (1.0 - self.dropout)
         return ops.take(table, ops.cast(words, "int32"), axis=0)
 
+    def compute_output_spec(self, words: Any, training: bool = False) -> Any:
+        return super().compute_output_spec(words)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dropout": self.dropout}

@@ -76,9 +76,13 @@ def groups(file: Weights, base: str) -> list[Group]:
             if name == TOP:
                 continue
             raise BridgeError(f"{file.name}: lists the layer {name!r} but holds nothing for it: it is not complete.")
-        weights = {}
+        weights: dict[str, str] = {}
+        if not numbered and file.strings(place, "weight_names") is None and file.children(place):
+            raise BridgeError(f"{file.name}: the layer {name!r} there has no list of its weights (weight_names).")
         for weight in weights_of(file, place, numbered):
             path = f"{place}/{weight}"
+            if weight in weights:
+                raise BridgeError(f"{file.name}: lists {name}/{weight} twice.")
             if path not in file.datasets:
                 raise BridgeError(f"{file.name}: lists {name}/{weight} but does not hold it: it is not complete.")
             weights[weight] = path

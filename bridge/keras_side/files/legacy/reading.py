@@ -41,7 +41,7 @@ def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
     layers = [layer for layer in model.layers if layer.weights]
-    for layer, group in layer_pairs(layers, saved, file.name, reader.renamed):
+    for layer, group in layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None):
         reader.fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer))
     own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
     if own or top:
