@@ -28,6 +28,7 @@ from bridge.keras_side.files.load import load, non_finite  # noqa: E402
 from bridge.keras_side.files.write import write  # noqa: E402
 from bridge.keras_side.inspecting.survey import inputs_of  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
+from bridge.keras_side.old import origins  # noqa: E402
 from bridge.keras_side.running.double import in_double  # noqa: E402
 from bridge.keras_side.running.lent import Lent  # noqa: E402
 from bridge.keras_side.running.run import run  # noqa: E402
@@ -117,6 +118,7 @@ def read(path, chunk=None, **how):
         "compiled": model.compiled,
         "inputs": [list(t.shape) for t in model.inputs] if built else None,
         "non_finite": non_finite(model),
+        "said": origins.said(model),
     }
 
 

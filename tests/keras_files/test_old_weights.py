@@ -22,6 +22,9 @@ def nested():
     inner = stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second")])
     return stack(inner, layers.Dense(4, use_bias=False, name="third"))
 
+def sized():
+    return stack(*[layers.Dense(n, use_bias=False) for n in (3, 5)])
+
 def one():
     return stack(layers.Dense(4, name="block.1_dense"))
 
@@ -49,10 +52,10 @@ def code(tmp_path_factory):
 
 
 @pytest.fixture
-def read(keras, code, tmp_path):
-    """What a file of these layers gives the weights of a model, in the model's order."""
+def file(tmp_path):
+    """Writes weights alone: {layer: {weight: numbers}}. told: what the file says of its writer."""
 
-    def one(model, layers, told=None, **how):
+    def one(layers, told=None):
         path = tmp_path / "weights.h5"
         with h5py.File(path, "w") as file:
             file.attrs.update({key: value.encode() for key, value in (told or {}).items()})
@@ -62,7 +65,18 @@ def read(keras, code, tmp_path):
                 below.attrs["weight_names"] = [word.encode() for word in weights]
                 for word, values in weights.items():
                     below[word] = values
-        return [digest[2] for digest in keras("read", path=path, arch=f"{code}:{model}", **how)["digests"]]
+        return path
+
+    return one
+
+
+@pytest.fixture
+def read(keras, code, file):
+    """The digests of a model's weights, in its order, that a file of these layers gives it."""
+
+    def one(model, layers, told=None):
+        found = keras("read", path=file(layers, told), arch=f"{code}:{model}")
+        return [digest[2] for digest in found["digests"]]
 
     return one
 
@@ -103,21 +117,39 @@ def test_weights_come_to_their_layers(read, model, layers, told):
 @pytest.mark.parametrize(
     ("model", "layers", "text"),
     [
-        ("made_up", dense("dense_1", "dense_10", "dense_2"), "by its order of layers dense_1 is 'dense_10' there"),
-        ("named", dense("second", "first", "other"), "by its order of layers first is 'second' there, by their names"),
-        ("named", dense("first", "second", of=(A, B)), r"holds weights for 2 layers.*has 3.*Only in the architecture: th"),
+        (
+            "made_up",
+            dense("dense_1", "dense_10", "dense_2"),
+            "dense_1 is 'dense_10' there, by their names 'dense_2', and",
+        ),
+        (
+            "named",
+            dense("second", "first", "other"),
+            "its order of layers first is 'second' there, by their names 'first'",
+        ),
+        (
+            "named",
+            dense("first", "second", of=(A, B)),
+            r"has 3 layers with weights\. Only in the architecture: third",
+        ),
         ("named", dense("first", "second", "third", of=(A, B, A[:, :2])), r"third \(Dense\): kernel is \(4, 2\)"),
     ],
 )
-def test_what_is_not_clear_is_refused(read, refusal, model, layers, text):
-    refusal(text, job=lambda **_: None) if False else None
-    with pytest.raises(Exception, match=text):
-        read(model, layers, KERAS2)
+def test_what_is_not_clear_is_refused(refusal, code, file, model, layers, text):
+    refusal(text, path=file(layers, KERAS2), arch=f"{code}:{model}")
 
 
-def test_numbers_of_names_decide_where_sizes_do(read):
-    """As an alphabetical list has them: dense_10 before dense_9."""
-    pass
+def test_a_layer_without_its_list_of_weights_is_refused(refusal, code, file):
+    path = file(dense("first", "second", "third"), KERAS2)
+    with h5py.File(path, "r+") as opened:
+        del opened["second"].attrs["weight_names"]
+    refusal("the layer 'second' there has no list of its weights", path=path, arch=f"{code}:named")
+
+
+def test_sizes_decide_between_numbers_and_order(read):
+    """An alphabetical list has dense_10 before dense_9."""
+    wide, narrow = np.ones((4, 3), "float32"), np.ones((3, 5), "float32")
+    assert read("sized", dense("dense_10", "dense_9", of=(narrow, wide)), KERAS2) == [sha(wide), sha(narrow)]
 
 
 def test_words_of_keras_1_count_not_their_order(read):
@@ -137,3 +169,51 @@ def random_of(letter, gate):
 def test_dots_in_names(read):
     name = "block.1_dense"
     assert read("one", {name: {f"{name}/bias:0": BIAS, f"{name}/{K}": A}}, KERAS2) == [sha(A), sha(BIAS)]
+
+
+OLD = "convolution2d_1"
+TURNED, THEANO = sha(KERNEL[::-1, ::-1]), {"keras_version": "2.0.5", "backend": "theano"}
+
+
+@pytest.mark.parametrize(
+    ("end", "told", "asked", "expected", "said"),
+    [
+        (":0", None, None, sha(KERNEL), None),
+        (
+            "",
+            None,
+            None,
+            TURNED,
+            "as Theano wrote them (the names of its weights don't end in :0, as TensorFlow's would)",
+        ),
+        (
+            ":0",
+            None,
+            "theano",
+            TURNED,
+            "(--backend theano): turned over, for Theano convolves where TensorFlow correlates.",
+        ),
+        ("", None, "tensorflow", sha(KERNEL), None),
+        (":0", THEANO, None, TURNED, None),
+        (":0", {**THEANO, "backend": "cntk"}, None, sha(KERNEL), None),
+    ],
+)
+def test_the_backend_that_wrote_kernels(keras, code, file, end, told, asked, expected, said):
+    weights = {f"{OLD}_{word}{end}": values for word, values in (("W", KERNEL), ("b", np.ones(3, "float32")))}
+    how = {"backend": asked} if asked else {}
+    found = keras("read", path=file({OLD: weights}, told), arch=f"{code}:image", **how)
+    assert found["digests"][0][2] == expected
+    assert said in found["said"][0] if said else not found["said"]
+
+
+def test_a_backend_is_not_asked_of_files_that_say_it(refusal, code, file):
+    path = file(dense("first", "second", "third"), KERAS2)
+    refusal("says itself that tensorflow wrote it", path=path, arch=f"{code}:named", backend="theano")
+
+
+def test_a_normalization_of_an_unknown_keras_1_is_told(keras, code, file):
+    weights = {f"bn_{word}:0": BIAS for word in ("gamma", "beta", "running_mean", "running_std")}
+    (said,) = keras("read", path=file({"bn": weights}), arch=f"{code}:normalized")["said"]
+    assert said.startswith(
+        "The file does not say by which Keras: batch_normalization (BatchNormalization) is read as of"
+    )

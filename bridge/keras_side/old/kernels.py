@@ -42,8 +42,30 @@ def _of_keras1(layer: keras.Layer) -> str:
     return name if f"{name}/kernel" in layouts.LAYOUTS else ""
 
 
-def note(model: keras.Model, written: Backend, origin: Origin | None) -> str | None:
-    """By which backend the kernels were taken to be written, where the file does not say it and it matters."""
+def notes(model: keras.Model, versions: Iterable[object], written: Backend, origin: Origin | None) -> list[str]:
+    """What was assumed of a file that does not say all, where it matters.
+
+    versions: of Keras, as the file says. origin: of a model that was built by an old config.
+    """
+    lines = [_of_backend(model, written, origin)]
+    if origin is None and not any(versions):
+        lines.append(_of_deviations(model))
+    return [line for line in lines if line is not None]
+
+
+def _of_deviations(model: keras.Model) -> str | None:
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    if not layers:
+        return None
+    more = f" and {len(layers) - 1} more" if layers[1:] else ""
+    return (
+        f"The file does not say by which Keras: {layers[0].name}{more} (BatchNormalization) is read as of 1.0.8 or "
+        "later. If an older one wrote it, pass the config that it wrote: --arch config.json"
+    )
+
+
+def _of_backend(model: keras.Model, written: Backend, origin: Origin | None) -> str | None:
+    """By which backend the kernels were taken to be written."""
     if not written.why or not any(_is_wide(layer) for layer in model._flatten_layers()):
         return None
     told = origin is not None and "kernels_of_theano" in origin.upgrades.done  # as an upgrade, but not how it is known

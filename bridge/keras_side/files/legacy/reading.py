@@ -59,8 +59,8 @@ def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None
         reader.origin.stated = {key: str(value) for key, value in stated.items() if value}
         reader.origin.has_config = file.attribute("", "model_config") is not None
         written = reader.origin.written
-    if (told := kernels.note(model, written, reader.origin)) is not None:
-        origins.say(model, told)
+    for line in kernels.notes(model, versions(file), written, reader.origin):
+        origins.say(model, line)
 
 
 def _refuse_deviations(model: keras.Model, file: Weights) -> None:
