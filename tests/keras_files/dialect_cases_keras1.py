@@ -144,6 +144,15 @@ CASES = [
         backend="theano",
     ),
     Dialect("keras1_batch_normalization", "1.0.7", "BatchNormalization", {"mode": 0}, {}),  # on TensorFlow as ever
+    Dialect(
+        "keras1_output_shape",
+        "1.2.2",
+        "Deconvolution2D",
+        {"subsample": [2, 2], "output_shape": [None, 3, 8, 9], "dim_ordering": "th"},
+        {"strides": [2, 2], "output_size": [8, 9], "data_format": "channels_first"},
+        new="Conv2DTranspose",
+        layout="keras1_Conv2DTranspose_first",
+    ),
     Dialect("keras1_embedding_dropout", "1.2.2", "Embedding", {"dropout": 0.0}, {}),
     Dialect(
         "keras1_embedding_dropout", "1.2.2", "Embedding", {"dropout": 0.2}, {"dropout": 0.2}, new="DroppingEmbedding"

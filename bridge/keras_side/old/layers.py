@@ -12,7 +12,7 @@ from keras import ops
 
 from bridge.keras_side.old.convolution import PaddedConv1D, PaddedConv2D, PaddedConv3D
 from bridge.keras_side.old.experiments import DroppingEmbedding, Highway, MaxoutDense, ParametricSoftplus, SReLU
-from bridge.keras_side.old.leaves import LSTM, RandomHeight, RandomWidth
+from bridge.keras_side.old.leaves import LSTM, Conv2DTranspose, RandomHeight, RandomWidth
 from bridge.keras_side.old.locally_connected import LocallyConnected1D, LocallyConnected2D
 from bridge.keras_side.old.masks import WithoutMask
 from bridge.keras_side.old.normalization import (
@@ -60,6 +60,6 @@ OWN = {
         *(ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer),
         *(Highway, MaxoutDense, ParametricSoftplus, SReLU, BatchStatistics, SampleNormalization),
         *(PaddedConv1D, PaddedConv2D, PaddedConv3D, LSTM, TimeMajor, RandomHeight, RandomWidth, WithoutMask),
-        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding),
+        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding, Conv2DTranspose),
     )
 }

@@ -34,7 +34,7 @@ def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: 
             f"{file.name}: by its order of layers {layer.name} is {here.name!r} there, by their names {there.name!r}, "
             "and both would fit.\nGive the architecture's layers the names that they have in the file."
         )
-    return found[0] if found else in_order
+    return found[0] if found else _by_size(layers, names, saved, file) or in_order
 
 
 def _same(one: Pairs, other: Pairs) -> bool:
@@ -43,11 +43,35 @@ def _same(one: Pairs, other: Pairs) -> bool:
 
 def _fits(pairs: Pairs, file: Weights) -> bool:
     """Whether each layer has weights of the sizes that its group holds."""
-    return all(
-        Counter(math.prod(weight.shape) for weight in layer.weights)
-        == Counter(math.prod(group.shape(weight, file)) for weight in group.weights)
-        for layer, group in pairs
-    )
+    return all(_sizes(layer) == _sizes_in(group, file) for layer, group in pairs)
+
+
+def _sizes(layer: Any) -> tuple[int, ...]:
+    return tuple(sorted(math.prod(weight.shape) for weight in layer.weights))
+
+
+def _sizes_in(group: Group, file: Weights) -> tuple[int, ...]:
+    return tuple(sorted(math.prod(group.shape(weight, file)) for weight in group.weights))
+
+
+def _by_size(layers: list[Any], names: list[str], saved: list[Group], file: Weights) -> Pairs | None:
+    """Each layer with the group of its sizes; several of the same sizes only if their numbers go the same way."""
+    here: dict[tuple[int, ...], list[int]] = {}
+    there: dict[tuple[int, ...], list[int]] = {}
+    for place, (layer, group) in enumerate(zip(layers, saved, strict=True)):
+        here.setdefault(_sizes(layer), []).append(place)
+        there.setdefault(_sizes_in(group, file), []).append(place)
+    if {sizes: len(places) for sizes, places in here.items()} != {s: len(places) for s, places in there.items()}:
+        return None
+    partner = {}
+    for sizes, places in here.items():
+        partner |= dict(zip(places, there[sizes], strict=True))
+        keys = [[_counted(names[i]) for i in places], [_counted(saved[i].name) for i in there[sizes]]]
+        if len(places) > 1 and any(
+            sorted(listed) != listed or len({base for base, _ in listed}) > 1 for listed in keys
+        ):
+            return None
+    return [(layer, saved[partner[place]]) for place, layer in enumerate(layers)]
 
 
 def _by_number(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs | None:

@@ -78,8 +78,6 @@ def names_of_keras1_settings(entry: Entry) -> bool:
         entry.config["unit_forget_bias"] = entry.config["forget_bias_init"] == "one"
     if kind == "Embedding":
         spare = []
-    if kind == "Conv2DTranspose":
-        spare.append("output_shape")  # it follows from the others, or Keras 1 could not have run it
     dropped = [entry.config.pop(key, "absent") != "absent" for key in spare]
     return found or any(dropped)
 
@@ -201,6 +199,24 @@ def keras1_batch_normalization(entry: Entry) -> bool:
         return entry.drop("mode", 0)
     del entry.config["mode"]
     entry.kind = "SampleNormalization" if mode == 1 else "BatchStatistics"
+    own(entry)
+    return True
+
+
+@upgrade(
+    "the size of its images as a setting of a Conv2DTranspose",
+    "keras 1.2.2: layers/convolutional.py, Deconvolution2D",
+    until=UNTIL,
+    kinds=("Conv2DTranspose",),
+    last=True,
+)
+def keras1_output_shape(entry: Entry) -> bool:
+    """It follows from the others, or Keras 1 could not have run it; but with strides several sizes are possible."""
+    shape = entry.config.pop("output_shape", None)
+    steps = entry.config.get("strides")
+    if not isinstance(shape, list) or len(shape) != 4 or not isinstance(steps, list) or set(steps) == {1}:
+        return shape is not None
+    entry.config["output_size"] = shape[2:] if entry.config.get("data_format") == "channels_first" else shape[1:3]
     own(entry)
     return True
 
