@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dialect_case import Dialect, called, tensor
+from dialect_case import HARD, Dialect, called, tensor
 
 
 def branch(name: str) -> dict[str, Any]:
@@ -67,6 +67,20 @@ CASES = [
         refused="pads its input in the way 'full'",
     ),
     Dialect("keras1_dim_ordering", "1.2.2", "ZeroPadding2D", {"dim_ordering": "th"}, {"data_format": "channels_first"}),
+    Dialect(
+        "keras1_kernels",
+        "1.2.2",
+        "ConvLSTM2D",
+        {"dim_ordering": "th", "nb_filter": 2, "nb_row": 3, "nb_col": 3, "forget_bias_init": "one"},
+        {
+            "data_format": "channels_first",
+            "filters": 2,
+            "kernel_size": [3, 3],
+            "unit_forget_bias": True,
+            "recurrent_activation": HARD,
+        },
+        layout="keras1_ConvLSTM2D_first",
+    ),
     Dialect("keras1_kernels", "1.2.2", "Convolution1D", {}, {}, new="Conv1D", layout="keras1_Conv1D"),
     Dialect(
         "keras1_kernels",
@@ -201,6 +215,14 @@ CASES = [
         "DepthwiseConv2D",
         {"padding": "same", "kernel_size": [2, 2], "strides": [1, 1]},
         refused="pads as Theano did",
+        backend="theano",
+    ),
+    Dialect(
+        "padding_of_theano",
+        "2.0.5",
+        "MaxPooling3D",
+        {"padding": "same", "pool_size": [2, 2, 2], "strides": [1, 1, 1]},
+        refused="is not like other versions",
         backend="theano",
     ),
     Dialect("kernels_of_theano", "2.0.5", "Conv2D", {"filters": 2}, {"filters": 2}, layout="flipped", backend="theano"),

@@ -11,7 +11,7 @@ from bridge.keras_side.old.backends import NAMES, THEANO, Backend
 from bridge.keras_side.old.origins import Origin
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose")
-_CONVOLVING = (*_CONVOLUTIONS, "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "ConvLSTM2D")
+_CONVOLVING = (*_CONVOLUTIONS, "ConvLSTM2D")
 
 
 def by_code(model: keras.Model, versions: Iterable[object], written: Backend) -> dict[int, str]:
@@ -74,7 +74,15 @@ def _of_backend(model: keras.Model, written: Backend, origin: Origin | None) -> 
     how = "turned over, for Theano convolves where TensorFlow correlates" if written.name == THEANO else "as they lie"
     other = next(name for name in NAMES if name != written.name)
     said = f"Kernels of convolutions are read as {_TITLES[written.name]} wrote them ({written.why})"
+    if written.name == THEANO and origin is None and any(_pads(layer) for layer in model._flatten_layers()):
+        how += (
+            ', but "same" padding by Theano lies elsewhere for even kernels and strides: pass the config that it wrote'
+        )
     return f"{said}{'' if told else f': {how}'}. --backend {other} reads them as {_TITLES[other]}'s."
+
+
+def _pads(layer: keras.Layer) -> bool:
+    return getattr(layer, "padding", None) == "same"
 
 
 _TITLES = {"tensorflow": "TensorFlow", "theano": "Theano"}

@@ -19,9 +19,9 @@ _CLASSES = {
 PADDED = ("Conv1D", "Conv2D", "Conv3D")  # those that bridge can pad as Theano did
 _CONVOLUTIONS = (
     *("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "SeparableConv2D"),
-    *("LocallyConnected1D", "LocallyConnected2D"),
+    *("LocallyConnected1D", "LocallyConnected2D", "ConvLSTM2D"),
 )
-_RECURRENT = ("SimpleRNN", "GRU", "LSTM")
+_RECURRENT = ("SimpleRNN", "GRU", "LSTM", "ConvLSTM2D")
 FIRST = "1.0"  # the first releases of Keras 1 did not write their version into a config; 1.0.4 did
 _WORDS = {"W_regularizer", "border_mode", "dim_ordering", "inner_init", "nb_filter", "output_dim"}
 _INITIALIZERS = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
@@ -115,7 +115,7 @@ def keras1_dim_ordering(entry: Entry) -> bool:
     "kernels that lie in the file in the order of axes of Keras 1",
     "tf-keras 2.15: saving/legacy/hdf5_format.py, preprocess_weights_for_loading",
     until=UNTIL,
-    kinds=("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"),
+    kinds=("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"),
 )
 def keras1_kernels(entry: Entry) -> bool:
     first = entry.config.get("data_format") == "channels_first"

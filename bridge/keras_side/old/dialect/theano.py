@@ -8,9 +8,8 @@ from bridge.keras_side.old.dialect.gone import own
 from bridge.keras_side.old.dialect.keras1 import PADDED
 from bridge.keras_side.old.dialect.table import Entry, upgrade
 
-_OTHERS = (
-    *("Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
-)
+_OTHERS = ("Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D")
+_BY_CHANNEL = ("DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")  # Keras turned their kernels before Theano did
 _POOLS = tuple(f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3))
 
 
@@ -31,7 +30,7 @@ def kernels_of_theano(entry: Entry) -> bool:
 @upgrade(
     "padding by Theano: in full, or by half the kernel on both sides",
     "keras 1.2.2 and 2.0: backend/theano_backend.py, conv2d, pool2d",
-    kinds=(*PADDED, *_OTHERS, *_POOLS),
+    kinds=(*PADDED, *_OTHERS, *_BY_CHANNEL, *_POOLS),
     last=True,
     means=True,
 )
@@ -39,6 +38,9 @@ def padding_of_theano(entry: Entry) -> bool:
     """Where every kernel is odd and every stride 1, the half is what TensorFlow's "same" is."""
     padding, pools = entry.config.get("padding"), entry.kind in _POOLS
     if padding != "full" and not (entry.writer.backend == "theano" and padding == "same" and not _plain(entry)):
+        return False
+    if _unsure(entry):
+        entry.refuse(f"pads by Theano, in which Keras {entry.writer.text} is not like other versions.")
         return False
     if pools and padding == "same":
         entry.config["average"] = entry.kind.startswith("Average")
@@ -55,6 +57,12 @@ def padding_of_theano(entry: Entry) -> bool:
     entry.config.update(padding="valid", pads="full" if padding == "full" else "half")
     own(entry)
     return True
+
+
+def _unsure(entry: Entry) -> bool:
+    """Where versions differ: 3D poolings were cropped to their input's size or not, Conv3D padded another side."""
+    version = entry.writer.version
+    return ("Pooling3D" in entry.kind and (2,) <= version < (2, 2, 4)) or (entry.kind == "Conv3D" and version < (1, 2))
 
 
 def _plain(entry: Entry) -> bool:
