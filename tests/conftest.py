@@ -152,23 +152,35 @@ def keras():
 
 
 @pytest.fixture(scope="module")
-def ran_alone(request, recorded, tmp_path_factory):
-    """(case, rows) -> the outputs of that case's model.py, run where bridge can't be imported; one process a module."""
+def alone(request, recorded, tmp_path_factory):
+    """A process that runs the model.py of this module's cases where bridge can't be imported; its folder.
+
+    Modules ask for it with their first test, so that it works beside the others.
+    """
     folder = tmp_path_factory.mktemp("alone")
     cases = [recorded(name) for name in dict.fromkeys(_cases(request, "ran_alone", request.module))]
-    cases = [case for case in cases if "proto" in case.entries]
     for case in cases:
-        write_folder(case.module(), folder / case.name)
-        inputs = {f"x{rows}/{name}": x for rows in (1, 5) for name, x in case.under(f"x{rows}").items()}
-        np.savez(folder / f"{case.name}.npz", **inputs)
+        if "proto" in case.entries:
+            write_folder(case.module(), folder / case.name)
+            inputs = {f"x{rows}/{name}": x for rows in (1, 5) for name, x in case.under(f"x{rows}").items()}
+            np.savez(folder / f"{case.name}.npz", **inputs)
     script = Path(__file__).with_name("run_alone.py")
-    done = subprocess.run([sys.executable, "-I", script, folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    outputs = {case.name: case.graph.outputs for case in cases}
+    with open(folder / "errors.txt", "wb") as errors:
+        process = subprocess.Popen([sys.executable, "-I", script, folder], stderr=errors)
+    yield process, folder
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def ran_alone(alone, recorded):
+    """(case, rows) -> the outputs of that case's model.py."""
+    process, folder = alone
 
     def found(case, rows):
+        assert process.wait() == 0, (folder / "errors.txt").read_text()[-3000:]
         with np.load(folder / f"{case}.out.npz") as file:
             got = {name.partition("/")[2]: file[name] for name in file.files if name.startswith(f"y{rows}/")}
-        return got if "" not in got else {outputs[str(case)][0].name: got[""]}
+        return got if "" not in got else {recorded(case).graph.outputs[0].name: got[""]}
 
     return found
