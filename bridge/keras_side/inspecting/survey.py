@@ -47,6 +47,7 @@ def survey(source: Source) -> dict[str, Any]:
     try:
         inputs = inputs_of(model)
         graph = trace(model, rules=rules)  # the proof, which knows what each output is
+        origins.note(model, graph)
         # a layer's body may refuse an option of it; nobody asks for the weights' numbers
         proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
         outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]
@@ -67,7 +68,7 @@ def survey(source: Source) -> dict[str, Any]:
             for w in found.weights.values()
         ],
         "refusals": lines,
-        "notes": [*notes, *origins.said(model)],
+        "notes": list(notes),
         "non_finite": non_finite(model),
         "proto": np.frombuffer(proto, np.uint8),
     }
