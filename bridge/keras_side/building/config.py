@@ -18,7 +18,7 @@ from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 
 from bridge.errors import BridgeError
 from bridge.graph.bodies.applications import APPLICATIONS
-from bridge.graph.refused import REASONS
+from bridge.graph.refused import FEATURES, QUANTIZED, REASONS
 from bridge.keras_side import custom
 from bridge.keras_side.old import dialect
 from bridge.keras_side.old import lambdas as old_lambda
@@ -258,8 +258,11 @@ class _Reader:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
         if self.is_old and name in _REFUSED_BY_DIALECT:
             return  # with its own reason
+        quantized = name.removesuffix("QuantizationConfig")
         if name in REASONS:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
+        elif quantized != name and node.get("module") == "keras.quantizers":
+            self.problem(f"{where}: {QUANTIZED.format(quantized.lower())}.")
         else:
             registered = node.get("registered_name")
             if layer == "the model":
@@ -359,7 +362,7 @@ def _module(name: str, kind: str, node: dict[str, Any]) -> str | None:
         name = "DTypePolicy"
     if kind == "layers" and name in _MODELS:
         return _MODELS[name]
-    if kind == "layers" and stated == APPLICATIONS.get(name):
+    if kind == "layers" and stated in (APPLICATIONS.get(name), FEATURES.get(name)):
         return stated
     return _classes(kind).get(name)
 

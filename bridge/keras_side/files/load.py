@@ -13,6 +13,7 @@ from bridge.errors import BridgeError
 from bridge.keras_side import custom
 from bridge.keras_side.building import arch, architecture, config, mlp
 from bridge.keras_side.building.cut import from_layers
+from bridge.keras_side.building.lora import without_adapters
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.saved_model import load as saved_model
@@ -69,6 +70,7 @@ def _filled(
         model.optimizer, model.compiled = None, False  # compile settings are no part of what bridge loads
     if not model.built:
         _build(model, source, file)
+    without_adapters(model)
     assets.fill(model, texts or {}, source.name)
     if base is not None:
         legacy.fill(model, file, base)
