@@ -125,6 +125,8 @@ def _special(
 def _cut(writer: Writer, sizes: list[Sizes | None]) -> str | None:
     """x[:, a:b] for a slice whose bounds are sizes and whose axes are counted from the front."""
     _, starts, ends, axes, steps = [*sizes, None, None][:5]
+    if len(sizes) == 3 and starts is not None:
+        axes = Sizes(tuple(range(len(starts.items))))
     if starts is None or ends is None or axes is None or (steps is not None and {*steps.items} != {1}):
         return None
     if not all(found.counted for found in (starts, ends)) or any(not isinstance(a, int) or a < 0 for a in axes.items):

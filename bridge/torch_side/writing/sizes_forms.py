@@ -103,18 +103,41 @@ def _identity(node: Node, given: list[Sizes]) -> Sizes | None:
 
 def _signed(node: Node, given: list[Sizes]) -> Sizes | None:
     left, right = given
-    if not (left.counted and right.counted):
-        return None
-    wide = max(len(left.items), len(right.items))
-    if any(len(sizes.items) not in (1, wide) for sizes in given):
+    pairs = _paired(given)
+    if pairs is None:
         return None
     if node.kind == "Div" and not all(isinstance(i, int) and i > 0 for i in right.items):
         return None  # it is cut toward zero, which // is for what is not negative
-    pairs = zip(*(sizes.items * (wide // len(sizes.items)) for sizes in given), strict=True)
     items = tuple(_term(SIGNS[node.kind], *pair) for pair in pairs)
     if node.kind == "Div" and any(_may_be_negative(item) for item in left.items):
         return None
     return Sizes(items, left.scalar and right.scalar, left.dtype)
+
+
+def _modulo(node: Node, given: list[Sizes]) -> Sizes | None:
+    pairs = _paired(given)
+    if pairs is None or node.attributes.get("fmod"):
+        return None
+    return Sizes(tuple(_term("%", *pair) for pair in pairs), all(sizes.scalar for sizes in given), given[0].dtype)
+
+
+def _paired(given: list[Sizes]) -> list[tuple[Item, ...]] | None:
+    """The items that stand at one place each, single ones repeated."""
+    wide = max(len(sizes.items) for sizes in given)
+    if any(not sizes.counted or len(sizes.items) not in (1, wide) for sizes in given):
+        return None
+    return list(zip(*(sizes.items * (wide // len(sizes.items)) for sizes in given), strict=True))
+
+
+def _equal(node: Node, given: list[Sizes]) -> Sizes | None:
+    """Which are equal, as 0 and 1; no size is a negative number."""
+    items: list[Item] = []
+    for left, right in _paired(given) or [(None, None)]:
+        number, item = (left, right) if isinstance(left, int) else (right, left)
+        if not isinstance(number, int) or not (isinstance(item, int) or (isinstance(item, Size) and number < 0)):
+            return None
+        items.append(int(number == item))
+    return Sizes(tuple(items), all(sizes.scalar for sizes in given), "bool")
 
 
 def grown(item: Item, start: int, by: int) -> Item:
@@ -123,17 +146,21 @@ def grown(item: Item, start: int, by: int) -> Item:
 
 
 def _largest(node: Node, given: list[Sizes]) -> Sizes | None:
-    if any(not sizes.counted or len(sizes.items) != 1 for sizes in given):
+    pairs = _paired(given)
+    if pairs is None:
         return None
-    (total,), *others = (sizes.items for sizes in given)
-    for (item,) in others:
-        total = total if item == total else Term("max", (total, item))
-    return replace(given[0], items=(total,), scalar=all(sizes.scalar for sizes in given))
+    items = []
+    for total, *others in pairs:
+        for item in others:
+            total = total if item == total else Term("max", (total, item))
+        items.append(total)
+    return replace(given[0], items=tuple(items), scalar=all(sizes.scalar for sizes in given))
 
 
 def _term(sign: str, left: Item, right: Item) -> Item:
     if isinstance(left, int) and isinstance(right, int):
-        return {"+": left + right, "-": left - right, "*": left * right, "//": left // max(right, 1)}[sign]
+        whole, rest = divmod(left, right or 1)
+        return {"+": left + right, "-": left - right, "*": left * right, "//": whole, "%": rest}[sign]
     if (sign, right) in (("+", 0), ("-", 0), ("*", 1), ("//", 1)):
         return left
     return right if (sign, left) in (("+", 0), ("*", 1)) else Term(sign, (left, right))
@@ -171,5 +198,7 @@ _FORMS: dict[str, Callable[[Node, list[Sizes]], Sizes | None]] = {
     "ReduceProd": _product,
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _only),
     "Max": _largest,
+    "Equal": _equal,
+    "Mod": _modulo,
     **dict.fromkeys(SIGNS, _signed),
 }
