@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper, shape_inference
 
+from bridge.graph.changes.averages import average_globally
 from bridge.graph.changes.inner import taken_by
 from bridge.graph.changes.sequences import as_images
 
@@ -21,25 +22,26 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     del plain.opset_import[:]
     plain.opset_import.extend(kept)
     del plain.metadata_props[:]  # it is no longer layered and must not say so
-    _name_types(plain)
+    values = _values(plain)
+    _name_types(plain.graph, values)
     _join_pads(plain.graph)
+    average_globally(plain.graph, values)
     as_images(plain.graph)
     _drop_unused(plain.graph)
     return plain
 
 
-def _name_types(plain: onnx.ModelProto) -> None:
+def _name_types(graph: onnx.GraphProto, values: dict[str, onnx.TypeProto.Tensor]) -> None:
     """Makes Casts of the CastLikes. These read a value for its type alone, which keeps others from being fused."""
-    types = _types(plain)
-    for node in plain.graph.node:
-        if node.op_type == "CastLike" and (found := types.get(node.input[1])):
+    for node in graph.node:
+        if node.op_type == "CastLike" and node.input[1] in values and (found := values[node.input[1]].elem_type):
             node.op_type = "Cast"
             del node.input[1]
             node.attribute.append(helper.make_attribute("to", found))
 
 
-def _types(plain: onnx.ModelProto) -> dict[str, int]:
-    """The element type of each value that ONNX can infer, by its name; read without the weights, however large."""
+def _values(plain: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """The type and shape of each value that ONNX can infer, by its name; read without the weights, however large."""
     bare = onnx.ModelProto()
     bare.ir_version = plain.ir_version
     bare.opset_import.extend(plain.opset_import)
@@ -53,7 +55,7 @@ def _types(plain: onnx.ModelProto) -> dict[str, int]:
     inputs = {value.name: value for value in plain.graph.input}
     bare.graph.input.extend((weights | inputs).values())
     graph = shape_inference.infer_shapes(bare).graph
-    return {value.name: value.type.tensor_type.elem_type for value in [*graph.input, *graph.value_info, *graph.output]}
+    return {value.name: value.type.tensor_type for value in [*graph.input, *graph.value_info, *graph.output]}
 
 
 def _join_pads(graph: onnx.GraphProto) -> None:
