@@ -6,19 +6,31 @@ from weakref import WeakKeyDictionary
 
 import keras
 
+from bridge.errors import BridgeError
 from bridge.graph import Graph
 
 MERGED = "its LoRA adapters are merged into its weights, as in Keras's own files; in torch the weights themselves train"
 _merged: WeakKeyDictionary[keras.Model, list[str]] = WeakKeyDictionary()
 
 
-def without_adapters(model: keras.Model) -> keras.Model:
-    """The model, with the adapters of its layers taken out; their weights are to be filled from a file.
+def _adapted(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
 
-    The adapters of a quantized layer stay: such layers are refused.
+
+def refuse_apart(model: keras.Model, path: str) -> None:
+    """Raises BridgeError for a file in the legacy layout, which has adapters apart; Keras itself reads them wrongly."""
+    if layers := _adapted(model):
+        raise BridgeError(
+            f"{path}: {layers[0].name} ({type(layers[0]).__name__}) has LoRA adapters, which this kind of file keeps "
+            "apart; Keras 3 itself forgets their lora_alpha.\nSave the model as .keras or .weights.h5, which merge them."
+        )
+
+
+def without_adapters(model: keras.Model) -> keras.Model:
+    """The model, filled from a file, with the adapters of its layers taken out, but those of quantized layers, which
+    are refused.
     """
-    layers = [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
-    layers = [layer for layer in layers if getattr(layer, "quantization_mode", None) is None]
+    layers = [layer for layer in _adapted(model) if getattr(layer, "quantization_mode", None) is None]
     for layer in layers:
         for variable in [v for v in layer.variables if v.name.startswith("lora_")]:
             layer._untrack_variable(variable)

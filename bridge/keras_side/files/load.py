@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.keras_side import custom
 from bridge.keras_side.building import arch, architecture, config, mlp
 from bridge.keras_side.building.cut import from_layers
-from bridge.keras_side.building.lora import without_adapters
+from bridge.keras_side.building.lora import refuse_apart, without_adapters
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.saved_model import load as saved_model
@@ -70,13 +70,13 @@ def _filled(
         model.optimizer, model.compiled = None, False  # compile settings are no part of what bridge loads
     if not model.built:
         _build(model, source, file)
-    without_adapters(model)
     assets.fill(model, texts or {}, source.name)
     if base is not None:
+        refuse_apart(model, source.path)
         legacy.fill(model, file, base)
     else:
         tree.fill(model, file)
-    return model
+    return without_adapters(model)
 
 
 def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None) -> keras.Model:
