@@ -20,5 +20,7 @@ REASONS: dict[str, str] = {
 # Traced as what they compute, operator by operator, where no recurrent layer speaks for its cell; Lambda only with
 # --unsafe. InputLayer is an input.
 SEEN_THROUGH = ("InputLayer", "Lambda", "Pipeline", "GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells")
-FEATURES = dict.fromkeys(("TFDConcat", "TFDIdentity"), "keras.src.layers.preprocessing.feature_space")  # by FeatureSpace
+FEATURES = dict.fromkeys(
+    ("TFDConcat", "TFDIdentity"), "keras.src.layers.preprocessing.feature_space"
+)  # by FeatureSpace
 BASES = ("Layer", "Wrapper")  # no layers by themselves

@@ -14,6 +14,7 @@ os.dup2(2, 1)
 import keras  # noqa: E402 (stdout is put aside first: TensorFlow writes to it)
 import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
+from keras.src.layers.preprocessing.feature_space import TFDConcat  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
 sys.path.append(str(Path(__file__).parent))
@@ -60,7 +61,7 @@ def functional():
 
 def with_operations():
     a = keras.Input((4,), name="a")
-    x = layers.Dense(4)(a) * 2.0 + layers.Dense(4)(a)
+    x = TFDConcat(axis=-1)([layers.Dense(4)(a) * 2.0 + layers.Dense(4)(a), a])  # as a FeatureSpace joins
     return keras.Model(a, layers.Dense(2)(x)[:, 0])
 
 
@@ -78,7 +79,12 @@ def frozen():
 
 def adapted():
     numbers = keras.Input((3,), dtype="int32")
-    stack = [layers.Embedding(50, 4), layers.EinsumDense("abc,cd->abd", (None, 5)), layers.Conv1D(4, 2), layers.Dense(2)]
+    stack = [
+        layers.Embedding(50, 4),
+        layers.EinsumDense("abc,cd->abd", (None, 5)),
+        layers.Conv1D(4, 2),
+        layers.Dense(2),
+    ]
     x = numbers
     for layer in stack:
         x = layer(x)

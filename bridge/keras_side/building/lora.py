@@ -22,7 +22,8 @@ def refuse_apart(model: keras.Model, path: str) -> None:
     if layers := _adapted(model):
         raise BridgeError(
             f"{path}: {layers[0].name} ({type(layers[0]).__name__}) has LoRA adapters, which this kind of file keeps "
-            "apart; Keras 3 itself forgets their lora_alpha.\nSave the model as .keras or .weights.h5, which merge them."
+            "apart, and Keras itself forgets their lora_alpha.\n"
+            "Save the model as .keras or .weights.h5, which merge them."
         )
 
 

@@ -15,15 +15,34 @@ SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "//"}
 _INTEGERS = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
 
 
-def result(node: Node, given: list[Sizes | None]) -> Sizes | None:
-    """What a node gives, where that is sizes."""
+def results(node: Node, given: list[Sizes | None]) -> list[Sizes]:
+    """What a node gives, where that is sizes; else nothing."""
     if node.kind == "Shape":
         start, end = (node.attributes.get(word) for word in ("start", "end"))
-        return Sizes(tuple(_axes(node.inputs[0], int(start or 0), None if end is None else int(end))))
-    form = _FORMS.get(node.kind)
-    if form is None or any(sizes is None for sizes in given):
-        return None
-    return form(node, [sizes for sizes in given if sizes is not None])
+        return [Sizes(tuple(_axes(node.inputs[0], int(start or 0), None if end is None else int(end))))]
+    form, known = _FORMS.get(node.kind), [sizes for sizes in given if sizes is not None]
+    if len(known) < len(given):
+        return []
+    if node.kind == "Split":
+        return _split(node, known)
+    found = form(node, known) if form is not None else None
+    return [] if found is None else [found]
+
+
+def _split(node: Node, given: list[Sizes]) -> list[Sizes]:
+    counts = [n for n in given[1].items if isinstance(n, int)] if len(given) > 1 else node.attributes.get("split", ())
+    pieces, start = [], 0
+    for count in counts:
+        match given[0].items:
+            case (Rest(value, 0, None),):
+                items = tuple(_axes(value, start, start + count))
+            case items if given[0].counted:
+                items = items[start : start + count]
+            case _:
+                return []
+        pieces.append(replace(given[0], items=items))
+        start += count
+    return pieces if len(pieces) == len(node.outputs) else []
 
 
 def _axes(value: str, start: int, end: int | None) -> Iterator[Item]:
@@ -108,9 +127,12 @@ def _signed(node: Node, given: list[Sizes]) -> Sizes | None:
         return None
     if node.kind == "Div" and not all(isinstance(i, int) and i > 0 for i in right.items):
         return None  # it is cut toward zero, which // is for what is not negative
+    if node.kind == "Div":
+        wholes = [_floored(*pair) for pair in pairs]
+        if any(whole is None and _may_be_negative(item) for whole, (item, _) in zip(wholes, pairs, strict=True)):
+            return None
+        pairs = [(item if whole is None else whole, by) for whole, (item, by) in zip(wholes, pairs, strict=True)]
     items = tuple(_term(SIGNS[node.kind], *pair) for pair in pairs)
-    if node.kind == "Div" and any(_may_be_negative(item) for item in left.items):
-        return None
     return Sizes(items, left.scalar and right.scalar, left.dtype)
 
 
@@ -121,7 +143,15 @@ def _modulo(node: Node, given: list[Sizes]) -> Sizes | None:
     return Sizes(tuple(_term("%", *pair) for pair in pairs), all(sizes.scalar for sizes in given), given[0].dtype)
 
 
-def _paired(given: list[Sizes]) -> list[tuple[Item, ...]] | None:
+def _floored(item: Item, by: Item) -> Item | None:
+    """x of x - x % by, which can be divided by that number, whatever its sign."""
+    match item:
+        case Term("-", (left, Term("%", (right, number)))) if left == right and number == by:
+            return left
+    return None
+
+
+def _paired(given: list[Sizes]) -> list[tuple[Item, Item]] | None:
     """The items that stand at one place each, single ones repeated."""
     wide = max(len(sizes.items) for sizes in given)
     if any(not sizes.counted or len(sizes.items) not in (1, wide) for sizes in given):

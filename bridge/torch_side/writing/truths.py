@@ -56,7 +56,9 @@ class Truths:
         if truth is None or call is None:
             return step
         writer = Writer(node.inputs)
-        return changed(step, writer, call.replace(" if {0} else ", f" if {writer.item(truth)} else "), step.part.functions)
+        return changed(
+            step, writer, call.replace(" if {0} else ", f" if {writer.item(truth)} else "), step.part.functions
+        )
 
     def _ranged(self, step: Step, dtype: str) -> Step:
         """A range of floats whose bounds are sizes or other whole numbers, by those."""
