@@ -8,16 +8,15 @@ import onnx
 from onnx import TensorProto, helper
 
 from bridge.graph.changes.free_names import FreeNames
+from bridge.graph.changes.layouts import made_turned, makers_of
 
 _FIRST, _LAST = [0, 3, 1, 2], [0, 2, 3, 1]  # Transposes to channels_first and to channels_last
 _PLACES = [1, 2]  # the axes of an image's places, channels_last
-# What may stand between a convolution and the mean, and turns into the other layout with them
-_ALIKE = frozenset({"Relu", "LeakyRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Clip", "Add", "Mul"})
 
 
 def average_globally(graph: onnx.GraphProto, values: dict[str, onnx.TypeProto.Tensor]) -> None:
     """Makes a GlobalAveragePool of each mean over the places of float32 images that were channels_first before."""
-    makers = {name: node for node in graph.node for name in node.output}
+    makers = makers_of(graph)
     nodes: list[onnx.NodeProto] = []
     free = FreeNames(graph)
     for node in graph.node:
@@ -33,15 +32,7 @@ def _is_mean(node: onnx.NodeProto, makers: dict[str, onnx.NodeProto], values: di
     if axes is None or axes.op_type != "Constant" or value is None or len(value.shape.dim) != 4:
         return False
     places = [list(a.ints) for a in axes.attribute if a.name == "value_ints"] == [_PLACES]
-    return places and value.elem_type == TensorProto.FLOAT and _turned(node.input[0], makers)
-
-
-def _turned(name: str, makers: dict[str, onnx.NodeProto]) -> bool:
-    """Whether the images come out of a Transpose to channels_last."""
-    node = makers.get(name)
-    while node is not None and node.op_type in _ALIKE:
-        node = makers.get(node.input[0])
-    return node is not None and node.op_type == "Transpose" and [list(a.ints) for a in node.attribute] == [_LAST]
+    return places and value.elem_type == TensorProto.FLOAT and made_turned(node.input[0], makers) == _LAST
 
 
 def _pooled(mean: onnx.NodeProto, free: FreeNames) -> Iterator[onnx.NodeProto]:
