@@ -16,7 +16,7 @@ from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import counted, probe_inputs, refuse_huge
-from bridge.keras_side.building import arch
+from bridge.keras_side.building import arch, lora
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.inspecting.describe import describe
@@ -51,6 +51,7 @@ def job_trace(
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told, read_rules(source.get("rules", ())))
     origins.note(model, graph)
+    lora.note(model, graph)
     proto = to_proto(graph, most_inside)
     refuse_huge(graph)
     outputs = run(model, probe_inputs(graph.inputs, below=counted(graph)))

@@ -45,6 +45,23 @@ def frozen():
     return model
 
 
+def adapted():
+    numbers = keras.Input((3,), dtype="int32")
+    stack = [
+        layers.Embedding(50, 4),
+        layers.EinsumDense("abc,cd->abd", (None, 5)),
+        layers.Conv1D(4, 2),
+        layers.Dense(2),
+    ]
+    x = numbers
+    for layer in stack:
+        x = layer(x)
+    model = keras.Model(numbers, x)
+    for layer in stack:
+        layer.enable_lora(2, lora_alpha=4)
+    return model
+
+
 def normalised():
     layer = layers.Normalization()
     layer.adapt(np.random.default_rng(0).normal(3, 2, (50, 4)).astype("float32"))
@@ -160,7 +177,7 @@ CASES = {
     f.__name__: f
     for f in (
         *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
-        *(pictures, pooled, words, tagged, frames, pictures_from_codes),
+        *(pictures, pooled, words, tagged, frames, pictures_from_codes, adapted),
     )
 }
 

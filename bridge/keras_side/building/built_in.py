@@ -10,6 +10,7 @@ import keras
 from keras.src.activations import ALL_OBJECTS_DICT
 
 from bridge.graph.bodies.applications import APPLICATIONS
+from bridge.graph.refused import FEATURES
 from bridge.keras_side.old import layers as old_layers
 
 MODELS = {
@@ -57,7 +58,7 @@ def module_of(name: str, kind: str, node: dict[str, Any]) -> str | None:
         name = "DTypePolicy"
     if kind == "layers" and name in MODELS:
         return MODELS[name]
-    if kind == "layers" and stated == APPLICATIONS.get(name):
+    if kind == "layers" and stated in (APPLICATIONS.get(name), FEATURES.get(name)):
         return stated
     return _classes(kind).get(name)
 

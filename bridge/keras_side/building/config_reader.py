@@ -10,7 +10,7 @@ import keras
 from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 
 from bridge.errors import BridgeError
-from bridge.graph.refused import REASONS
+from bridge.graph.refused import QUANTIZED, REASONS
 from bridge.keras_side import custom
 from bridge.keras_side.building import built_in
 from bridge.keras_side.building.missing import Missing
@@ -172,8 +172,11 @@ class Reader:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
         if self.is_old and name in _REFUSED_BY_DIALECT:
             return  # with its own reason
+        quantized = name.removesuffix("QuantizationConfig")
         if name in REASONS:
             self.problem(f"{where} ({name}): {REASONS[name]}.")
+        elif quantized != name and node.get("module") == "keras.quantizers":
+            self.problem(f"{where}: {QUANTIZED.format(quantized.lower())}.")
         else:
             if layer == "the model":
                 self.missing.model(name, node)

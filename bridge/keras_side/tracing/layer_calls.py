@@ -60,6 +60,15 @@ def reason(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: di
     return tracer.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
 
 
+def without_variables(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, in which a weight that the model's own code hands to a layer is the tensor that it stands for."""
+    if not any(isinstance(leaf, keras.Variable) for leaf in keras.tree.flatten((args, kwargs))):
+        return args, kwargs
+    return keras.tree.map_structure(
+        lambda leaf: tf.convert_to_tensor(leaf) if isinstance(leaf, keras.Variable) else leaf, (args, kwargs)
+    )
+
+
 def called(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of the node, or nodes, that stand for the call."""
     kind = type(layer).__name__

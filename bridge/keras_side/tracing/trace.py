@@ -29,9 +29,10 @@ from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracing import dropping
+from bridge.keras_side.tracing.carried import carried
 from bridge.keras_side.tracing.direct import layers_alone
 from bridge.keras_side.tracing.forks import needed
-from bridge.keras_side.tracing.in_training import Inference, asks_by_identity
+from bridge.keras_side.tracing.in_training import Inference, asks_by_identity, state
 from bridge.keras_side.tracing.nodes import fill
 from bridge.keras_side.tracing.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.tracing.own_layers import refuse_idle
@@ -88,6 +89,7 @@ def _traced_through(
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
     made, notes = _both_ways(model, found, rules, refused)
+    refuse(model, carried(model, inputs, made.assigned))
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
@@ -123,12 +125,17 @@ def _told(tracer: Tracer, operation: str, reason: str) -> str:
 
 @dataclass
 class _Trace:
-    """A model as tf2onnx saw it. asking: the layers, and functions by name, whose code looked at the training flag."""
+    """A model as tf2onnx saw it.
+
+    asking: the layers, and functions by name, whose code looked at the training flag. assigned: the variables that its
+    code assigns to in inference, by path.
+    """
 
     tracer: Tracer
     proto: onnx.ModelProto
     output_names: list[str]
     asking: list[Any]
+    assigned: dict[str, keras.Variable]
 
 
 def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
@@ -174,6 +181,7 @@ def _as_onnx(
     output_names: list[str] = []
     flag = Inference()
     problems: list[str] = []
+    assigned: dict[str, keras.Variable] = {}
 
     def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
         given, values = tensors[: len(inputs)], tensors[len(inputs) :]
@@ -184,6 +192,8 @@ def _as_onnx(
                 outputs = model(*args, training=flag, **kwargs)
             except ValueError as error:
                 raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
+            assigned.clear()
+            assigned.update({p: v for p, v in found.variables.items() if state()[id(v)] is not tracer.values[id(v)]})
         named = named_outputs(model, outputs)
         draws = map(tracer.scopes.called, drawing(named.values(), partial(needed, tracer)))
         problems[:] = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
@@ -205,7 +215,7 @@ def _as_onnx(
             problems += without_what_is_within([_told(tracer, *reason) for reason in error.reasons], problems)
     refuse(model, problems)
     assert proto is not None
-    return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()))
+    return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()), assigned)
 
 
 def _build(model: keras.Model) -> None:

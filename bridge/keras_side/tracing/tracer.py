@@ -88,6 +88,7 @@ class Tracer:
             if own_layers.is_ruled(operation, self.rules) and self.scopes.path(operation) and not in_loop_condition():
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
+                args, kwargs = layer_calls.without_variables(args, kwargs)
                 found = layer_calls.reason(self, operation, args, kwargs)
                 apart = in_inner_graph() or self._is_changed(operation)
                 if apart and (found := self._reason_apart(operation, kwargs, found)) is None:
