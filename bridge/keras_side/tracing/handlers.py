@@ -176,6 +176,24 @@ def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
 
 
+@handler("Mean")
+def mean(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Of whole numbers by their sum, rounded toward zero: torch has no mean of these."""
+    from tf2onnx.onnx_opset.reduction import ReduceOpBase
+
+    if graph.get_dtype(node.output[0]) in _REAL:
+        node.type = "ReduceMean"
+        ReduceOpBase.version_18(graph, node)
+        return
+    keep = int(bool(node.get_attr_value("keep_dims")))
+    make = Writer(graph, node)
+    x, axes = make.inputs
+    axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
+    total = make("ReduceSum", make("Cast", x, to=TensorProto.INT64), axes, keepdims=keep, noop_with_empty_axes=1)
+    count = make("Div", make("Size", x), make("Max", make("Size", total), make.constant(np.array(1))))
+    make.end("Cast", make("Div", total, count), to=make.dtype)
+
+
 @handler("InTopKV2")
 def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     """Whether fewer than k numbers of a row are larger than the one at its target."""

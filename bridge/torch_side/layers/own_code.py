@@ -18,6 +18,8 @@ class AddedLoss(nn.Module):
         self.penalty: Tensor | float = 0.0
 
     def forward(self, x: Tensor, loss: Tensor) -> Tensor:
+        if self.training and getattr(self, "_is_replica", False):
+            raise RuntimeError("nn.DataParallel would lose this layer's loss; use DistributedDataParallel")
         if self.training or not torch.compiler.is_compiling():
             self.penalty = loss.sum()
         return x
