@@ -167,6 +167,16 @@ def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Where", none, zero, make("Div", x, make("Where", none, make.like(1.0, y), y)))
 
 
+@handler("MulNoNan")
+def multiply_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
+    """0 where y is 0, whatever x is there."""
+    make = Writer(graph, node)
+    x, y = make.inputs
+    zero = make.like(0.0, y)
+    none = make("Equal", y, zero)
+    make.end("Mul", make("Where", none, zero, x), y)
+
+
 @handler("EuclideanNorm")
 def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
