@@ -207,7 +207,7 @@ def _trained(graph: Graph) -> list[str]:
 
 def _tensors(node: Node) -> list[str]:
     """The tensors that a node takes in the file."""
-    return in_training.in_inference(node) if node.kind == in_training.IN_TRAINING else node.tensors
+    return in_training.in_inference(node) if node.kind in in_training.KINDS else node.tensors
 
 
 def _check_bodies(
@@ -302,10 +302,10 @@ def _node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> Node:
     if len(paths) != len(own) or any(p not in weights for p in paths):
         raise BridgeError(f"{file}: {path} ({proto.op_type}) has weights that the file does not hold. It is damaged.")
     config = _json(written, file, f"the config of {path}")
-    if proto.op_type == in_training.IN_TRAINING:
+    if proto.op_type in in_training.KINDS:
         inputs = [*inputs, *in_training.trained_names(proto)]
         config = {"name": config.get("name")}
-        if len(inputs) != 2 * len(outputs):
+        if not in_training.fits(Node(proto.name, kind, inputs, outputs)):
             raise BridgeError(f"{file}: {path} does not say what training gives. The file is damaged; convert again.")
     layer = Layer(
         kind=kind,

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from bridge.graph import Layer
+from bridge.graph.changes.in_training import KINDS
 from bridge.keras_side.tracing.control_flow import is_reachable
 from bridge.keras_side.tracing.in_training import Flag, given, state
 from bridge.keras_side.tracing.nodes import Call, placeholder_number
@@ -124,5 +125,5 @@ def _chosen(tracer: Tracer, layer: keras.Layer, mine: list[Any], theirs: list[An
 def needed(tracer: Tracer, operation: tf.Operation) -> Iterable[tf.Tensor]:
     """The inputs of an operation that count in inference."""
     number = placeholder_number(operation.name) if operation.type == "PyFunc" else None
-    chosen = number is not None and tracer.calls[number].node.kind == "InTraining"
+    chosen = number is not None and tracer.calls[number].node.kind in KINDS
     return operation.inputs[: len(operation.outputs)] if chosen else operation.inputs

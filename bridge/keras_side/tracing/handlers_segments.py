@@ -17,7 +17,7 @@ _REDUCTIONS = {"Max": "max", "Min": "min", "Prod": "mul"}
 
 @handler(*(f"Segment{kind}" for kind in _KINDS), *(f"UnsortedSegment{kind}" for kind in _KINDS if kind != "Mean"))
 def segments(graph: Any, node: Any, name: str, args: Any) -> None:
-    """By adding (multiplying, ...) each row to that of its segment; those of negative segments to one behind the last."""
+    """By adding (multiplying, ...) each row to that of its segment, of negative ones to one behind the last."""
     sorted_ones, kind = node.type.startswith("Segment"), node.type.rpartition("Segment")[2]
     rank = len(graph.get_shape(node.input[1]) or ())
     ranks = len(graph.get_shape(node.input[0]) or ()) - rank + 1

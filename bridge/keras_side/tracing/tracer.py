@@ -10,6 +10,7 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops import custom_gradient
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
@@ -20,6 +21,7 @@ from bridge.keras_side.tracing import (
     dropping,
     layer_calls,
     layer_facts,
+    own_gradients,
     own_layers,
     penalty_nodes,
     recurrent,
@@ -82,7 +84,7 @@ class Tracer:
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
         """Puts placeholders in the place of what the known layers compute; Keras does all the rest of a call."""
-        plain = keras.Operation.__call__
+        plain, by_tensorflow = keras.Operation.__call__, custom_gradient._graph_mode_decorator
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
             if self._apart:
@@ -138,6 +140,7 @@ class Tracer:
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             mock.patch.object(tf.nn, "ctc_loss", self._refused_loss),
+            mock.patch.object(custom_gradient, "_graph_mode_decorator", own_gradients.decorated(self, by_tensorflow)),
             mock.patch.object(keras.Layer, "add_loss", self._adding_losses()),
             as_onnx_has_it(),
         ):
