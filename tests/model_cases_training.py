@@ -231,10 +231,11 @@ def another_form_in_training():
     return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(x)))
 
 
-@model(refused=r"reversed: its own code says what its gradient is \(custom_gradient\), which torch would not follow")
-def a_gradient_of_ones_own():
-    """Torch would find another gradient than the code says; Keras's own `silu` says what is right."""
+@model()
+def gradients_of_ones_own():
+    """What torch would find is another gradient than the code says: of several tensors, of a weight, in a loop."""
     import keras
+    import tensorflow as tf
     from keras import layers, ops
 
     @ops.custom_gradient
@@ -244,12 +245,53 @@ def a_gradient_of_ones_own():
 
         return x, gradient
 
-    class Reversed(layers.Layer):
-        def call(self, x):
-            return reversing(ops.silu(x))
+    @tf.custom_gradient
+    def straight(x):
+        return tf.sign(x), lambda upstream: upstream * tf.cast(tf.abs(x) <= 1, x.dtype)
+
+    @tf.custom_gradient
+    def scaled(x, w, places):
+        def gradient(upstream, other):
+            return tf.clip_by_norm(upstream * w, 0.5), tf.reduce_sum(other * x, 0), None
+
+        return (tf.gather(x * w, places, axis=1), x), gradient
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],), name="w")
+
+        def call(self, x, training=None):
+            y, z = scaled(reversing(ops.silu(x)), tf.convert_to_tensor(self.w), tf.constant([3, 2, 1, 0]))
+            y = tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, reversing(y * self.w)), [0, y])[1]
+            return (straight(y) if training else y) + straight(z) + tf.grad_pass_through(tf.square)(x)
 
     x = keras.Input((4,))
-    return keras.Model(x, layers.Dense(2)(Reversed(name="reversed")(x)))
+    y = layers.Dense(4, activation="tanh")(x)
+    return keras.Model(x, layers.Dense(2)(Own(name="own")(y)))
+
+
+@model(refused=r"own \(Own\): its own code says what the gradients of weights are \(custom_gradient with variables\)")
+def a_gradient_of_weights():
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],), name="w")
+
+        def call(self, x):
+            @tf.custom_gradient
+            def scaled(x):
+                def gradient(upstream, variables=None):
+                    return (upstream, [tf.reduce_sum(upstream * x, 0)]) if variables else upstream
+
+                return x * self.w, gradient
+
+            return scaled(x)
+
+    x = keras.Input((4,))
+    return keras.Model(x, Own(name="own")(x))
 
 
 @model()

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from bridge.keras_side.tracing.tracer import Tracer
 
 _BY_WEIGHTS = "its own code says what the gradients of weights are (custom_gradient with variables)"
-_LIBRARIES = ("tensorflow", "keras")  # these say what is right
 
 
 def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
     """What TensorFlow's custom_gradient does with a function in a graph, its gradient as nodes."""
 
     def call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if kwargs or str(function.__module__).split(".")[0] in _LIBRARIES:
+        if kwargs or _says_what_is_right(function):
             return plain(function, args, kwargs)
         args = tf.nest.map_structure(tf.convert_to_tensor, list(args))
         result, gradient = function(*args)
@@ -44,6 +43,11 @@ def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
         return tf.nest.pack_sequence_as(result, made)
 
     return call
+
+
+def _says_what_is_right(function: Callable[..., Any]) -> bool:
+    """TensorFlow's own functions say in another way what their gradient is anyhow, but for grad_pass_through."""
+    return str(function.__module__).startswith("tensorflow.") and function.__name__ != "_grad_pass_through_op"
 
 
 def _takes_variables(gradient: Callable[..., Any], tracer: Tracer, results: list[Any], arguments: list[Any]) -> bool:
