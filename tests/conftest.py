@@ -87,9 +87,13 @@ class Recorder:
                     self._process.stdout.readline()
 
 
+def needs_recorder(item):
+    return "recorder" in getattr(item, "fixturenames", ())
+
+
 def pytest_collection_modifyitems(items):
-    """Slow tests last: by then the recorder, which works beside the tests, is done with their large models."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """What the recorder is needed for comes last: by then it, which works beside the tests, is done."""
+    items.sort(key=lambda item: (needs_recorder(item), item.get_closest_marker("slow") is not None))
 
 
 def _cases(request, fixture, module=None):
@@ -111,8 +115,8 @@ def recorder(request, temporary, tmp_path_factory):
     """The Keras process, at work on all cases of this session."""
     recorder = Recorder(tmp_path_factory.mktemp("recorded"))
     recorder.ask(_cases(request, "recorded"))
-    for module in {item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())}:
-        recorder.ask(module.to_record(recorder.folder))  # last: it takes a minute
+    trained = [item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())]
+    recorder.ask([module.to_record(recorder.folder) for module in dict.fromkeys(trained)])  # last: it takes a minute
     yield recorder
     recorder.close()
 
@@ -120,7 +124,7 @@ def recorder(request, temporary, tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def at_work(request, temporary):
     """Starts the Keras process before the first test, where a later one will need it."""
-    if any({"recorder", "truth"} & {*getattr(item, "fixturenames", ())} for item in request.session.items):
+    if any(needs_recorder(item) for item in request.session.items):
         request.getfixturevalue("recorder")
 
 
@@ -148,23 +152,35 @@ def keras():
 
 
 @pytest.fixture(scope="module")
-def ran_alone(request, recorded, tmp_path_factory):
-    """(case, rows) -> the outputs of that case's model.py, run where bridge can't be imported; one process a module."""
+def alone(request, recorded, tmp_path_factory):
+    """A process that runs the model.py of this module's cases where bridge can't be imported; its folder.
+
+    Modules ask for it with their first test, so that it works beside the others.
+    """
     folder = tmp_path_factory.mktemp("alone")
     cases = [recorded(name) for name in dict.fromkeys(_cases(request, "ran_alone", request.module))]
-    cases = [case for case in cases if "proto" in case.entries]
     for case in cases:
-        write_folder(case.module(), folder / case.name)
-        inputs = {f"x{rows}/{name}": x for rows in (1, 5) for name, x in case.under(f"x{rows}").items()}
-        np.savez(folder / f"{case.name}.npz", **inputs)
+        if "proto" in case.entries:
+            write_folder(case.module(), folder / case.name)
+            inputs = {f"x{rows}/{name}": x for rows in (1, 5) for name, x in case.under(f"x{rows}").items()}
+            np.savez(folder / f"{case.name}.npz", **inputs)
     script = Path(__file__).with_name("run_alone.py")
-    done = subprocess.run([sys.executable, "-I", script, folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    outputs = {case.name: case.graph.outputs for case in cases}
+    with open(folder / "errors.txt", "wb") as errors:
+        process = subprocess.Popen([sys.executable, "-I", script, folder], stderr=errors)
+    yield process, folder
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def ran_alone(alone, recorded):
+    """(case, rows) -> the outputs of that case's model.py."""
+    process, folder = alone
 
     def found(case, rows):
+        assert process.wait() == 0, (folder / "errors.txt").read_text()[-3000:]
         with np.load(folder / f"{case}.out.npz") as file:
             got = {name.partition("/")[2]: file[name] for name in file.files if name.startswith(f"y{rows}/")}
-        return got if "" not in got else {outputs[str(case)][0].name: got[""]}
+        return got if "" not in got else {recorded(case).graph.outputs[0].name: got[""]}
 
     return found

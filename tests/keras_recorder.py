@@ -60,9 +60,9 @@ def main(folder):
         makers[f"refused-{kind}"] = (lambda k=kind, o=options, s=shape: plain(k, o, [s]), "normal", False)
     for line in sys.stdin:
         name = line.removesuffix("\n")
-        if name == "training":
-            given = [folder / "training" / file for file in ("cases.json", "arrays.npz")]
-            write(folder / "training.npz", lambda part, given=given: training_truth.main(*given, part))
+        if name.startswith("training-"):
+            given = [folder / name / file for file in ("cases.json", "arrays.npz")]
+            write(folder / f"{name}.npz", lambda part, given=given: training_truth.main(*given, part))
         else:
             record(folder / f"{name}.npz", *makers[name])
         print(name, flush=True)

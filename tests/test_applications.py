@@ -9,6 +9,7 @@ every_family = pytest.mark.parametrize("case", FAMILIES.values(), ids=str)
 
 
 @every_family
+@pytest.mark.usefixtures("alone")  # whose process then works beside
 def test_module_computes_what_keras_does(case, recorded):
     checks.outputs_agree(recorded(case), case.tolerance)
 

@@ -111,3 +111,74 @@ def test_windows_over_steps_slide_along_images_of_one_row() -> None:
     assert kinds.count("Unsqueeze") == 3  # of the first sequence and of two kernels
     shapes = {"x": (2, 20, 2), "w": (4, 2, 3), "v": (4, 4, 3)}
     np.testing.assert_allclose(outputs(found, shapes), outputs(proto, shapes), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "pools"),
+    [
+        pytest.param(
+            "r = Relu(last)\nm = ReduceMean <keepdims = 0>(r, axes)\ny = Mul(m, one)\n", True, id="behind_a_relu"
+        ),
+        pytest.param("m = ReduceMean(last, axes)\ny = Squeeze(m, axes)\n", True, id="with_its_axes_kept"),
+        pytest.param("r = Neg(last)\ny = ReduceMean <keepdims = 0>(r, axes)\n", False, id="behind_something_else"),
+        pytest.param(
+            "h = Cast <to = 10>(last)\nm = ReduceMean <keepdims = 0>(h, axes)\ny = Cast <to = 1>(m)\n",
+            False,
+            id="of_half_floats",
+        ),
+    ],
+)
+def test_a_mean_over_the_places_of_a_convolutions_images_is_a_pooling(lines: str, pools: bool) -> None:
+    proto = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]>\n'
+        "model (float[N, 6, 5, 2] x, float[4, 2, 3, 3] w) => (float[N, 4] y) {\n"
+        "first = Transpose <perm = [0, 3, 1, 2]>(x)\nc = Conv <kernel_shape = [3, 3]>(first, w)\n"
+        "last = Transpose <perm = [0, 2, 3, 1]>(c)\naxes = Constant <value_ints = [1, 2]>()\n"
+        f"one = Constant <value_float = 1.0>()\n{lines}}}"
+    )
+    found = inlined(proto)
+    onnx.checker.check_model(found, full_check=True)
+    kinds = [node.op_type for node in found.graph.node]
+    assert ("GlobalAveragePool" in kinds, "ReduceMean" in kinds) == (pools, not pools)
+    np.testing.assert_allclose(outputs(found), outputs(proto), rtol=1e-5, atol=1e-6)
+
+
+NORM = (
+    "a = Abs(v)\nfirst = Transpose <perm = [0, 3, 1, 2]>(x)\n"
+    "n = BatchNormalization <epsilon = 0.01>(first, g, b, m, a)\n"
+    "last = Transpose <perm = [0, 2, 3, 1]>(n)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "spared"),
+    [
+        pytest.param(f"{NORM}y = Relu(last)\n", True, id="alone"),
+        pytest.param(f"{NORM}r = Relu(last)\ny = Transpose(r)\n", True, id="before_another_turn"),
+        pytest.param(f"{NORM}r = Relu(last)\ny = Transpose <perm = [0, 3, 1, 2]>(r)\n", False, id="before_a_transpose"),
+        pytest.param(f"{NORM}y = Add(last, n)\n", False, id="read_twice"),
+    ],
+)
+def test_a_normalization_of_a_batch_is_a_product_and_a_sum_if_no_convolution_is_near(lines: str, spared: bool) -> None:
+    proto = parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 18]>\n'
+        "model (float[N, 3, 3, 3] x, float[3] g, float[3] b, float[3] m, float[3] v) => (float[A, B, C, D] y) {\n"
+        f"{lines}}}"
+    )
+    found = inlined(proto)
+    onnx.checker.check_model(found, full_check=True)
+    kinds = [node.op_type for node in found.graph.node]
+    assert ("BatchNormalization" in kinds, "Mul" in kinds) == (not spared, spared)
+    shapes = {"x": (2, 3, 3, 3), **dict.fromkeys("gbmv", (3,))}
+    np.testing.assert_allclose(outputs(found, shapes), outputs(proto, shapes), rtol=1e-4, atol=1e-6)
+
+
+def test_lengths_that_are_known_are_constants() -> None:
+    proto = model(
+        "sides = Shape <start = 1, end = 3>(x)\nrows = Shape <start = 0, end = 1>(x)\n"
+        "rest = Constant <value_ints = [-1]>()\n"
+        "all = Concat <axis = 0>(rows, sides, rest)\ny = Reshape(x, all)\n"
+    )
+    found = inlined(proto)
+    assert [node.op_type for node in found.graph.node].count("Shape") == 1
+    assert outputs(found).tolist() == outputs(proto).tolist()

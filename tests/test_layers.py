@@ -26,6 +26,7 @@ CONSTRAINED = [case for case in CASES if "_constraint" in str(case.options)]
 
 
 @every_case
+@pytest.mark.usefixtures("alone")  # whose process then works beside
 def test_module_computes_what_keras_does(case, recorded):
     checks.outputs_agree(recorded(case), case.tolerance)
 

@@ -27,6 +27,7 @@ def module(recorded):
 
 
 @every_model
+@pytest.mark.usefixtures("alone")  # whose process then works beside
 def test_module_computes_what_keras_does(case, recorded):
     checks.outputs_agree(recorded(case), case.tolerance)
 

@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from bridge import process
+from bridge.cli import cli
 from bridge.errors import BridgeError, shortage
 from bridge.keras_side.client import ask, traced
 from bridge.keras_side.source import Source
@@ -261,15 +263,14 @@ def test_a_deleted_working_folder_is_one_message(tmp_path, monkeypatch):
         worker("runtime").call("run")
 
 
-def test_python_m_bridge_imports_nothing_from_the_users_folder(tmp_path):
+def test_a_mistake_is_one_message_and_exit_code_2_and_nothing_of_the_users_folder_is_imported(tmp_path):
     for name in ("torch", "click", "onnx"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
     words = [sys.executable, "-m", "bridge", "convert", "torch2onnx", "none", "-o", "o.onnx"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (
-        2,
-        "bridge: none: is not a bridge folder (it has no model.onnx).",
-    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "bridge: none: is not a bridge folder (it has no model.onnx)."
+    assert "Traceback" not in done.stderr
 
 
 def test_python_m_bridge_works_like_bridge():
@@ -277,13 +278,10 @@ def test_python_m_bridge_works_like_bridge():
     assert done.stdout.startswith("bridge, version")
 
 
-def test_a_mistake_on_the_command_line_is_one_message_and_exit_code_2(tmp_path):
-    words = [sys.executable, "-m", "bridge", "convert", "torch2onnx", str(tmp_path), "-o", str(tmp_path / "o.onnx")]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"bridge: {tmp_path}: is not a bridge folder")
-    assert "Traceback" not in done.stderr
+def test_a_mistyped_command_is_told_with_the_one_it_is_like():
+    done = CliRunner().invoke(cli, ["convrt", "a.keras"])
+    assert done.exit_code == 2
+    assert "No such command 'convrt'. Did you mean convert?" in done.output
 
 
 def test_a_model_kept_for_the_float64_run_is_read_again_when_its_file_changed(tmp_path):

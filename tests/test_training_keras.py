@@ -123,38 +123,31 @@ FIT_CASES = [
 ]
 
 
-def keras_truth(keras, cases, arrays, folder: Path):
-    """Runs all cases in the Keras process and returns its arrays."""
+def written(folder: Path, cases, arrays):
+    """Writes what training_truth.main takes; the folder, which is new."""
+    folder.mkdir()
     (folder / "cases.json").write_text(json.dumps(cases))
     np.savez(folder / "arrays.npz", **arrays)
-    program = "import sys; sys.path.append(sys.argv[1]); import training_truth; training_truth.main(*sys.argv[2:])"
-    files = [folder / name for name in ("cases.json", "arrays.npz", "out.npz")]
-    keras.script(program, Path(__file__).parent, *files)
-    with np.load(folder / "out.npz") as out:
-        return dict(out)
+    return folder
 
 
 def to_record(folder):
     """Writes what training_truth takes for all tests here, and gives the recorder's name for that."""
     given = {case["name"]: arrays_for(case) for case in CASES + FIT_CASES}
     given |= {trained.name: trained.arrays() for trained in TRAINED}
-    (folder / "training").mkdir()
-    cases = [*CASES, *FIT_CASES, *(trained.case() for trained in TRAINED)]
-    (folder / "training" / "cases.json").write_text(json.dumps(cases))
     arrays = {f"{name}/{key}": array for name, part in given.items() for key, array in part.items()}
-    np.savez(folder / "training" / "arrays.npz", **arrays)
-    return ["training"]
+    return written(folder / "training-steps", [*CASES, *FIT_CASES, *(each.case() for each in TRAINED)], arrays).name
 
 
 @pytest.fixture(scope="module")
 def arrays(recorder):
-    with np.load(recorder.folder / "training" / "arrays.npz") as given:
+    with np.load(recorder.folder / "training-steps" / "arrays.npz") as given:
         return dict(given)
 
 
 @pytest.fixture(scope="module")
 def truth(recorder):
-    with np.load(recorder.wait("training.npz")) as out:
+    with np.load(recorder.wait("training-steps.npz")) as out:
         return dict(out)
 
 

@@ -133,6 +133,9 @@ def relu(layer: Layer, shapes: list[Shape]) -> str:
     slope, threshold = slope or 0.0, threshold or 0.0
     if not slope and not threshold:
         return "y = Relu(x)" if top is None else number("zero", 0) + number("top", top) + "y = Clip(x, zero, top)"
+    if not threshold:
+        leaky = f"LeakyRelu <alpha = {float(slope)!r}> (x)"
+        return f"y = {leaky}" if top is None else number("top", top) + f"all = {leaky}\ny = Min(all, top)"
     lines = number("threshold", threshold) + number("slope", slope)
     lines += "below = Sub(x, threshold)\nsmall = Mul(below, slope)\npasses = Greater(x, threshold)\n"
     if top is None:
@@ -142,7 +145,7 @@ def relu(layer: Layer, shapes: list[Shape]) -> str:
 
 @body("LeakyReLU")
 def leaky_relu(layer: Layer, shapes: list[Shape]) -> str:
-    return number("slope", layer.config["negative_slope"]) + "y = PRelu(x, slope)"
+    return f"y = LeakyRelu <alpha = {float(layer.config['negative_slope'])!r}> (x)"
 
 
 @body("ELU")

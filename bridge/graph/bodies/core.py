@@ -260,10 +260,25 @@ def dot(layer: Layer, shapes: list[Shape]) -> str:
             lines += f"sq{i} = Mul(x{i}, x{i})\nsum{i} = ReduceSum <keepdims = 1> (sq{i}, axis{i})\n"
             lines += f"m{i} = Max(sum{i}, least)\nr{i} = Sqrt(m{i})\nn{i} = Div(x{i}, r{i})\n"
             names[i] = f"n{i}"
-    lines += f'e = Einsum <equation = "{equation}"> ({", ".join(names)})\n'
-    if equation.endswith("->a"):  # two vectors a row: Keras keeps an axis of length 1
-        return lines + integers("last", [-1]) + "y = Unsqueeze(e, last)"
-    return lines + "y = Identity(e)"
+    ranks = [len(shape) for shape in shapes]
+    if max(ranks) > 3:
+        return lines + f'y = Einsum <equation = "{equation}"> ({", ".join(names)})'
+    return lines + _product(names, ranks, axes)
+
+
+def _product(names: list[str], ranks: list[int], axes: tuple[int, int]) -> str:
+    """Lines for the sums of a Dot layer as a product of matrices, a vector being one of one row or column."""
+    lines, gone = "", [i + 1 for i, rank in enumerate(ranks) if rank == 2]
+    for i, (name, rank, axis) in enumerate(zip(names, ranks, axes, strict=True)):
+        if rank == 2:
+            lines += integers(f"beside{i}", [i + 1]) + f"p{i} = Unsqueeze({name}, beside{i})\n"
+        else:
+            turned = axis != 2 - i  # what is summed over stands last in the first, and before it in the second
+            lines += f"p{i} = {'Transpose <perm = [0, 2, 1]>' if turned else 'Identity'} ({name})\n"
+    if not gone:
+        return lines + "y = MatMul(p0, p1)"
+    gone = gone[-1:]  # of two vectors a row Keras keeps an axis of length 1
+    return lines + integers("gone", gone) + "product = MatMul(p0, p1)\ny = Squeeze(product, gone)"
 
 
 def dot_equation(layer: Layer, shapes: list[Shape]) -> tuple[str, tuple[int, int]]:

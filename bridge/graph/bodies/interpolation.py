@@ -19,6 +19,7 @@ from bridge.graph.layer import Layer, Shape
 
 _RADIUS = {"lanczos3": 3, "lanczos5": 5}
 _MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
+_NEAR = 2**-18  # pixels by which a place may be rounded otherwise: 4e-6 of the difference of two neighbours
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
 
 
@@ -55,11 +56,30 @@ def exact_scales(resize: Resize) -> tuple[float, ...] | None:
     return scales if all(math.frexp(scale)[0] == 0.5 for scale in scales) else None
 
 
+def near_scales(resize: Resize) -> tuple[float, ...] | None:
+    """By what a bilinear resize multiplies the axes, if ONNX's places of the new pixels are Keras's but for `_NEAR`.
+
+    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 64 their roundings
+    differ by no more than that, and beyond for some lengths. Rounded up, where ONNX would find one pixel less.
+    """
+    if resize.method != "bilinear" or resize.antialias or None in resize.lengths:
+        return exact_scales(resize)
+    old = np.array(resize.lengths, np.float32)
+    new = np.array(resize.size or np.multiply(old, resize.factors or ()), np.float32)
+    scales = new / old
+    scales = np.where(np.floor(scales * old.astype(np.float64)) < new, np.nextafter(scales, np.float32(np.inf)), scales)
+    for ours, keras, length in zip(scales, old / new, new, strict=True):
+        middles = np.arange(length, dtype=np.float32) + np.float32(0.5)
+        if np.abs((middles / ours - np.float32(0.5)) - (middles * keras - np.float32(0.5))).max() > _NEAR:
+            return None
+    return tuple(scales.tolist())
+
+
 def resized(layer: Layer, resize: Resize) -> str:
     lines, x = _framed(layer, resize)
     if resize.method == "none":
         return f"{lines}y = Identity({x})"
-    if scales := exact_scales(resize):
+    if scales := near_scales(resize):
         return lines + scaled(layer, x, scales, 'mode = "linear", coordinate_transformation_mode = "half_pixel"')
     axes = spatial_axes(layer)
     lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)

@@ -28,7 +28,7 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> str:
     last = channels_last(layer)
     # (batch, time, channels) or (batch, channels, time) -> (batch * channels, 1, time)
     lines = f"t = {'Transpose <perm = [0, 2, 1]>' if last else 'Identity'} (x)\n" + integers("singles", [-1, 1])
-    lines += "time = Shape <start = 2> (t)\nbatch = Shape <start = 0, end = 1> (x)\n"
+    lines += "time = Shape <start = 2> (t)\n"
     lines += "apart = Concat <axis = 0> (singles, time)\nwaves = Reshape(t, apart)\n"
     for part in ("real", "imag"):
         if f"{part}_kernel" in layer.weights:
@@ -36,15 +36,16 @@ def stft_spectrogram(layer: Layer, shapes: list[Shape]) -> str:
             lines += f"{part} = Conv <kernel_shape = [{length}], strides = [{step}], {pad}> (waves, {part}_w)\n"
     lines += _of_mode(str(config["mode"]))
     # (batch * channels, frequencies, frames) -> the layer's own layout
+    lines += "rest = Shape <start = 2> (made)\n" + integers("batch", [-1])
     rows = bins * 2 if config["mode"] == "stft" else bins
     if config["expand_dims"]:
         lines += integers("channels", [channels]) + integers("rows", [rows])
-        lines += integers("rest", [-1]) + "together = Concat <axis = 0> (batch, channels, rows, rest)\n"
+        lines += "together = Concat <axis = 0> (batch, channels, rows, rest)\n"
         return (
             lines + f"z = Reshape(made, together)\ny = Transpose <perm = {[0, 3, 2, 1] if last else [0, 1, 3, 2]}> (z)"
         )
     lines += integers("features", [channels * rows])
-    lines += integers("rest", [-1]) + "together = Concat <axis = 0> (batch, features, rest)\n"
+    lines += "together = Concat <axis = 0> (batch, features, rest)\n"
     return lines + f"z = Reshape(made, together)\ny = {'Transpose <perm = [0, 2, 1]>' if last else 'Identity'} (z)"
 
 

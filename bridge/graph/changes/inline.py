@@ -6,7 +6,10 @@ import numpy as np
 import onnx
 from onnx import helper, inliner, numpy_helper, shape_inference
 
+from bridge.graph.changes.averages import average_globally
 from bridge.graph.changes.inner import taken_by
+from bridge.graph.changes.layouts import makers_of, readers_of
+from bridge.graph.changes.scales import scale_in_place
 from bridge.graph.changes.sequences import as_images
 
 
@@ -21,25 +24,40 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
     del plain.opset_import[:]
     plain.opset_import.extend(kept)
     del plain.metadata_props[:]  # it is no longer layered and must not say so
-    _name_types(plain)
+    values = _values(plain)
+    _name_types(plain.graph, values)
+    _name_lengths(plain.graph, values)
     _join_pads(plain.graph)
+    average_globally(plain.graph, values)
+    scale_in_place(plain.graph, values)
     as_images(plain.graph)
     _drop_unused(plain.graph)
     return plain
 
 
-def _name_types(plain: onnx.ModelProto) -> None:
+def _name_types(graph: onnx.GraphProto, values: dict[str, onnx.TypeProto.Tensor]) -> None:
     """Makes Casts of the CastLikes. These read a value for its type alone, which keeps others from being fused."""
-    types = _types(plain)
-    for node in plain.graph.node:
-        if node.op_type == "CastLike" and (found := types.get(node.input[1])):
+    for node in graph.node:
+        if node.op_type == "CastLike" and node.input[1] in values and (found := values[node.input[1]].elem_type):
             node.op_type = "Cast"
             del node.input[1]
             node.attribute.append(helper.make_attribute("to", found))
 
 
-def _types(plain: onnx.ModelProto) -> dict[str, int]:
-    """The element type of each value that ONNX can infer, by its name; read without the weights, however large."""
+def _name_lengths(graph: onnx.GraphProto, values: dict[str, onnx.TypeProto.Tensor]) -> None:
+    """Makes Constants of the Shapes of known lengths: a runtime computes what depends on these alone once."""
+    for node in graph.node:
+        if node.op_type != "Shape" or node.input[0] not in values:
+            continue
+        value, given = values[node.input[0]], {a.name: a.i for a in node.attribute}
+        dims = list(value.shape.dim)[given.get("start", 0) : given.get("end")]
+        if dims and all(dim.HasField("dim_value") for dim in dims):
+            lengths = [dim.dim_value for dim in dims]
+            node.CopyFrom(helper.make_node("Constant", [], node.output, node.name, value_ints=lengths))
+
+
+def _values(plain: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """The type and shape of each value that ONNX can infer, by its name; read without the weights, however large."""
     bare = onnx.ModelProto()
     bare.ir_version = plain.ir_version
     bare.opset_import.extend(plain.opset_import)
@@ -53,7 +71,7 @@ def _types(plain: onnx.ModelProto) -> dict[str, int]:
     inputs = {value.name: value for value in plain.graph.input}
     bare.graph.input.extend((weights | inputs).values())
     graph = shape_inference.infer_shapes(bare).graph
-    return {value.name: value.type.tensor_type.elem_type for value in [*graph.input, *graph.value_info, *graph.output]}
+    return {value.name: value.type.tensor_type for value in [*graph.input, *graph.value_info, *graph.output]}
 
 
 def _join_pads(graph: onnx.GraphProto) -> None:
@@ -61,8 +79,7 @@ def _join_pads(graph: onnx.GraphProto) -> None:
 
     A MaxPool pads with -inf. To it zeros are the same behind a Relu, if each window holds a value of the image too.
     """
-    makers = {name: node for node in graph.node for name in node.output}
-    readers = _readers(graph)
+    makers, readers = makers_of(graph), readers_of(graph)
     for pad in graph.node:
         if pad.op_type != "Pad" or (added := _zeros_added(pad, makers)) is None:
             continue
@@ -75,15 +92,6 @@ def _join_pads(graph: onnx.GraphProto) -> None:
         positive = only.op_type == "MaxPool" and _from_relu(pad.input[0], makers)
         if (only.op_type == "Conv" or positive) and _widened(only, added[:, 2:]):
             first.input[0] = pad.input[0]
-
-
-def _readers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto | None]]:
-    """By the name of each value, the nodes that take it, once for each time; None stands for the model's outputs."""
-    found: dict[str, list[onnx.NodeProto | None]] = {value.name: [None] for value in graph.output}
-    for node in graph.node:
-        for name in taken_by(node):
-            found.setdefault(name, []).append(node)
-    return found
 
 
 def _only(readers: dict[str, list[onnx.NodeProto | None]], name: str) -> onnx.NodeProto | None:

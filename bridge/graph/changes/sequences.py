@@ -8,6 +8,8 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from bridge.graph.changes.free_names import FreeNames
+
 _WINDOWS = frozenset({"Conv", "MaxPool", "AveragePool"})
 _OPTIONS = ("kernel_shape", "strides", "dilations")
 # What does to an image just what it does to a sequence
@@ -26,7 +28,7 @@ def as_images(graph: onnx.GraphProto) -> None:
 
     The sequence of each image stays; those that nobody takes are left to be dropped.
     """
-    rows = _Rows({name for node in graph.node for name in (*node.input, *node.output)})
+    rows = _Rows(FreeNames(graph))
     nodes = [made for node in graph.node for made in rows.nodes(node)]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -35,8 +37,8 @@ def as_images(graph: onnx.GraphProto) -> None:
 class _Rows:
     """images: by the name of a sequence, the image that is the same and the axis of its one row."""
 
-    def __init__(self, names: set[str]):
-        self._names = names
+    def __init__(self, free: FreeNames):
+        self._free = free
         self._images: dict[str, tuple[str, int]] = {}
 
     def nodes(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
@@ -86,9 +88,3 @@ class _Rows:
         yield helper.make_node(node.op_type, inputs, [image], node.name, **attributes)
         yield helper.make_node("Constant", [], [at], value_ints=[axis])
         yield helper.make_node("Squeeze", [image, at], [sequence])
-
-    def _free(self, name: str) -> str:
-        while name in self._names:
-            name += "_"
-        self._names.add(name)
-        return name
