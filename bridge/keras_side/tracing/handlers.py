@@ -215,6 +215,33 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Less", count, make("Cast", k, to=TensorProto.INT64))
 
 
+@handler("LowerBound", "UpperBound")
+def bound(graph: Any, node: Any, name: str, args: Any) -> None:
+    """How many of a row's numbers are below (not above) each of the values."""
+    below = "Less" if node.type == "LowerBound" else "LessOrEqual"
+    make = Writer(graph, node)
+    row, values = make.inputs
+    row, values = make("Unsqueeze", row, make.vector([1])), make("Unsqueeze", values, make.vector([2]))
+    make.end("ReduceSum", make("Cast", make(below, row, values), to=make.dtype), make.vector([2]), keepdims=0)
+
+
+@handler("BroadcastArgs")
+def broadcast_shape(graph: Any, node: Any, name: str, args: Any) -> None:
+    """The shape of a tensor of the one shape, expanded by the other one."""
+    make = Writer(graph, node)
+    one, other = (make("Cast", shape, to=TensorProto.INT64) for shape in make.inputs)
+    make.end("Cast", make("Shape", make("Expand", make("ConstantOfShape", one), other)), to=make.dtype)
+
+
+@handler("Cross")
+def cross(graph: Any, node: Any, name: str, args: Any) -> None:
+    """a[1, 2, 0] b[2, 0, 1] - a[2, 0, 1] b[1, 2, 0] along the last axis."""
+    make = Writer(graph, node)
+    turned = [[make("Gather", x, make.vector(order), axis=-1) for order in ([1, 2, 0], [2, 0, 1])] for x in make.inputs]
+    (a, after), (b, behind) = turned
+    make.end("Sub", make("Mul", a, behind), make("Mul", after, b))
+
+
 @handler("OneHot")
 def one_hot(graph: Any, node: Any, name: str, args: Any) -> None:
     """Nothing is on for a negative number, which ONNX counts from the end; tf2onnx leaves it at that."""
