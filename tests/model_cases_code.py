@@ -346,6 +346,26 @@ def complex_numbers():
 
 
 @model()
+def matrices():
+    """Inverses and what is like them, of small matrices; numbers in a row that is sorted, and cross products."""
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        square, more = x[:, :, :3], x[:, :, 3:]
+        even = tf.matmul(square, square, transpose_b=True) + 2.0 * tf.eye(3, dtype=x.dtype)
+        factor = ops.cholesky(even)
+        z = tf.linalg.inv(tf.complex(even, square), adjoint=True)
+        sign, size = ops.slogdet(square)
+        solved = tf.linalg.solve(even, more * self.w) + tf.linalg.triangular_solve(factor, more, adjoint=True)
+        places = ops.searchsorted(ops.sort(self.w), x[:, 0, 0], side="right")
+        parts = [factor, solved, ops.cross(square, ops.inv(even)), tf.math.real(z), tf.math.imag(z)]
+        return tf.concat(parts, 2) + (sign * size + tf.cast(places, x.dtype))[:, None, None]
+
+    return _layer("matrices", call, {"w": (3,)}, (3, 6))
+
+
+@model()
 def a_merge_made_for_each_call():
     """And an einsum with letters of two cases."""
     import tensorflow as tf

@@ -324,6 +324,22 @@ def _exponential(op: _Operator) -> None:
     op.gives(op.make("Mul", size, op.make("Cos", imaginary)), op.make("Mul", size, op.make("Sin", imaginary)))
 
 
+@_form("MatrixInverse")
+def _inverse(op: _Operator) -> None:
+    """By that of [[a, -b], [b, a]], which is a matrix of real numbers."""
+    real, imaginary = op.both(0)
+    rows, shape = op.size(-1), list(op.graph.get_shape(op.node.input[0]))
+    above = op.make("Concat", real, op.make("Neg", imaginary), axis=-1)
+    whole = op.make("Concat", above, op.make("Concat", imaginary, real, axis=-1), axis=-2)
+    op.graph.set_shape(whole, [*shape[:-2], 2 * rows, 2 * rows])
+    (inverse,) = op.again(whole)
+    op.graph.set_shape(inverse, [*shape[:-2], 2 * rows, 2 * rows])
+    first, second, end = (op.constant(np.array([place])) for place in (0, rows, 2 * rows))
+    left = op.make("Slice", inverse, first, second, op.constant(np.array([-1])))
+    down = op.constant(np.array([-2]))
+    op.gives(op.make("Slice", left, first, second, down), op.make("Slice", left, second, end, down))
+
+
 @_form("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D")
 def _transform(op: _Operator) -> None:
     pair = op.of(0)
