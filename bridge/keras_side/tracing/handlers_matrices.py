@@ -114,7 +114,7 @@ def log_determinant(graph: Any, node: Any, name: str, args: Any) -> None:
 
 @handler("Cholesky")
 def cholesky(graph: Any, node: Any, name: str, args: Any) -> None:
-    """Column by column; what is left loses the product of each with itself. As TensorFlow's, its gradient is symmetric."""
+    """Column by column; what is left loses the product of each with itself. Its gradient is symmetric."""
     make = _Matrices(graph, node)
     (x,) = make.inputs
     left = make("Mul", make("Add", x, make.turned(x)), make.number(0.5))
