@@ -11,7 +11,7 @@ from recording import named, tensors
 
 from bridge.errors import BridgeError
 from bridge.graph import notes_of
-from bridge.torch_side.layers.modules import BatchNorm
+from bridge.torch_side.layers.modules_normalization import BatchNorm
 from bridge.torch_side.run import run
 from bridge.torch_side.writing.build import arrays_from, plan_of
 

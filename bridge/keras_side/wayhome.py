@@ -12,7 +12,7 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.keras_side.building import architecture
 from bridge.keras_side.files import assets
-from bridge.keras_side.home import write
+from bridge.keras_side.files.write import write
 from bridge.keras_side.names import names
 from bridge.keras_side.old import origins
 from bridge.keras_side.source import Source

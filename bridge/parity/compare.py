@@ -10,12 +10,10 @@ from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value, stored
 from bridge.keras_side.source import Paths, Source, listed
-from bridge.parity.arrays import Judged, judge
+from bridge.parity.arrays import RTOL, Judged, judge
 from bridge.parity.inputs import check_rtol, check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, KerasFile, Subject, subjects
-
-RTOL = 1e-5
 
 
 def compare(

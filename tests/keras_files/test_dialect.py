@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from dialect_cases import ADD, CASES, HARD, X, called, functional, tensor
+from dialect_case import ADD, HARD, X, called, functional, tensor
+from dialect_cases import CASES
 
 from bridge.keras_side.old.dialect import TABLE, Writer, upgraded
 from bridge.keras_side.old.layouts import LAYOUTS, chosen

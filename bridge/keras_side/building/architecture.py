@@ -63,7 +63,7 @@ def from_json(
     return model
 
 
-def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras.Model:
+def from_arch(value: str, *, unsafe: bool = False) -> keras.Model:
     """The model that `--arch` names: FILE.py:function or config.json."""
     path, function = arch.split(value)
     if function is not None:
@@ -71,7 +71,7 @@ def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras
     path = existing_file(path, "the architecture")
     if path.stat().st_size > JSON_LIMIT:
         raise BridgeError(f"{path}: is larger than {JSON_LIMIT >> 20} MiB, too large for a model's config.")
-    return from_json(path.read_bytes(), str(path), version=version, unsafe=unsafe)
+    return from_json(path.read_bytes(), str(path), unsafe=unsafe)
 
 
 def said(error: Exception) -> str:

@@ -11,7 +11,7 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.keras_side import custom
-from bridge.keras_side.building import arch, architecture, config, mlp
+from bridge.keras_side.building import arch, architecture, built_in, config, mlp
 from bridge.keras_side.building.cut import from_layers
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
@@ -79,7 +79,7 @@ def _filled(
 
 def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None) -> keras.Model:
     if source.mlp:
-        return _stack(mlp.parse(source.mlp, config.activations()), file)
+        return _stack(mlp.parse(source.mlp, built_in.activations()), file)
     if source.arch:
         if arch.split(source.arch)[1] is not None:
             return architecture.from_arch(source.arch)
