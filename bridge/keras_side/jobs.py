@@ -86,9 +86,9 @@ def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
 
 
-def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
+def job_describe(path: str, custom: Iterable[str] = (), backend: str | None = None) -> dict[str, Any]:
     with own_classes(custom):
-        return describe(path)
+        return describe(path, backend)
 
 
 def job_survey(source: dict[str, Any]) -> dict[str, Any]:

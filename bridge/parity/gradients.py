@@ -41,6 +41,7 @@ def compare_gradients(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     rows: int = 16,
     seed: int = 0,
     rtol: float = RTOL,
@@ -56,7 +57,7 @@ def compare_gradients(
     keras, folder = keras_and_torch(files)
     graph = read_graph(folder)
     inputs = probe_inputs(graph.inputs, rows, seed, below=counted(graph))
-    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature))
+    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend))
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)
     directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}

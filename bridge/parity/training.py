@@ -94,6 +94,7 @@ def compare_training(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -128,7 +129,7 @@ def compare_training(
         "train", model=folder, rules=listed(rules), **options
     )  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature)
+    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend)
     theirs = ask("train", source=asdict(source), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 

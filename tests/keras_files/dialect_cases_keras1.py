@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dialect_case import Dialect, called, tensor
+from dialect_case import HARD, Dialect, called, tensor
 
 
 def branch(name: str) -> dict[str, Any]:
@@ -67,6 +67,20 @@ CASES = [
         refused="pads its input in the way 'full'",
     ),
     Dialect("keras1_dim_ordering", "1.2.2", "ZeroPadding2D", {"dim_ordering": "th"}, {"data_format": "channels_first"}),
+    Dialect(
+        "keras1_kernels",
+        "1.2.2",
+        "ConvLSTM2D",
+        {"dim_ordering": "th", "nb_filter": 2, "nb_row": 3, "nb_col": 3, "forget_bias_init": "one"},
+        {
+            "data_format": "channels_first",
+            "filters": 2,
+            "kernel_size": [3, 3],
+            "unit_forget_bias": True,
+            "recurrent_activation": HARD,
+        },
+        layout="keras1_ConvLSTM2D_first",
+    ),
     Dialect("keras1_kernels", "1.2.2", "Convolution1D", {}, {}, new="Conv1D", layout="keras1_Conv1D"),
     Dialect(
         "keras1_kernels",
@@ -109,9 +123,54 @@ CASES = [
     ),
     Dialect("keras1_batch_normalization", "1.2.2", "BatchNormalization", {"mode": 2}, {}, new="BatchStatistics"),
     Dialect("keras1_batch_normalization", "1.2.2", "BatchNormalization", {"mode": 3}, refused="has mode=3"),
-    Dialect("deviations_of_keras0", "1.0.5", "BatchNormalization", {"mode": 0}, refused="keeps deviations"),
+    Dialect(
+        "batch_normalization_by_deviations",
+        "1.0.5",
+        "BatchNormalization",
+        {"mode": 0, "axis": 1},
+        {"axis": 1, "by_batch": False},
+        new="DeviationNormalization",
+    ),
+    Dialect(
+        "batch_normalization_by_deviations",
+        "1.0.4",
+        "BatchNormalization",
+        {"mode": 1},
+        {"twice": False},
+        new="SampleNormalization",
+    ),
+    Dialect(
+        "batch_normalization_by_deviations",
+        "1.0.6",
+        "BatchNormalization",
+        {"mode": 2},
+        {"by_batch": True},
+        new="DeviationNormalization",
+        backend="theano",
+    ),
+    Dialect(
+        "batch_normalization_by_deviations",
+        "1.0.7",
+        "BatchNormalization",
+        {"mode": 0},
+        {"by_batch": False},
+        new="RootNormalization",
+        backend="theano",
+    ),
+    Dialect("keras1_batch_normalization", "1.0.7", "BatchNormalization", {"mode": 0}, {}),  # on TensorFlow as ever
+    Dialect(
+        "keras1_output_shape",
+        "1.2.2",
+        "Deconvolution2D",
+        {"subsample": [2, 2], "output_shape": [None, 3, 8, 9], "dim_ordering": "th"},
+        {"strides": [2, 2], "output_size": [8, 9], "data_format": "channels_first"},
+        new="Conv2DTranspose",
+        layout="keras1_Conv2DTranspose_first",
+    ),
     Dialect("keras1_embedding_dropout", "1.2.2", "Embedding", {"dropout": 0.0}, {}),
-    Dialect("keras1_embedding_dropout", "1.2.2", "Embedding", {"dropout": 0.2}, refused="has dropout=0.2"),
+    Dialect(
+        "keras1_embedding_dropout", "1.2.2", "Embedding", {"dropout": 0.2}, {"dropout": 0.2}, new="DroppingEmbedding"
+    ),
     Dialect("keras1_initializers", "1.2.2", "Dense", {"init": {"a": 1}}, refused=r"no form that Keras 1\.2\.2 wrote"),
     Dialect(
         "padding_of_theano",  # in full, which Theano alone can
@@ -137,7 +196,33 @@ CASES = [
         "2.0.5",
         "MaxPooling2D",
         {"padding": "same", "pool_size": [3, 3], "strides": [2, 2]},
+        {"pool_size": [3, 3], "strides": [2, 2], "average": False},
+        new="PaddedPooling",
+        backend="theano",
+    ),
+    Dialect(
+        "padding_of_theano",  # of 5 it padded 3, not 2
+        "2.2.4",
+        "AveragePooling1D",
+        {"padding": "same", "pool_size": [5], "strides": [1]},
+        {"pool_size": [5], "strides": [1], "average": True},
+        new="PaddedPooling",
+        backend="theano",
+    ),
+    Dialect(
+        "padding_of_theano",
+        "2.2.4",
+        "DepthwiseConv2D",
+        {"padding": "same", "kernel_size": [2, 2], "strides": [1, 1]},
         refused="pads as Theano did",
+        backend="theano",
+    ),
+    Dialect(
+        "padding_of_theano",
+        "2.0.5",
+        "MaxPooling3D",
+        {"padding": "same", "pool_size": [2, 2, 2], "strides": [1, 1, 1]},
+        refused="is not like other versions",
         backend="theano",
     ),
     Dialect("kernels_of_theano", "2.0.5", "Conv2D", {"filters": 2}, {"filters": 2}, layout="flipped", backend="theano"),

@@ -28,6 +28,7 @@ from bridge.keras_side.files.load import load, non_finite  # noqa: E402
 from bridge.keras_side.files.write import write  # noqa: E402
 from bridge.keras_side.inspecting.survey import inputs_of  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
+from bridge.keras_side.old import origins  # noqa: E402
 from bridge.keras_side.running.double import in_double  # noqa: E402
 from bridge.keras_side.running.lent import Lent  # noqa: E402
 from bridge.keras_side.running.run import run  # noqa: E402
@@ -117,6 +118,7 @@ def read(path, chunk=None, **how):
         "compiled": model.compiled,
         "inputs": [list(t.shape) for t in model.inputs] if built else None,
         "non_finite": non_finite(model),
+        "said": origins.said(model),
     }
 
 
@@ -124,15 +126,15 @@ def rewrite(path, to, weights_only=False, **how):
     write(load(Source(path, **how)), Path(to), weights_only=weights_only)
 
 
-def old(path, to, home):
+def old(path, to, home, **how):
     """Traces a file of an older Keras to `to`, takes it home to `home`, and tells what Keras computes of its inputs."""
-    model = load(Source(path))
+    model = load(Source(path, **how))
     with np.load(Path(path).with_suffix(".npz")) as saved:
         given = [saved[f"x{i}"] for i in range(len(model.inputs))]
     found = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
-    traced = jobs.job_trace({"path": path})
+    traced = jobs.job_trace({"path": path, **how})
     Path(to).write_bytes(traced["proto"].tobytes())
-    jobs.job_home(traced["proto"], home)
+    jobs.job_home(traced["proto"], home, weights_only="arch" in how)
     names = [value.name for value in model.inputs]
     return {"outputs": [np.asarray(y).tolist() for y in found], "inputs": names, "non_finite": traced["non_finite"]}
 

@@ -13,7 +13,7 @@ from typing import Any
 from bridge.errors import BridgeError
 from bridge.keras_side.building.config_reader import Reader
 from bridge.keras_side.old import dialect
-from bridge.keras_side.old.dialect import keras0
+from bridge.keras_side.old.dialect import keras0, keras1
 
 SHOWN = 6  # problems in one message
 
@@ -54,7 +54,9 @@ def version_of(config: dict[str, Any], stated: str | None = None) -> str:
     version = stated or config.get("keras_version")
     if isinstance(version, str):
         return version
-    return "3" if "module" in config else "2"
+    if "module" in config:
+        return "3"
+    return keras1.FIRST if keras1.is_keras1(config) else "2"
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,15 @@ class Reader:
 
     def code(self, node: dict[str, Any], layer: str, depth: int) -> Any:
         where = f"layer {_name(node)!r}" if depth and node["class_name"] != "__lambda__" else layer
+        config, problem = node.get("config"), None
+        if self.is_old and node["class_name"] == "Lambda" and isinstance(config, dict):
+            config, problem = old_lambda.rewritten(config)
+        if problem is not None:
+            why = (
+                problem if self.unsafe else f"carries code, which is not run; --unsafe would not help, for it {problem}"
+            )
+            self.problem(f"{where} (Lambda) {why}.\n{PASS_ARCH}")
+            return node
         if not self.unsafe or node["class_name"] not in ("Lambda", "__lambda__"):
             self.problem(
                 f"{where} ({node['class_name'].strip('_')}) carries code, which is not run.\n{PASS_ARCH}"
@@ -145,11 +154,7 @@ class Reader:
             )
             return node
         module = {"module": "keras.layers"} if node["class_name"] == "Lambda" else {}
-        if self.is_old and node["class_name"] == "Lambda" and isinstance(node.get("config"), dict):
-            config, problem = old_lambda.rewritten(node["config"])
-            if problem is not None:
-                self.problem(f"{where} (Lambda) {problem}.\n{PASS_ARCH}")
-            node = {**node, "config": config}
+        node = {**node, "config": config} if "config" in node else node
         return {k: v for k, v in node.items() if k != "compile_config"} | module
 
     def function(self, node: dict[str, Any], key: str, layer: str) -> Any:

@@ -123,3 +123,25 @@ class ParametricSoftplus(_Elementwise):
 
     def call(self, x: Any) -> Any:
         return self.alpha * ops.softplus(self.beta * x)
+
+
+@_own
+class DroppingEmbedding(keras.layers.Embedding):
+    """Keras 1's dropout of an Embedding: in training, words are zero wherever they come, each by this chance."""
+
+    def __init__(self, input_dim: int, output_dim: int, dropout: float = 0.0, **options: Any):
+        super().__init__(input_dim, output_dim, **options)
+        self.dropout = dropout
+
+    def call(self, words: Any, training: bool = False) -> Any:
+        table = ops.convert_to_tensor(self.embeddings)
+        if training:
+            kept = ops.cast(keras.random.uniform((self.input_dim, 1)) >= self.dropout, table.dtype)
+            table = table * kept / (1.0 - self.dropout)
+        return ops.take(table, ops.cast(words, "int32"), axis=0)
+
+    def compute_output_spec(self, words: Any, training: bool = False) -> Any:
+        return super().compute_output_spec(words)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dropout": self.dropout}

@@ -19,12 +19,15 @@ from bridge.keras_side.tracing.refusals import BUILT_IN
 
 _IDLE = ("token", "shared_name", "container")  # attributes that are others in each trace
 _MODES = (False, True)
+_OLD = "bridge.keras_side.old."  # layers that compute by code of their own, as the user's do
 
 
 def is_own(layer: keras.Layer) -> bool:
     """Whether the code of a layer, or of a function in it, is the user's."""
     module = type(layer).__module__
-    return isinstance(layer, keras.layers.Lambda) or not module.startswith((*BUILT_IN, "keras.src.models", "bridge."))
+    if isinstance(layer, keras.layers.Lambda) or (module.startswith(_OLD) and not module.startswith(BUILT_IN)):
+        return True
+    return not module.startswith((*BUILT_IN, "keras.src.models", "bridge."))
 
 
 class Deeds:

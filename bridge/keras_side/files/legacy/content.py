@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.old import backends
+from bridge.keras_side.old.backends import Backend
 
 TOP = "top_level_model_weights"
 
@@ -73,9 +76,13 @@ def groups(file: Weights, base: str) -> list[Group]:
             if name == TOP:
                 continue
             raise BridgeError(f"{file.name}: lists the layer {name!r} but holds nothing for it: it is not complete.")
-        weights = {}
+        weights: dict[str, str] = {}
+        if not numbered and file.strings(place, "weight_names") is None and file.children(place):
+            raise BridgeError(f"{file.name}: the layer {name!r} there has no list of its weights (weight_names).")
         for weight in weights_of(file, place, numbered):
             path = f"{place}/{weight}"
+            if weight in weights:
+                raise BridgeError(f"{file.name}: lists {name}/{weight} twice.")
             if path not in file.datasets:
                 raise BridgeError(f"{file.name}: lists {name}/{weight} but does not hold it: it is not complete.")
             weights[weight] = path
@@ -86,6 +93,29 @@ def groups(file: Weights, base: str) -> list[Group]:
     if spare:
         raise BridgeError(f"{file.name}: holds {spare[0]}, which its own list of weights does not name.")
     return found
+
+
+def versions(file: Weights) -> list[Any]:
+    """Of Keras, as the file says at its root and beside its weights."""
+    return [file.attribute(group, "keras_version") for group in ("", "model_weights")]
+
+
+def backend(file: Weights, base: str | None, asked: str | None) -> Backend:
+    """The backend by which a file was written. base: where its weights are. asked: what the user says it is.
+
+    Raises BridgeError where the file says it, for then there is nothing to say.
+    """
+    if base is None:
+        if asked:
+            raise BridgeError(f"{file.name}: is of Keras 3; --backend is for files of Keras 0 and 1.")
+        return backends.UNKNOWN
+    stated = file.attribute("", "backend") or file.attribute(base, "backend")
+    if asked and stated:
+        raise BridgeError(f"{file.name}: says itself that {stated} wrote it; --backend is for files that don't.")
+    numbered = is_numbered(file, base)
+    places = [f"{base}/{layer}" if base else layer for layer in layers_of(file, base)]
+    names = [name for place in places for name in weights_of(file, place, numbered)]
+    return backends.written_by(asked, stated, versions(file), names, numbered)
 
 
 def words_of(path: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridge.keras_side.files.legacy.content import Group
 
-_GATE = re.compile(r"(.*)_([WUb])_([icfozrh])(:0)?")
+_GATE = re.compile(r"(.*)_([WUb])_([icfozrh])(_\d+)?(:0)?")
 _GATES = ("ifco", "zrh")  # as Keras has had them since 2.0 in one array: of an LSTM, of a GRU
 
 

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.files.legacy import pairing
 from bridge.keras_side.files.legacy.content import Group, words_of
 from bridge.keras_side.weights import PASS_OTHER
 
 
-def layer_pairs(layers: list[Any], saved: list[Group], file: str, renamed: dict[str, str]) -> list[tuple[Any, Group]]:
-    """Each layer with its group of the file. renamed: new names of layers -> those in the file. Raises BridgeError."""
+def layer_pairs(
+    layers: list[Any], saved: list[Group], file: Weights, renamed: dict[str, str], by_code: bool
+) -> list[tuple[Any, Group]]:
+    """Each layer with its group of the file.
+
+    renamed: new names of layers -> those in the file. by_code: whether the architecture is code, which may put layers
+    into models that the file has none of, or the other way round. Raises BridgeError.
+    """
+    if by_code and len(layers) != len(saved):
+        apart, split = pairing.leaves(layers), pairing.split(saved)
+        if len(apart) == len(saved):
+            layers = apart
+        elif len(layers) == len(split):
+            saved = split
+        elif len(apart) == len(split):
+            layers, saved = apart, split
     names = [renamed.get(layer.name, layer.name) for layer in layers]
     by_name = {group.name: group for group in saved}
     if len(layers) != len(saved):
@@ -21,12 +37,12 @@ def layer_pairs(layers: list[Any], saved: list[Group], file: str, renamed: dict[
         named = f" Only in the architecture: {', '.join(missing)}." if missing and len(missing) < len(names) else ""
         named += f" Only in the file: {', '.join(spare)}." if spare and len(spare) < len(by_name) else ""
         raise BridgeError(
-            f"{file}: holds weights for {_count(saved)}, the architecture has {_count(layers)} with weights.{named}\n"
-            f"{PASS_OTHER}"
+            f"{file.name}: holds weights for {_count(saved)}, the architecture has {_count(layers)} with weights."
+            f"{named}\n{PASS_OTHER}"
         )
     if set(names) == set(by_name):
         return [(layer, by_name[name]) for layer, name in zip(layers, names, strict=True)]
-    return list(zip(layers, saved, strict=True))
+    return pairing.unlike_names(layers, names, saved, file)
 
 
 def weight_pairs(
@@ -92,9 +108,29 @@ def _by_shape(
     known = {words[-1] for words in wanted}
     if any(words_of(weight)[-1] in known for weight in group.weights):
         return None
+    if (found := _by_keras1_words(group, wanted, variables)) is not None:
+        return found
     pairs = list(zip(variables, group.weights, strict=True))
     fits = all(math.prod(variable.shape) == math.prod(group.shape(weight, file)) for variable, weight in pairs)
     return pairs if fits else None
+
+
+_OLD_WORDS = {
+    **{"kernel": "W", "embeddings": "W", "bias": "b", "recurrent_kernel": "U", "alpha": "alphas"},
+    **{"moving_mean": "running_mean", "moving_variance": "running_std", "moving_deviation": "running_std"},
+}
+
+
+def _by_keras1_words(group: Group, wanted: list[list[str]], variables: list[Any]) -> list[tuple[Any, str]] | None:
+    """By the ends of names such as batchnormalization_1_running_std, if each weight of a layer has its own."""
+    pairs = []
+    for variable, words in zip(variables, wanted, strict=True):
+        word = _OLD_WORDS.get(words[-1], words[-1])
+        ends = [weight for weight in group.weights if re.fullmatch(rf"(.*[_/])?{word}(_\d+)?", words_of(weight)[-1])]
+        if len(ends) != 1:
+            return None
+        pairs.append((variable, ends[0]))
+    return pairs if len({weight for _, weight in pairs}) == len(pairs) else None
 
 
 def inner_name(variable: Any, label: str) -> str:

@@ -10,25 +10,38 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files.hdf5 import Weights
-from bridge.keras_side.files.legacy.content import TOP, Group, groups, is_numbered, layers_of, root, weights_of
+from bridge.keras_side.files.legacy.content import (
+    TOP,
+    Group,
+    groups,
+    is_numbered,
+    layers_of,
+    root,
+    versions,
+    weights_of,
+)
 from bridge.keras_side.files.legacy.gates import with_gates
 from bridge.keras_side.files.legacy.matching import inner_name, layer_pairs, weight_pairs
 from bridge.keras_side.names import names as paths_of
-from bridge.keras_side.old import layouts, origins
+from bridge.keras_side.old import kernels, layouts, origins
+from bridge.keras_side.old.backends import Backend
 from bridge.keras_side.old.origins import Origin, Place
 from bridge.keras_side.weights import PASS_OTHER, assign, labelled
 
 
-def fill(model: keras.Model, file: Weights, base: str) -> None:
-    """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used."""
+def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None:
+    """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used.
+
+    written: the backend by which the file was.
+    """
     saved = [with_gates(group) for group in groups(file, base)]
-    if is_numbered(file, base):
+    reader = _Reader(model, file, written)
+    if reader.origin is None and is_numbered(file, base):
         _refuse_deviations(model, file)
-    reader = _Reader(model, file)
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
     layers = [layer for layer in model.layers if layer.weights]
-    for layer, group in layer_pairs(layers, saved, file.name, reader.renamed):
+    for layer, group in layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None):
         reader.fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer))
     own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
     if own or top:
@@ -42,7 +55,12 @@ def fill(model: keras.Model, file: Weights, base: str) -> None:
     if reader.origin is not None:
         reader.origin.groups = reader.places(layers_of(file, base))
         reader.origin.numbered = is_numbered(file, base)
+        stated = {key: file.attribute(base, key) for key in ("keras_version", "backend")}
+        reader.origin.stated = {key: str(value) for key, value in stated.items() if value}
         reader.origin.has_config = file.attribute("", "model_config") is not None
+        written = reader.origin.written
+    for line in kernels.notes(model, versions(file), written, reader.origin):
+        origins.say(model, line)
 
 
 def _refuse_deviations(model: keras.Model, file: Weights) -> None:
@@ -52,20 +70,21 @@ def _refuse_deviations(model: keras.Model, file: Weights) -> None:
     if layer is not None:
         raise BridgeError(
             f"{labelled(layer)}: {file.name} is of Keras 0.x, which kept a deviation where Keras keeps a variance, and "
-            "added epsilon to it: no later BatchNormalization computes that."
+            "added epsilon to it.\nPass the architecture as Keras 0.x wrote it, whose layers are read so: "
+            "--arch config.json (model.to_json())"
         )
 
 
 class _Reader:
     """Fills a model's variables from a file, and knows afterwards where each one lies in it."""
 
-    def __init__(self, model: keras.Model, file: Weights):
+    def __init__(self, model: keras.Model, file: Weights, written: Backend):
         self.file = file
         self.origin: Origin | None = origins.of(model)
         self.renamed = self.origin.upgrades.renamed if self.origin else {}
         self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
         self.words = _old_words(model, file)
-        self.layouts = {} if self.origin else _keras1_layouts(model, file)
+        self.layouts = {} if self.origin else kernels.by_code(model, versions(file), written)
         self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
         self._places: dict[str, dict[str, Place]] = {}
 
@@ -129,28 +148,8 @@ class _Reader:
 
 def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
     """What variables are called in files of Keras 1 and 2 where Keras 3 has another word, by their ids."""
-    versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
-    if any(str(version).startswith("3") for version in versions if version):
+    if any(str(version).startswith("3") for version in versions(file) if version):
         return {}
     kinds = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
     depthwise = [layer for layer in model._flatten_layers() if isinstance(layer, kinds) and layer.built]
     return {id(layer.kernel): "depthwise_kernel" for layer in depthwise}
-
-
-def _keras1_layouts(model: keras.Model, file: Weights) -> dict[int, str]:
-    """How kernels lie in a file of Keras 1 that comes without a config, by the variables' ids.
-
-    As Keras 2 has it: a file of weights that names no version is of Keras 1. Source: keras 2.0, engine/topology.py,
-    preprocess_weights_for_loading.
-    """
-    versions = [file.attribute(group, "keras_version") for group in ("", "model_weights")]
-    if not all(version is None or str(version).startswith(("0", "1")) for version in versions):
-        return {}
-    found = {}
-    for layer in model._flatten_layers():
-        first = getattr(layer, "data_format", None) == "channels_first"
-        kind = next((k for k in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose") if type(layer).__name__ == k), None)
-        name = f"keras1_{kind}" + ("" if kind == "Conv1D" else "_first" if first else "_last") + "/kernel"
-        if kind and layer.built and name in layouts.LAYOUTS:
-            found[id(layer.kernel)] = name
-    return found
