@@ -273,8 +273,14 @@ def picking_and_sorting():
             tf.scatter_nd(tf.constant([[0], [2], [0], [1], [2], [0]]), tf.transpose(x), [4, tf.shape(x)[0]])
         )
         summed = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), [0, 2, 1, 2, 0, 1], 3))
+        turned, ids = tf.transpose(x), [0, -1, 2, 2, 0, -2]  # rows of negative segments count nowhere
+        summed += tf.transpose(tf.math.unsorted_segment_mean(turned, ids, 3))
+        parts = [tf.math.segment_mean, tf.math.segment_max, tf.math.segment_prod]  # of an empty one, too
+        summed += tf.transpose(tf.add_n([part(turned, [0, 0, 0, 2, 2, 2]) for part in parts]))
         mixed = tf.einsum("bti,bt->bi", rows, x) + tf.tensor_scatter_nd_add(best, [[0, 1], [0, 1]], [2.0, 1.0])
         chosen = tf.one_hot(places[:, 0], 6, 2.0, -1.0) * tf.where(x > 0, x, tf.math.log1p(tf.abs(x)))
+        mean = tf.reduce_mean(places * [-3, 2, -1], 1, keepdims=True)  # toward zero
+        chosen += tf.cast(mean, x.dtype)
         return tf.concat([ordered, picked, spread, summed, mixed, chosen, tf.reverse(x, [1])], 1)
 
     return _layer("picking", call, {"table": (5, 3)})
@@ -337,6 +343,26 @@ def complex_numbers():
         return tf.concat([back, *parts, tf.math.cumprod(tf.sin(x), 2, exclusive=True, reverse=True)], 2)
 
     return _layer("complex", call, {"a": (3, 3), "b": (3, 3), "c": (3, 3, 3)}, (4, 5))
+
+
+@model()
+def matrices():
+    """Inverses and what is like them, of small matrices; numbers in a row that is sorted, and cross products."""
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        square, more = x[:, :, :3], x[:, :, 3:]
+        even = tf.matmul(square, square, transpose_b=True) + 2.0 * tf.eye(3, dtype=x.dtype)
+        factor = ops.cholesky(even)
+        z = tf.linalg.inv(tf.complex(even, square), adjoint=True)
+        sign, size = ops.slogdet(square)
+        solved = tf.linalg.solve(even, more * self.w) + tf.linalg.triangular_solve(factor, more, adjoint=True)
+        places = ops.searchsorted(ops.sort(self.w), x[:, 0, 0], side="right")
+        parts = [factor, solved, ops.cross(square, ops.inv(even)), tf.math.real(z), tf.math.imag(z)]
+        return tf.concat(parts, 2) + (sign * size + tf.cast(places, x.dtype))[:, None, None]
+
+    return _layer("matrices", call, {"w": (3,)}, (3, 6))
 
 
 @model()

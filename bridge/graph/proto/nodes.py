@@ -44,7 +44,7 @@ def written_node(node: Node, overload: str) -> onnx.NodeProto:
 def body_function(graph: Graph, node: Node) -> onnx.FunctionProto:
     """What bridge's own body says that a layer's node means. Raises Refused."""
     assert node.layer is not None
-    tensors = in_training.in_inference(node) if node.kind == in_training.IN_TRAINING else node.tensors
+    tensors = in_training.in_inference(node) if node.kind in in_training.KINDS else node.tensors
     return function_of(node.layer, [graph.values[name].shape or () for name in tensors], len(node.outputs))
 
 
@@ -61,10 +61,10 @@ def read_node(proto: onnx.NodeProto, weights: dict[str, Weight], file: str) -> N
     if len(paths) != len(own) or any(p not in weights for p in paths):
         raise BridgeError(f"{file}: {path} ({proto.op_type}) has weights that the file does not hold. It is damaged.")
     config = json_object(written, file, f"the config of {path}")
-    if proto.op_type == in_training.IN_TRAINING:
+    if proto.op_type in in_training.KINDS:
         inputs = [*inputs, *in_training.trained_names(proto)]
         config = {"name": config.get("name")}
-        if len(inputs) != 2 * len(outputs):
+        if not in_training.fits(Node(proto.name, kind, inputs, outputs)):
             raise BridgeError(f"{file}: {path} does not say what training gives. The file is damaged; convert again.")
     held = {name: weights[p] for name, p in zip(own, paths, strict=True)}
     layer = Layer(kind, path, config, held, trainable=bool(attributes.get("trainable", 1)))

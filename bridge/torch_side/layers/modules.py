@@ -111,6 +111,8 @@ class ActivityRegularization(nn.Module):
         self.penalty: Tensor | float = 0.0
 
     def forward(self, x: Tensor, steps: int = 1) -> Tensor:
+        if self.training and getattr(self, "_is_replica", False):
+            raise RuntimeError("nn.DataParallel would lose this layer's penalty; use DistributedDataParallel")
         if self.training or not torch.compiler.is_compiling():
             self.penalty = (self.l1 * x.abs().sum() + self.l2 * x.square().sum()) * steps / x.shape[0]
         return x

@@ -137,7 +137,7 @@ def run_kept(
     size = len(weights) // sides  # 4 with biases, 2 without
     begin = hx if isinstance(hx, tuple) else (hx,) if hx is not None else None
     if begin is None:
-        begin = (x.new_zeros(sides, len(x), rnn.hidden_size),) * (2 if operator is torch.lstm else 1)
+        begin = (x.new_zeros(sides, x.shape[0], rnn.hidden_size),) * (2 if operator is torch.lstm else 1)
     if mask is None:
         first = begin if len(begin) > 1 else begin[0]
         y, *after = operator(x, first, weights, size == 4, 1, 0.0, rnn.training, rnn.bidirectional, True)

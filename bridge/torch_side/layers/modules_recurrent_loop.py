@@ -50,7 +50,7 @@ class RecurrentLoop(nn.Module):
         projected = torch.cat(pieces, -1)
         if bias is not None:
             projected = projected + (bias[0] if two else bias)
-        zeros = x.new_zeros(len(x), self.units)
+        zeros = x.new_zeros(x.shape[0], self.units)
         states = [zeros] * (2 if self.kind == "LSTM" else 1)
         if hx is not None:
             states = [state[0] for state in (hx if isinstance(hx, tuple) else (hx,))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.keras_side.tracing.complex_numbers.pairs import REAL, Operator, Pair, form
+from bridge.keras_side.tracing.complex_numbers.pairs import REAL, Operator, Pair, Unpaired, form
 
 _LINEAR = (  # they do to both parts what they do to real numbers
     *("Identity", "Snapshot", "EnsureShape", "Reshape", "Transpose", "ExpandDims", "Squeeze", "Slice", "StridedSlice"),
@@ -125,3 +125,21 @@ def _exponential(op: Operator) -> None:
     real, imaginary = op.both(0)
     size = op.make("Exp", real)
     op.gives(op.make("Mul", size, op.make("Cos", imaginary)), op.make("Mul", size, op.make("Sin", imaginary)))
+
+
+@form("MatrixInverse")
+def _inverse(op: Operator) -> None:
+    """By that of [[a, -b], [b, a]], which is a matrix of real numbers."""
+    real, imaginary = op.both(0)
+    shape = list(op.graph.get_shape(op.node.input[0]) or [-1])
+    if (rows := shape[-1]) is None or rows < 0:
+        raise Unpaired(f"{op.node.type} of matrices of any size")
+    above = op.make("Concat", real, op.make("Neg", imaginary), axis=-1)
+    whole = op.make("Concat", above, op.make("Concat", imaginary, real, axis=-1), axis=-2)
+    op.graph.set_shape(whole, [*shape[:-2], 2 * rows, 2 * rows])
+    (inverse,) = op.again(whole)
+    op.graph.set_shape(inverse, [*shape[:-2], 2 * rows, 2 * rows])
+    first, second, end = (op.constant(np.array([place])) for place in (0, rows, 2 * rows))
+    left = op.make("Slice", inverse, first, second, op.constant(np.array([-1])))
+    down = op.constant(np.array([-2]))
+    op.gives(op.make("Slice", left, first, second, down), op.make("Slice", left, second, end, down))
