@@ -27,6 +27,7 @@ def keras2torch(model: str | Path, output: str | Path | None = None, **options: 
     from_layer: take the part of the model that begins with this layer, or with these. custom: Python files that define
     the classes and functions that the model file names. rules: Python files with rules for layers of your own (see
     bridge.rule). signature: what to call of a SavedModel's program. unsafe: run code that the file carries.
+    backend: what wrote a file of Keras 0 or 1, "tensorflow" or "theano".
     into: "FILE.py:Class", a torch module of your own that gets the weights; map_file: JSON that decides which of its
     tensors gets which. force: replace an output that exists.
     TensorFlow runs in a process of its own. Raises BridgeError if the model can't be converted, and CheckFailed if the
@@ -114,7 +115,7 @@ def parity(*models: str | Path, **options: Any) -> Report:
 
     models: Keras files, .onnx files and bridge folders, each compared with the first; a folder counts twice, as its
     torch module and its model.onnx. options, by name, with their defaults:
-    arch, mlp, unsafe, from_layer, custom, signature: for the Keras files, as for keras2torch; rules: your own.
+    arch, mlp, unsafe, from_layer, custom, signature, backend: for the Keras files, as for keras2torch; rules: your own.
     data (None): run on this, as for finetune, not on random rows; part ("test"), label ("label"), scale (None) of it.
     rows (None): how many, by default 64 random ones or the first 256 of the data. seed (0): of random ones.
     rtol (1e-5): the largest error that passes, relative to the largest value of the first file's output. layers (True):

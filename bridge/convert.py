@@ -45,6 +45,7 @@ def keras2onnx(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     inline: bool = False,
     force: bool = False,
 ) -> Proof:
@@ -54,11 +55,12 @@ def keras2onnx(
     unsafe: run code that the file carries. from_layer: take the part of the model that begins with this layer, or with
     these. custom: Python files that define the classes and functions that the model file names. rules: Python files
     with rules for layers of your own (see bridge.rule), which then stay one node each. signature: what to call of a
-    SavedModel's program, operator by operator.
+    SavedModel's program, operator by operator. backend: what wrote a file of Keras 0 or 1, "tensorflow" or "theano".
     Raises BridgeError if the model can't be converted.
     """
     output = _output(output, ".onnx", force, model, _file_of(arch), *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
+    parts = listed(from_layer), listed(custom), listed(rules)
+    source = Source(str(model), arch, mlp, unsafe, *parts, signature, backend)
     import_ahead("bridge.runtime.session")
     with scratch(output) as room:
         found = traced(source, room)
@@ -95,14 +97,15 @@ def keras2torch(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     into: str | None = None,
     map_file: str | Path | None = None,
     force: bool = False,
 ) -> Converted:
     """A Keras model as a trainable torch module and, with `output`, as a bridge folder.
 
-    arch, mlp, unsafe, from_layer, custom, rules, signature: as for keras2onnx. into: "FILE.py:Class", a torch module of
-    the user's own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
+    arch, mlp, unsafe, from_layer, custom, rules, signature, backend: as for keras2onnx. into: "FILE.py:Class", a torch
+    module of the user's own that gets the weights; map_file: JSON that decides by hand which tensor gets which.
     Raises BridgeError if the model can't be converted.
     """
     claim_torch("Converting to torch")
@@ -112,7 +115,8 @@ def keras2torch(
         output = Path(output)
         refuse_existing(output, force)
         refuse_input_as_output(output, model, _file_of(arch), _file_of(into), map_file, *listed(custom), *listed(rules))
-    source = Source(str(model), arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature)
+    parts = listed(from_layer), listed(custom), listed(rules)
+    source = Source(str(model), arch, mlp, unsafe, *parts, signature, backend)
     import_ahead("bridge.runtime.session", "bridge.torch_side.folder")
     with scratch(output) as room:
         found = traced(source, room)

@@ -1,9 +1,12 @@
-"""JSON as its standard has it: no NaN, no infinity."""
+"""JSON as its standard has it, without NaN and infinity; and JSON of files, which must be an object."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
+
+from bridge.errors import BridgeError
 
 
 def finite_or_null(value: Any) -> Any:
@@ -13,3 +16,14 @@ def finite_or_null(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite_or_null(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def object_of(text: str | bytes, otherwise: str) -> dict[str, Any]:
+    """The JSON object that a text is. Raises BridgeError, with the message `otherwise`, if it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise BridgeError(otherwise)
+    return value

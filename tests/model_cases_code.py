@@ -273,8 +273,14 @@ def picking_and_sorting():
             tf.scatter_nd(tf.constant([[0], [2], [0], [1], [2], [0]]), tf.transpose(x), [4, tf.shape(x)[0]])
         )
         summed = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), [0, 2, 1, 2, 0, 1], 3))
+        turned, ids = tf.transpose(x), [0, -1, 2, 2, 0, -2]  # rows of negative segments count nowhere
+        summed += tf.transpose(tf.math.unsorted_segment_mean(turned, ids, 3))
+        parts = [tf.math.segment_mean, tf.math.segment_max, tf.math.segment_prod]  # of an empty one, too
+        summed += tf.transpose(tf.add_n([part(turned, [0, 0, 0, 2, 2, 2]) for part in parts]))
         mixed = tf.einsum("bti,bt->bi", rows, x) + tf.tensor_scatter_nd_add(best, [[0, 1], [0, 1]], [2.0, 1.0])
         chosen = tf.one_hot(places[:, 0], 6, 2.0, -1.0) * tf.where(x > 0, x, tf.math.log1p(tf.abs(x)))
+        mean = tf.reduce_mean(places * [-3, 2, -1], 1, keepdims=True)  # toward zero
+        chosen += tf.cast(mean, x.dtype)
         return tf.concat([ordered, picked, spread, summed, mixed, chosen, tf.reverse(x, [1])], 1)
 
     return _layer("picking", call, {"table": (5, 3)})
@@ -340,6 +346,26 @@ def complex_numbers():
 
 
 @model()
+def matrices():
+    """Inverses and what is like them, of small matrices; numbers in a row that is sorted, and cross products."""
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        square, more = x[:, :, :3], x[:, :, 3:]
+        even = tf.matmul(square, square, transpose_b=True) + 2.0 * tf.eye(3, dtype=x.dtype)
+        factor = ops.cholesky(even)
+        z = tf.linalg.inv(tf.complex(even, square), adjoint=True)
+        sign, size = ops.slogdet(square)
+        solved = tf.linalg.solve(even, more * self.w) + tf.linalg.triangular_solve(factor, more, adjoint=True)
+        places = ops.searchsorted(ops.sort(self.w), x[:, 0, 0], side="right")
+        parts = [factor, solved, ops.cross(square, ops.inv(even)), tf.math.real(z), tf.math.imag(z)]
+        return tf.concat(parts, 2) + (sign * size + tf.cast(places, x.dtype))[:, None, None]
+
+    return _layer("matrices", call, {"w": (3,)}, (3, 6))
+
+
+@model()
 def a_merge_made_for_each_call():
     """And an einsum with letters of two cases."""
     import tensorflow as tf
@@ -381,8 +407,55 @@ def what_tf2onnx_writes_wrongly():
 def what_is_not_valid_onnx():
     import tensorflow as tf
 
-    boxes = [[0.1, 0.1, 0.8, 0.9]]
-    return _layer("crops", lambda self, x: tf.image.crop_and_resize(x, boxes, [0], (3, 4)), shape=(6, 6, 3))
+    def call(self, x):
+        return tf.image.crop_and_resize(x, [[0.1, 0.1, 0.8, 0.9]], [0], tf.shape(x)[1:3])
+
+    return _layer("crops", call, shape=(None, None, 3))
+
+
+@model(no_double="TensorFlow's own makes float32 of the images", looser=(2e-6, "places within the image are rounded"))
+def boxes_cut_out_of_images():
+    """Some of them reach beyond the image; their places get a gradient too."""
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Crops(layers.Layer):
+        def call(self, images, boxes):
+            number, count = tf.shape(boxes)[0], boxes.shape[1]
+            which, boxes = tf.repeat(tf.range(number), count), tf.reshape(boxes, (-1, 4))
+            near = tf.image.crop_and_resize(images, boxes, which, (2, 3), "nearest", extrapolation_value=0.5)
+            smooth = [tf.image.crop_and_resize(images, boxes, which, size) for size in ((4, 3), (1, 2))]
+            return [tf.reshape(t, (number, count, *t.shape[1:])) for t in (near, *smooth)]
+
+    images, boxes = keras.Input((6, 7, 2), name="images"), keras.Input((3, 4), name="boxes")
+    return keras.Model([images, boxes], Crops(name="crops")(images, boxes))
+
+
+@model()
+def sizes_in_every_operation():
+    """What shapes go through when a stranger's layer slices, rolls, counts in floats and multiplies outer products."""
+    import keras
+    import tensorflow as tf
+    from keras import layers, ops
+
+    class Sizes(layers.Layer):
+        def build(self, shape):
+            self.table = self.add_weight(name="table", shape=(9, shape[-1]))
+            self.places = layers.Embedding(2, shape[-1], name="places")
+            self.which = self.add_weight(name="which", shape=(1, 1), initializer="ones", dtype="int32", trainable=False)
+
+        def call(self, x):
+            steps, width = ops.shape(x)[1], ops.shape(x)[2]
+            x = x + self.places(self.which)  # a weight is what this layer is given
+            x = x + ops.slice(self.table, (0, 0), (steps, width))
+            x = x * ops.cos(ops.arange(steps, dtype=self.compute_dtype))[:, None]
+            x = ops.roll(x, (-2, 1), axis=(1, 2))
+            outer = ops.cumsum(ops.einsum("bnd,bne->bnde", x, x), axis=1)
+            return ops.einsum("bnd,bnde->bne", x, outer), tf.signal.frame(x, 2, 1, axis=1)
+
+    x = keras.Input((None, 4))
+    return keras.Model(x, Sizes(name="sizes")(x))
 
 
 @model(refused=r"second \(BatchNormalization\): .*; first \(Own\): .*Lgamma has no ONNX form")

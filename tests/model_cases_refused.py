@@ -43,6 +43,25 @@ def several_refusals():
     return keras.Sequential([keras.Input((4,)), *stack])
 
 
+@model(refused=r"total/seen: the model's code changes it in inference, so that each call depends on those before")
+def sums_over_all_calls():
+    """A variable is what its layer gives, as a guide of Keras's has it; a counter that no output needs does no harm."""
+    import keras
+    from keras import layers, ops
+
+    class Total(layers.Layer):
+        def build(self, shape):
+            self.calls = self.add_weight(name="calls", shape=(), trainable=False)
+            self.seen = self.add_weight(name="seen", shape=(shape[-1],), trainable=False)
+
+        def call(self, x):
+            self.calls.assign_add(1.0)
+            self.seen.assign_add(ops.sum(x, axis=0))
+            return self.seen
+
+    return keras.Sequential([keras.Input((3,)), Total(name="total")])
+
+
 @model(refused=r"text \(TextVectorization\)")
 def text():
     import keras

@@ -108,6 +108,62 @@ def a_choice_within_a_nested_model_used_twice():
     return keras.Model(x, layers.Dense(2)(nested(nested(x))))
 
 
+@model()
+def the_flag_in_every_way():
+    """Ways to ask that no object can notice, and layers that see the flag without being given it."""
+    import keras
+    import numpy as np
+    from keras import layers, ops
+
+    class Asks(layers.Layer):
+        def __init__(self, ways, **options):
+            super().__init__(**options)
+            self.ways, self.__dict__["box"] = ways, {}
+
+        def call(self, x, training=False):
+            self.box["training"] = training
+            return sum(way(x, training) for way in self.ways)
+
+    class Sees(layers.Layer):
+        def __init__(self, box, **options):
+            super().__init__(**options)
+            self.__dict__["box"] = box
+
+        def call(self, x):
+            return x * (2.0 if self._get_call_context().get_value("training") and self.box["training"] else 1.0)
+
+    def by_match(x, training):
+        match training:
+            case True:
+                return ops.tanh(x)
+        return ops.sin(x)
+
+    names = {"True": ops.tanh, "False": ops.sin}
+    ways = [
+        lambda x, training: x * [0.5, 2.0][training],
+        lambda x, training: {True: ops.tanh, False: ops.sin}[training](x),
+        lambda x, training: x if training is not False else x * 3.0,
+        lambda x, training: x if type(training) is bool and isinstance(training, bool) and training else -x,
+        lambda x, training: x * np.where(training, 2.0, 0.5).astype(x.dtype.name) + int(training) + sum([training]),
+        lambda x, training: names[f"{training}"](x) if training in {True} else x * (1 - training),
+        lambda x, training: ops.cond(training, lambda: ops.tanh(x), lambda: ops.sin(x)),
+        by_match,
+    ]
+
+    class Outer(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.norm, self.asks = layers.BatchNormalization(name="norm"), Asks(ways, name="asks")
+            self.frozen, self.sees = layers.BatchNormalization(name="frozen"), Sees(self.asks.box, name="sees")
+
+        def call(self, x, training=None):
+            x = self.asks(self.norm(x, training=bool(training)))
+            return self.sees(self.frozen(x, training=False))
+
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, layers.Dense(2, name="dense")(Outer(name="outer")(x)))
+
+
 @model(random=True)
 def stochastic_depth_of_ones_own():
     import keras
@@ -167,22 +223,19 @@ def another_form_in_training():
         def call(self, x, training=None):
             return ops.concatenate([x, x], axis=-1) if training else x
 
-    class Asks(layers.Layer):
-        def call(self, x, training=None):
-            return x * 2 if training is True else x
-
     class Gamma(layers.Layer):
         def call(self, x, training=None):
             return x * keras.random.gamma(ops.shape(x), 1.0) if training else x
 
     x = keras.Input((4,), name="x")
-    return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(Asks(name="asks")(x))))
+    return keras.Model(x, Gamma(name="gamma")(Wider(name="wider")(x)))
 
 
-@model(refused=r"reversed: its own code says what its gradient is \(custom_gradient\), which torch would not follow")
-def a_gradient_of_ones_own():
-    """Torch would find another gradient than the code says; Keras's own `silu` says what is right."""
+@model()
+def gradients_of_ones_own():
+    """What torch would find is another gradient than the code says: of several tensors, of a weight, in a loop."""
     import keras
+    import tensorflow as tf
     from keras import layers, ops
 
     @ops.custom_gradient
@@ -192,12 +245,53 @@ def a_gradient_of_ones_own():
 
         return x, gradient
 
-    class Reversed(layers.Layer):
-        def call(self, x):
-            return reversing(ops.silu(x))
+    @tf.custom_gradient
+    def straight(x):
+        return tf.sign(x), lambda upstream: upstream * tf.cast(tf.abs(x) <= 1, x.dtype)
+
+    @tf.custom_gradient
+    def scaled(x, w, places):
+        def gradient(upstream, other):
+            return tf.clip_by_norm(upstream * w, 0.5), tf.reduce_sum(other * x, 0), None
+
+        return (tf.gather(x * w, places, axis=1), x), gradient
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],), name="w")
+
+        def call(self, x, training=None):
+            y, z = scaled(reversing(ops.silu(x)), tf.convert_to_tensor(self.w), tf.constant([3, 2, 1, 0]))
+            y = tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, reversing(y * self.w)), [0, y])[1]
+            return (straight(y) if training else y) + straight(z) + tf.grad_pass_through(tf.square)(x)
 
     x = keras.Input((4,))
-    return keras.Model(x, layers.Dense(2)(Reversed(name="reversed")(x)))
+    y = layers.Dense(4, activation="tanh")(x)
+    return keras.Model(x, layers.Dense(2)(Own(name="own")(y)))
+
+
+@model(refused=r"own \(Own\): its own code says what the gradients of weights are \(custom_gradient with variables\)")
+def a_gradient_of_weights():
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],), name="w")
+
+        def call(self, x):
+            @tf.custom_gradient
+            def scaled(x):
+                def gradient(upstream, variables=None):
+                    return (upstream, [tf.reduce_sum(upstream * x, 0)]) if variables else upstream
+
+                return x * self.w, gradient
+
+            return scaled(x)
+
+    x = keras.Input((4,))
+    return keras.Model(x, Own(name="own")(x))
 
 
 @model()

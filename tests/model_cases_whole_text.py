@@ -162,7 +162,7 @@ def text_convolutions():
 
 @model()
 def transformer_classifier():
-    """Trained for a hundred steps in test_training_models.py."""
+    """Trained for a hundred steps in test_training_keras.py."""
     import keras
     from keras import layers
 

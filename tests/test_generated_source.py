@@ -114,6 +114,8 @@ def test_an_activity_penalty_counts_each_call():
     module(torch.full((2, 3), 2.0))
     assert float(module.penalty()) == 12
     copy.deepcopy(module)
+    with pytest.raises(RuntimeError, match=r"nn\.DataParallel would lose this layer's penalty"):
+        module.reg._replicate_for_data_parallel()(torch.ones(2, 3))
 
 
 def test_only_trained_weights_are_penalized_and_constrained():

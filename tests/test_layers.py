@@ -6,7 +6,8 @@ import checks
 import numpy as np
 import pytest
 import torch
-from layer_cases import ACTIVATIONS, CASES, REFUSED
+from layer_cases import CASES, REFUSED
+from layer_cases_activations import ACTIVATIONS
 
 from bridge.graph import BODIES
 from bridge.graph.bodies.activations import _ALIASES

@@ -17,12 +17,12 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from bridge import process
 from bridge.cli import cli
 from bridge.errors import BridgeError, shortage
 from bridge.keras_side.client import ask, traced
 from bridge.keras_side.source import Source
-from bridge.process import WorkerCrashed, claim, worker
+from bridge.process import Worker, WorkerCrashed, claim, import_ahead, worker, workers
+from bridge.process.serving import without
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bridge"
@@ -79,7 +79,7 @@ def test_import_bridge_is_light():
 
 
 def test_keras_jobs_never_load_torch_nor_what_keras_does_not_need():
-    hidden = "from bridge import process\nwith process._without(*process._NEEDLESS['keras_side']):\n"
+    hidden = "from bridge.process.serving import NEEDLESS, without\nwith without(*NEEDLESS['keras_side']):\n"
     loaded = modules_after(f"{hidden}    import bridge.keras_side.jobs")
     assert "keras" in loaded
     assert not loaded & {"torch", "sklearn"}
@@ -92,7 +92,7 @@ def test_torch_jobs_never_load_tensorflow():
 def test_what_is_hidden_from_an_import_is_there_afterwards(monkeypatch, tmp_path):
     (tmp_path / "needless.py").write_text("here = True")
     monkeypatch.syspath_prepend(tmp_path)
-    with process._without("needless", "numpy"), pytest.raises(ImportError):
+    with without("needless", "numpy"), pytest.raises(ImportError):
         importlib.import_module("needless")
     assert importlib.import_module("needless").here
     assert sys.modules["numpy"] is np  # what is loaded already is not hidden
@@ -102,14 +102,14 @@ def test_an_import_ahead_that_fails_is_left_to_who_needs_it(monkeypatch, tmp_pat
     (tmp_path / "broken_one.py").write_text("1 / 0")
     (tmp_path / "whole_one.py").write_text("here = True")
     monkeypatch.syspath_prepend(tmp_path)
-    process.import_ahead("broken_one", "whole_one").join()
+    import_ahead("broken_one", "whole_one").join()
     assert "whole_one" in sys.modules
     with pytest.raises(ZeroDivisionError):
         importlib.import_module("broken_one")
 
 
 def test_a_worker_that_was_asked_nothing_ends_when_it_is_stopped():
-    made = process.Worker("keras_side")
+    made = Worker("keras_side")
     made.stop()
     assert not made.alive
 
@@ -175,13 +175,13 @@ def test_a_lack_of_memory_or_room_is_told_in_one_message(monkeypatch):
     for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")):
         assert "about twice the memory of its weights" in str(shortage(error))
     assert shortage(RuntimeError("another")) is None
-    made = process.Worker("runtime")
+    made = Worker("runtime")
 
     def killed(stream):
         made._process.kill()
         raise EOFError
 
-    monkeypatch.setattr(process, "_receive", killed)
+    monkeypatch.setattr(workers, "receive", killed)
     with pytest.raises(BridgeError, match="runtime process was killed in the job 'run', most likely for a lack of mem"):
         made.call("run")
 
@@ -189,7 +189,7 @@ def test_a_lack_of_memory_or_room_is_told_in_one_message(monkeypatch):
 def test_a_file_in_the_users_folder_is_not_imported_in_a_packages_place(tmp_path, monkeypatch):
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
-    made = process.Worker("runtime")
+    made = Worker("runtime")
     try:
         with pytest.raises(WorkerCrashed, match="no such job"):
             made.call("no such job")
@@ -229,7 +229,7 @@ def test_a_question_that_was_left_is_not_answered_to_the_next(same, monkeypatch,
     def leave(stream):
         raise stop
 
-    monkeypatch.setattr(process, "_receive", leave)
+    monkeypatch.setattr(workers, "receive", leave)
     with pytest.raises(stop):
         made.call("run", model=same, inputs={"x": np.ones((1, 2), np.float32)})
     monkeypatch.undo()

@@ -34,9 +34,8 @@ MOST = 6  # values of an option, operators of a body
 TOGETHER = (
     ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"),
     ("LSTM", "GRU", "SimpleRNN", "RNN"),
-    ("TimeDistributed", "Bidirectional"),
 )
-ORDER = ("rules", "activations", "normalization", "embedding", "einsum", "attention", "recurrent", "convolution")
+ORDER = ("core", "activations", "normalization", "reshaping", "merging", "embedding", "einsum", "attention")
 
 
 @dataclass

@@ -251,63 +251,6 @@ def without(config, left):
     return config
 
 
-@file("2.0.5", "theano")
-def padded_by_theano():
-    return padded(full=False), lambda config: unpadded(config, "padding"), flipped
-
-
-@file("1.2.2", "")
-def padded_in_full():
-    def rewrite(config):
-        for node in nodes(config):
-            old = node["config"]
-            if node["class_name"] == "Conv2D":
-                node["class_name"] = "Convolution2D"
-                rows, columns = old.pop("kernel_size")
-                old |= {"nb_row": rows, "nb_col": columns, "dim_ordering": "tf", "subsample": old.pop("strides")}
-            if node["class_name"] == "Conv1D":
-                node["class_name"] = "Convolution1D"
-                old |= {"filter_length": old.pop("kernel_size")[0], "subsample_length": old.pop("strides")[0]}
-            if "filters" in old:
-                old["nb_filter"] = old.pop("filters")
-            for key in ("data_format", "dilation_rate", "groups", "batch_input_shape", "padding"):
-                if node["class_name"].startswith("Convolution"):
-                    old.pop(key, None)
-        return unpadded(config, "border_mode")
-
-    def rearrange(weights):
-        flipped(weights)
-        weights["padded_3"] = {name: a[:, None] if a.ndim == 3 else a for name, a in weights["padded_3"].items()}
-
-    return padded(full=True), rewrite, rearrange
-
-
-def padded(full):
-    """Convolutions behind layers of zeros, which the config is then freed of."""
-    x = keras.Input((5, 6, 2), name="x")
-    y = layers.ZeroPadding2D(((1, 1), (2, 2)) if full else ((1, 0), (1, 1)), name="zeros_1")(x)
-    y = layers.Conv2D(3, (2, 3), strides=(2, 1), activation="relu", name="padded_1")(y)
-    y = layers.Reshape((y.shape[1] * y.shape[2], 3), name="reshape")(y)
-    y = layers.ZeroPadding1D((3, 3) if full else (2, 1), name="zeros_3")(y)
-    return keras.Model(x, layers.Conv1D(2, 4, name="padded_3")(y), name="model_1")
-
-
-def unpadded(config, word):
-    config["class_name"] = "Model"
-    without(config, {"zeros_1": "x", "zeros_3": "reshape"})
-    for node in config["config"]["layers"]:
-        if node["config"]["name"].startswith("padded"):
-            node["config"][word] = "full" if word == "border_mode" else "same"
-    return config
-
-
-def flipped(weights):
-    for arrays in weights.values():
-        for name, array in arrays.items():
-            if array.ndim > 2:
-                arrays[name] = array[(slice(None, None, -1),) * (array.ndim - 2)]
-
-
 @file("2.15.0")
 def attention():
     norm = layers.Normalization(name="normalization")

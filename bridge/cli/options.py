@@ -38,6 +38,11 @@ def keras_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--signature", metavar="NAME", help="What to call of a SavedModel's program, instead of its layers."
         ),
         click.option(
+            "--backend",
+            type=click.Choice(["tensorflow", "theano"]),
+            help="What wrote the kernels of a file of Keras 0 or 1, which does not say so.",
+        ),
+        click.option(
             "--from-layer",
             multiple=True,
             metavar="NAME",

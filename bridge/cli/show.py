@@ -1,8 +1,9 @@
-"""Tables that more than one command prints."""
+"""What more than one command prints."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,3 +34,8 @@ def waiting(text: str) -> Iterator[None]:
         return
     with console.status(text):
         yield
+
+
+def number(value: float | None) -> str:
+    """An error; nothing where there is none, or it has no value."""
+    return "" if value is None or math.isnan(value) else "0" if value == 0 else f"{value:.1e}"

@@ -45,6 +45,13 @@ def body(kind: str) -> Callable[[Body], Body]:
     return register
 
 
+def refuse_option(layer: Layer, **unsupported: Any) -> None:
+    """Raises Refused if an option of the layer's config has another value than the only one that is done."""
+    for option, only in unsupported.items():
+        if layer.config.get(option, only) != only:
+            raise Refused(f"its option {option}={layer.config[option]!r} is not supported, only {only!r}")
+
+
 def call_tensors(layer: Layer, shapes: list[Shape]) -> dict[str, Shape]:
     """The shapes of a call's tensors by the names of its arguments (query, mask, state0, ...), in order.
 
@@ -96,15 +103,31 @@ def function_of(layer: Layer, shapes: list[Shape], outputs: int = 1) -> onnx.Fun
 
 
 def _function(layer: Layer, shapes: list[Shape], outputs: int) -> onnx.FunctionProto:
-    lines = BODIES[layer.kind](layer, shapes)
-    tensors = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
-    inputs = ", ".join([*tensors, *(word.replace("/", "_") for word in layer.weights)])
+    return parsed(BODIES[layer.kind](layer, shapes), layer, len(shapes), outputs, layer.kind)
+
+
+def parsed(
+    lines: str, layer: Layer, tensors: int, outputs: int, name: str, domain: str = DOMAIN, more: tuple[str, ...] = ()
+) -> onnx.FunctionProto:
+    """The lines of a body as a function of so many tensors and the layer's weights. Raises ParseError.
+
+    more: attributes of the function's nodes besides those of every layer.
+    """
+    given = ["x"] if tensors == 1 else [f"x{i}" for i in range(tensors)]
+    inputs = ", ".join([*given, *(word.replace("/", "_") for word in layer.weights)])
     results = ", ".join(["y", *(f"y{i}" for i in range(1, outputs))])
-    text = (
-        f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n'
-        f"{layer.kind} <{', '.join(ATTRIBUTES)}> ({inputs}) => ({results})\n{{\n{lines}\n}}"
+    return onnx.parser.parse_function(
+        f'<domain: "{domain}", opset_import: ["" : {OPSET}]>\n'
+        f"{name} <{', '.join([*ATTRIBUTES, *more])}> ({inputs}) => ({results})\n{{\n{lines}\n}}"
     )
-    return onnx.parser.parse_function(text)
+
+
+def meaning(function: onnx.FunctionProto) -> bytes:
+    """What is the same of two functions that compute the same, whichever overload each is."""
+    bare = onnx.FunctionProto()
+    bare.CopyFrom(function)
+    bare.ClearField("overload")
+    return bytes(bare.SerializeToString(deterministic=True))
 
 
 # What a layer's node says about itself, besides its inputs. "split" marks a part of a layer, as

@@ -12,7 +12,7 @@ import onnx.parser
 
 from bridge import user_code
 from bridge.errors import BridgeError
-from bridge.graph.body import ATTRIBUTES, OPSET, OWN_DOMAIN, Refused
+from bridge.graph.body import OPSET, OWN_DOMAIN, Refused, meaning, parsed
 from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.layer import Graph, Layer, Node, Shape
 from bridge.own_rules import Rules, read
@@ -47,15 +47,9 @@ def own_function(layer: Layer, shapes: list[Shape], outputs: int, rules: Rules) 
         raise Refused(str(error)) from error
     if not isinstance(lines, str):
         raise Refused(f"{where} gives {user_code.described(lines)}, expected lines of ONNX text")
-    tensors = ["x"] if len(shapes) == 1 else [f"x{i}" for i in range(len(shapes))]
-    inputs = [*tensors, *(word.replace("/", "_") for word in layer.weights)]
-    results = ["y", *(f"y{i}" for i in range(1, outputs))]
-    text = (
-        f'<domain: "{DOMAIN}", opset_import: ["" : {OPSET}]>\n{operator(layer.kind)} '
-        f"<{', '.join([*ATTRIBUTES, REGISTERED])}> ({', '.join(inputs)}) => ({', '.join(results)})\n{{\n{lines}\n}}"
-    )
+    name = operator(layer.kind)
     try:
-        proto = onnx.parser.parse_function(text)
+        proto = parsed(lines, layer, len(shapes), outputs, name, DOMAIN, (REGISTERED,))
     except onnx.parser.ParseError as error:
         said = " ".join(str(error).split())[:200]
         raise Refused(f"{where} is no ONNX text that can be read: {said}") from None
@@ -105,7 +99,7 @@ def with_rules(graph: Graph, files: str | Path | Iterable[str | Path]) -> Graph:
             expected = _function(graph, node, rules)
         except Refused as reason:
             raise BridgeError(f"{graph.name}: {node}: {reason}.") from None
-        if _bare(expected) != _bare(graph.functions[node.name]):
+        if meaning(expected) != meaning(graph.functions[node.name]):
             raise BridgeError(
                 f"{graph.name}: {node}: its body in {rules.body(node.kind)[1]} is not the one that it was converted "  # type: ignore[index]
                 "with.\nTake the rules of that time, or convert the Keras model again."
@@ -121,10 +115,3 @@ def _function(graph: Graph, node: Node, rules: Rules) -> onnx.FunctionProto:
     assert node.layer is not None
     shapes = [graph.values[name].shape or () for name in node.tensors]
     return own_function(node.layer, shapes, len(node.outputs), rules)
-
-
-def _bare(function: onnx.FunctionProto) -> bytes:
-    bare = onnx.FunctionProto()
-    bare.CopyFrom(function)
-    bare.ClearField("overload")
-    return bytes(bare.SerializeToString(deterministic=True))

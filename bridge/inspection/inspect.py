@@ -25,11 +25,12 @@ def inspect(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
     A SavedModel folder counts as Keras file.
-    arch, mlp, unsafe, from_layer, custom, rules, signature: as for convert; Keras files alone take them.
+    arch, mlp, unsafe, from_layer, custom, rules, signature, backend: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
@@ -39,9 +40,9 @@ def inspect(
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
         part, given = listed(from_layer), listed(custom)
-        return inspect_keras(Source(str(path), arch, mlp, unsafe, part, given, listed(rules), signature))
-    if arch or mlp or unsafe or from_layer or custom or rules or signature:
-        options = "--arch, --mlp, --from-layer, --custom, --rules, --signature and --unsafe"
+        return inspect_keras(Source(str(path), arch, mlp, unsafe, part, given, listed(rules), signature, backend))
+    if arch or mlp or unsafe or from_layer or custom or rules or signature or backend:
+        options = "--arch, --mlp, --from-layer, --custom, --rules, --signature, --backend and --unsafe"
         raise BridgeError(f"{path}: is no Keras file; {options} are for those.")
     if file.is_dir():
         return inspect_folder(file)

@@ -19,7 +19,7 @@ def inspect_keras(source: Source) -> Inspection:
     Raises BridgeError if the file is damaged, or if the source's `arch` or `mlp` don't fit it.
     """
     path, arch, mlp = source.path, source.arch, source.mlp
-    told = ask("describe", path=path, custom=source.custom)
+    told = ask("describe", path=path, custom=source.custom, backend=source.backend)
     facts = {
         "Keras": str(told["keras_version"] or "not told"),
         "model": str(told["model_class"] or "not told: weights alone"),
@@ -41,7 +41,7 @@ def inspect_keras(source: Source) -> Inspection:
     try:
         found = ask("survey", source=asdict(source))
     except BridgeError as error:
-        if arch or mlp or source.from_layer or source.signature:
+        if arch or mlp or source.from_layer or source.signature or source.backend:
             raise
         lines = [_without(path, str(error))]
         return Inspection(path, told["format"], facts, _described(told["layers"]), [], lines, notes=upgrades)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from bridge.errors import BridgeError
 from bridge.files import existing_file
 from bridge.graph.stored import mapped, not_finite
 from bridge.inspection.result import Inspection, Layer, Weight
+from bridge.strict_json import object_of
 
 HEADER_LIMIT = 100_000_000  # the format's own
 _TYPES = {
@@ -57,7 +57,7 @@ def read_header(path: Path) -> Header:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(HEADER_LIMIT, size - 8):
             raise BridgeError(f"{path}: is not a safetensors file, or it is truncated: its header has {length} bytes.")
-        header = _parsed(file.read(length), path)
+        header = object_of(file.read(length), f"{path}: is not a safetensors file: its header is not a JSON object.")
         metadata = header.pop("__metadata__", {})
         weights, bad, data = [], [], 8 + length
         for name, entry in sorted(header.items(), key=lambda item: _begin(item[1])):
@@ -88,16 +88,6 @@ def inspect_safetensors(path: Path) -> Inspection:
         refusals=[] if beside.is_file() else ["convert: weights alone; the network is in the model.onnx beside them"],
         warnings=[f"NaN or infinity in {name}" for name in header.not_finite],
     )
-
-
-def _parsed(text: bytes, path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
-        raise BridgeError(f"{path}: is not a safetensors file: its header is not a JSON object.")
-    return header
 
 
 def _begin(entry: Any) -> int:

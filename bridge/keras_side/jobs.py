@@ -16,7 +16,7 @@ from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
 from bridge.graph.probe import counted, probe_inputs, probe_rows
-from bridge.keras_side.building import arch
+from bridge.keras_side.building import arch, lora
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.inspecting.describe import describe
@@ -52,6 +52,7 @@ def job_trace(
         told["part"] = f"from {', '.join(source['from_layer'])} on"
     graph = trace(model, told, read_rules(source.get("rules", ())))
     origins.note(model, graph)
+    lora.note(model, graph)
     rows = probe_rows(graph)
     refuse_huge_tensors(model, graph, rows)
     proto = to_proto(graph, most_inside)
@@ -88,9 +89,9 @@ def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
 
 
-def job_describe(path: str, custom: Iterable[str] = ()) -> dict[str, Any]:
+def job_describe(path: str, custom: Iterable[str] = (), backend: str | None = None) -> dict[str, Any]:
     with own_classes(custom):
-        return describe(path)
+        return describe(path, backend)
 
 
 def job_survey(source: dict[str, Any]) -> dict[str, Any]:

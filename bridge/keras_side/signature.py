@@ -72,7 +72,8 @@ def named_outputs(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
     named = {f"{name}/output" if name in inputs else name: value for name, value in named.items()}
     if any(not tf.is_tensor(value) for value in named.values()):
         raise BridgeError(f"{model.name}: its outputs are not tensors alone, in lists, tuples and dicts.")
-    return named
+    # a variable that the model's code gives back is a tensor to TensorFlow, but in no graph
+    return {n: tf.convert_to_tensor(v) if isinstance(v, keras.Variable) else v for n, v in named.items()}
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:

@@ -29,6 +29,7 @@ class Source:
     custom: tuple[str, ...] = ()  # Python files that define the classes and functions that the file names
     rules: tuple[str, ...] = ()  # Python files with the user's own rules
     signature: str | None = None  # what to call of a SavedModel's program
+    backend: str | None = None  # of Keras, that wrote an old file which does not say so
 
     @property
     def name(self) -> str:

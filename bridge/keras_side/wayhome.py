@@ -11,8 +11,9 @@ import keras
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.keras_side.building import architecture
+from bridge.keras_side.building.lora import without_adapters
 from bridge.keras_side.files import assets
-from bridge.keras_side.home import write
+from bridge.keras_side.files.write import write
 from bridge.keras_side.names import names
 from bridge.keras_side.old import origins
 from bridge.keras_side.source import Source
@@ -31,7 +32,7 @@ def go_home(graph: Graph, output: Path, source: Source | None, weights_only: boo
     if full and not (source and source.arch) and origins.fits(graph, weights_only):
         origins.write(graph, output, weights_only)
         return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
-    model = _model(graph, source)
+    model = without_adapters(_model(graph, source))
     kept = fill(model, graph, as_configured=not (source and source.arch))
     assets.restore(model, graph)
     if full and not weights_only and (lost := assets.adapted(model)):

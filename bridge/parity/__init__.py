@@ -4,9 +4,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from bridge.parity.compare import RTOL, compare
+from bridge.parity.arrays import RTOL
+from bridge.parity.compare import compare
+from bridge.parity.gradients import GradientReport, compare_gradients
 from bridge.parity.report import Layer, Report, Row
-from bridge.parity.training import GradientReport, TrainingReport, compare_gradients, compare_training
+from bridge.parity.training import TrainingReport, compare_training
 
 __all__ = [
     "RTOL",

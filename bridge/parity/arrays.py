@@ -11,6 +11,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+RTOL = 1e-5  # of the scale: how far results may be apart that count as the same
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -28,14 +30,13 @@ class Difference:
 class Judged:
     """A difference and whether it passes.
 
-    distance, first_distance: how far `found` and `wanted` are from the float64 reference; None without one.
+    distance: how far `found` is from the float64 reference; None without one.
     cause: "rounding" or "fault" where the error is above the tolerance and a reference tells; else "".
     """
 
     error: float
     ok: bool
     distance: float | None = None
-    first_distance: float | None = None
     cause: str = ""
     fault: str = ""
 
@@ -56,7 +57,7 @@ def judge(found: Array, wanted: Array, exact: Array | None, rtol: float) -> Judg
     if not ok and not apart.fault and near is not None and first is not None:
         ok = near <= SIMILAR * first and max(near, first) <= MEANINGLESS
         cause = "rounding" if ok else "fault"
-    return Judged(apart.error, ok, near, first, "fault" if apart.fault else cause, apart.fault)
+    return Judged(apart.error, ok, near, "fault" if apart.fault else cause, apart.fault)
 
 
 def _distance(array: Array, exact: Array) -> float | None:

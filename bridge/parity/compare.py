@@ -10,12 +10,10 @@ from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value, stored
 from bridge.keras_side.source import Paths, Source, listed
-from bridge.parity.arrays import Judged, judge
+from bridge.parity.arrays import RTOL, Judged, judge
 from bridge.parity.inputs import check_rtol, check_seed, given, make_inputs, mismatch
 from bridge.parity.report import File, Layer, Report, Row
 from bridge.parity.subjects import Arrays, KerasFile, Subject, subjects
-
-RTOL = 1e-5
 
 
 def compare(
@@ -28,6 +26,7 @@ def compare(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -41,8 +40,8 @@ def compare(
     """Runs every file, each framework in its own process, and compares each with the first.
 
     files: Keras files, .onnx files and bridge folders; a folder counts twice, as its torch module and its model.onnx.
-    arch, mlp, unsafe, from_layer, custom: for the Keras files; signature: for the SavedModels. rules: for layers
-    of your own, in the folders.
+    arch, mlp, unsafe, from_layer, custom, backend: for the Keras files; signature: for the SavedModels. rules: for
+    layers of your own, in the folders.
     data, part, label: as bridge.data.read takes them; run on its first `rows` rows (256), without it on `rows` (64)
     random ones.
     rtol: the largest scale-relative error that passes (see arrays.difference); more passes only where the first file's
@@ -52,7 +51,8 @@ def compare(
     check_rtol(rtol)
     check_seed(seed)
     chosen = given(data, label, part)
-    found = subjects(files, Source("", arch, mlp, unsafe, listed(from_layer), listed(custom), listed(rules), signature))
+    parts = listed(from_layer), listed(custom), listed(rules)
+    found = subjects(files, Source("", arch, mlp, unsafe, *parts, signature, backend))
     if len(found) < 2:
         raise BridgeError("parity compares at least two files, or one bridge folder with itself (torch and ONNX).")
     tell = progress or (lambda text: None)

@@ -10,27 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from bridge.data import Data, class_labels, fit_to, targets_for
+from bridge.data import Data
 from bridge.errors import BridgeError
-from bridge.folder import read_graph, refuse_own_module
+from bridge.folder import read_graph
 from bridge.graph import Graph, Weight
-from bridge.graph.bodies.activations import final_word
 from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.layer import dropout_of
-from bridge.graph.probe import counted, probe_inputs
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Paths, Source, listed
-from bridge.parity.arrays import difference, relative_l2
+from bridge.parity.arrays import RTOL, difference, relative_l2
+from bridge.parity.batches import batches
 from bridge.parity.inputs import check_rtol, check_seed, given
-from bridge.parity.subjects import TorchFolder, is_keras
+from bridge.parity.pair import keras_and_torch
 from bridge.process import worker
-from bridge.runtime.scoring import LOSSES
 from bridge.strict_json import finite_or_null
 
-RTOL = 1e-5
-SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
-RANDOM_BATCHES = 256  # more steps go round them again
 _RANDOM = ("rate", "stddev", "dropout", "recurrent_dropout")  # options of layers that draw random numbers in training
 
 
@@ -84,18 +79,6 @@ class TrainingReport:
         return dict(finite_or_null({"ok": self.ok} | asdict(self)))
 
 
-@dataclass(frozen=True)
-class GradientReport:
-    """errors: each trained weight's gradient in torch beside TensorFlow's, scale-relative; NaN for a fault."""
-
-    rtol: float
-    errors: dict[str, float]
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.errors) and all(error <= self.rtol for error in self.errors.values())
-
-
 def compare_training(
     files: Sequence[str | Path],
     *,
@@ -111,6 +94,7 @@ def compare_training(
     custom: Paths = (),
     rules: Paths = (),
     signature: str | None = None,
+    backend: str | None = None,
     data: str | Path | Data | None = None,
     part: str = "test",
     label: str | None = "label",
@@ -127,15 +111,15 @@ def compare_training(
     are used up; without it random rows and targets.
     Raises BridgeError if the training can't be the same in both: dropout, which draws its own random masks, say.
     """
-    keras, folder = _pair(files)
+    keras, folder = keras_and_torch(files)
     graph = read_graph(folder)
-    refuse_random_layers(graph, folder)
+    _refuse_random_layers(graph, folder)
     chosen = _optimizer(optimizer, learning_rate)
     if steps < 1 or batch < 1:
         raise BridgeError(f"--train-steps and --batch must be at least 1, found {steps} and {batch}.")
     check_rtol(rtol)
     check_seed(seed)
-    x, y, losses, described = _batches(graph, given(data, label, part), scale, loss, steps, batch, seed)
+    x, y, losses, described = batches(graph, given(data, label, part), scale, loss, steps, batch, seed)
     options: dict[str, Any] = {"optimizer": chosen, "loss": losses, "x": x, "y": y, "batch": batch, "steps": steps}
     if len(y) == 1:
         options |= {"loss": next(iter(losses.values())), "y": next(iter(y.values()))}
@@ -145,49 +129,12 @@ def compare_training(
         "train", model=folder, rules=listed(rules), **options
     )  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
-    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature)
+    source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend)
     theirs = ask("train", source=asdict(source), **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 
-def compare_gradients(
-    files: Sequence[str | Path],
-    *,
-    arch: str | None = None,
-    mlp: str | None = None,
-    unsafe: bool = False,
-    from_layer: str | Iterable[str] = (),
-    custom: Paths = (),
-    rules: Paths = (),
-    signature: str | None = None,
-    rows: int = 16,
-    seed: int = 0,
-    rtol: float = RTOL,
-    double: bool = False,
-) -> GradientReport:
-    """Compares the gradient of a random sum of the outputs for every trained weight, in inference mode.
-
-    files: one Keras file and one bridge folder or layered .onnx file, in any order. double: in float64, where no
-    rounding hides a fault, or looks like one.
-    """
-    check_rtol(rtol)
-    check_seed(seed)
-    keras, folder = _pair(files)
-    graph = read_graph(folder)
-    inputs = probe_inputs(graph.inputs, rows, seed, below=counted(graph))
-    source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), signature=signature))
-    found = ask("run", source=source, inputs=inputs)["outputs"]
-    random = np.random.default_rng(seed)
-    directions = {name: random.standard_normal(array.shape).astype(array.dtype) for name, array in found.items()}
-    asked = {"inputs": inputs, "directions": directions, "double": double}
-    theirs = ask("gradients", source=source, **asked)["gradients"]
-    mine = worker("torch_side").call("gradients", model=folder, rules=listed(rules), **asked)["gradients"]
-    names = dict.fromkeys([*theirs, *mine])
-    errors = {n: difference(mine[n], theirs[n]).error if n in mine and n in theirs else math.nan for n in names}
-    return GradientReport(rtol, errors)
-
-
-def refuse_random_layers(graph: Graph, name: str) -> None:
+def _refuse_random_layers(graph: Graph, name: str) -> None:
     """Raises BridgeError if a layer draws random numbers in training: each framework draws others."""
     found: dict[str, None] = {}
     for node in layer_nodes(graph):
@@ -205,21 +152,6 @@ def refuse_random_layers(graph: Graph, name: str) -> None:
         )
 
 
-def _pair(files: Sequence[str | Path]) -> tuple[str, str]:
-    paths = [str(path) for path in files]
-    keras = [path for path in paths if is_keras(path)]
-    others = [path for path in paths if path not in keras]
-    if len(keras) != 1 or len(others) != 1:
-        raise BridgeError(
-            "--train-steps compares one Keras file with one bridge folder (or layered .onnx file); found "
-            f"{len(keras)} and {len(others)}."
-        )
-    if Path(others[0]).is_dir():
-        refuse_own_module(others[0])
-        TorchFolder(others[0])  # its checks: torch is installed, the folder is one of bridge's
-    return keras[0], others[0]
-
-
 def _optimizer(optimizer: str | dict[str, Any], learning_rate: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
     if "name" not in options:
@@ -231,55 +163,6 @@ def _optimizer(optimizer: str | dict[str, Any], learning_rate: float | None) -> 
             raise BridgeError(f"--learning-rate {learning_rate}: must be a positive number.")
         options["learning_rate"] = learning_rate
     return options
-
-
-def _batches(
-    graph: Graph, data: Data | None, scale: float | None, loss: str | None, steps: int, batch: int, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str], str]:
-    """Inputs, targets and losses by name, and what the rows are."""
-    if loss is not None and loss not in LOSSES:
-        raise BridgeError(f"--loss {loss}: there is no such loss.\nKnown are: {', '.join(LOSSES)}.")
-    outputs = {value.name: (value.shape or (None,))[1:] for value in graph.outputs}
-    losses = {name: loss or _loss(graph, name) for name in outputs}
-    if data is None:
-        random = np.random.default_rng(seed)
-        most = min(steps, RANDOM_BATCHES) * batch
-        x = probe_inputs(graph.inputs, most, seed, below=counted(graph))
-        y = {name: _random_targets(losses[name], shape, most, random) for name, shape in outputs.items()}
-        return x, y, losses, f"random (seed {seed})"
-    data = data.head(steps * batch)
-    if data.targets is None:
-        raise BridgeError(f"{data.origin}: has no targets, and training needs them.\nAdd them as y, say.")
-    if len(outputs) > 1 and not isinstance(data.targets, dict):
-        raise BridgeError(f"{data.origin}: the model has the outputs {', '.join(outputs)}: give targets for each.")
-    types = {v.name: v.dtype for v in graph.inputs}
-    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale, types)
-    x = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in graph.inputs}
-    y = {}
-    for name, shape in outputs.items():
-        which = name if isinstance(data.targets, dict) else None
-        if losses[name] == SPARSE:
-            y[name] = class_labels(data, shape[-1], which)
-        else:
-            y[name] = targets_for(data, tuple(size or 1 for size in shape), which)
-    return x, y, losses, data.origin
-
-
-def _loss(graph: Graph, output: str) -> str:
-    node, value = graph.maker(output), graph.values[output]
-    word = final_word(node.layer, len(value.shape or ())) if node and node.layer else None
-    return {"softmax": SPARSE, "sigmoid": BINARY}.get(str(word), "mse")
-
-
-def _random_targets(loss: str, shape: tuple[int | None, ...], rows: int, random: np.random.Generator) -> np.ndarray:
-    sizes = (rows, *(7 if size is None else size for size in shape))
-    if loss == SPARSE:
-        return random.integers(0, sizes[-1], sizes[:-1])
-    if loss == CATEGORICAL:
-        return np.eye(sizes[-1], dtype=np.float32)[random.integers(0, sizes[-1], sizes[:-1])]
-    if loss == BINARY:
-        return random.integers(0, 2, sizes).astype(np.float32)
-    return random.standard_normal(sizes).astype(np.float32)
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""The Keras process of the tests: JSON lines in, JSON lines out. Models are made and saved by Keras itself."""
+"""The Keras process of the tests: JSON lines in, JSON lines out. Models (keras_models.py) are saved by Keras itself."""
 
 import hashlib
 import json
@@ -13,21 +13,23 @@ os.dup2(2, 1)
 
 import keras  # noqa: E402 (stdout is put aside first: TensorFlow writes to it)
 import numpy as np  # noqa: E402
-from keras import layers  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
 sys.path.append(str(Path(__file__).parent))
 import saved_model_files  # noqa: E402
 from huge_models import trace_huge  # noqa: E402
+from keras_models import CASES, randomised, with_vocabularies  # noqa: E402
 
 from bridge import user_code  # noqa: E402
 from bridge.errors import BridgeError  # noqa: E402
 from bridge.graph import stored  # noqa: E402
-from bridge.keras_side import home, jobs, weights  # noqa: E402
+from bridge.keras_side import jobs, weights  # noqa: E402
 from bridge.keras_side.custom import scope as own_classes  # noqa: E402
 from bridge.keras_side.files.load import load, non_finite  # noqa: E402
+from bridge.keras_side.files.write import write  # noqa: E402
 from bridge.keras_side.inspecting.survey import inputs_of  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
+from bridge.keras_side.old import origins  # noqa: E402
 from bridge.keras_side.running.double import in_double  # noqa: E402
 from bridge.keras_side.running.lent import Lent  # noqa: E402
 from bridge.keras_side.running.run import run  # noqa: E402
@@ -37,81 +39,8 @@ from bridge.keras_side.tracing.trace import trace  # noqa: E402
 from bridge.keras_side.wayhome import go_home  # noqa: E402
 
 
-def mlp():
-    return keras.Sequential(
-        [keras.Input((6,)), *[layers.Dense(n, activation=a) for n, a in ((5, "relu"), (5, "relu"), (3, "softmax"))]]
-    )
-
-
-def no_bias():
-    return keras.Sequential([keras.Input((6,)), layers.Dense(5, use_bias=False), layers.Dense(3)])
-
-
-def many():
-    return keras.Sequential([keras.Input((4,)), *[layers.Dense(4) for _ in range(12)]])
-
-
-def functional():
-    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
-    shared = layers.Dense(4, name="shared", kernel_regularizer="l2")
-    joined = layers.Concatenate()([shared(a), shared(b)])
-    out = layers.Dense(2, name="out", activation="softmax")(layers.Dropout(0.5)(joined))
-    return keras.Model([a, b], [out, layers.Dense(1, name="value")(joined)])
-
-
-def with_operations():
-    a = keras.Input((4,), name="a")
-    x = layers.Dense(4)(a) * 2.0 + layers.Dense(4)(a)
-    return keras.Model(a, layers.Dense(2)(x)[:, 0])
-
-
-def nested():
-    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization()], name="encoder")
-    a = keras.Input((4,))
-    return keras.Model(a, layers.Dense(2)(inner(a)))
-
-
-def frozen():
-    model = nested()
-    model.get_layer("encoder").trainable = False
-    return model
-
-
-def normalised():
-    layer = layers.Normalization()
-    layer.adapt(np.random.default_rng(0).normal(3, 2, (50, 4)).astype("float32"))
-    steps = [
-        layer,
-        layers.Dense(4),
-        layers.BatchNormalization(scale=False),
-        layers.PReLU(),
-        layers.LayerNormalization(),
-    ]
-    return keras.Sequential([keras.Input((4,)), *steps, layers.GaussianNoise(0.1), layers.Dense(2)])
-
-
-def with_lambda():
-    return keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Lambda(lambda x: x * 2, (3,), name="twice")])
-
-
-def with_vocabularies():
-    """Adapted to whole numbers, which convert, and to text, which doesn't."""
-    numbers, words = keras.Input((3,), dtype="int64", name="numbers"), keras.Input((), dtype="string", name="words")
-    places = layers.IntegerLookup(num_oov_indices=2, mask_token=0, name="places")
-    weighted = layers.IntegerLookup(output_mode="tf_idf", name="weighted")
-    for layer in (places, weighted):
-        layer.adapt(np.array([[5, 2, 9], [5, 2, 4], [5, 7, 4]]))
-    text = layers.TextVectorization(output_mode="tf_idf", name="text")
-    text.adapt(["a b", "b c", "b"])
-    look = layers.StringLookup(name="look")
-    look.adapt(["x", "y", "y"])
-    found = [layers.Flatten()(layers.Embedding(9, 2)(places(numbers))), weighted(numbers)]
-    found += [layers.Dense(2, name="topics")(text(words)), layers.Embedding(4, 2)(look(words))]
-    return keras.Model([numbers, words], layers.Dense(2, name="out")(layers.Concatenate(name="join")(found)))
-
-
 def make_vocabularies(folder):
-    """Saves that model; returns the outputs of what is behind its text, and what looks are given to it."""
+    """Saves the model with vocabularies; returns its outputs, and what its layers make of text."""
     model = randomised(with_vocabularies())
     model.save(Path(folder) / "model.keras")
     x, words = np.array([[5, 2, 0], [4, 8, 7]]), np.array(["a b", "y"])
@@ -127,7 +56,7 @@ def part_outputs(path, from_layer, inputs):
 
 
 def home_again(path, to, custom=None):
-    """Traces the part that converts, takes it home by its config, and tells what that file computes."""
+    """Traces the part that converts and takes it home by its config; how many weights it has."""
     with own_classes(custom or ()):
         how = {"custom": tuple(custom)} if custom else {"from_layer": ("topics", "embedding_1")}
         graph = trace(load(Source(path, **how)))
@@ -143,113 +72,6 @@ def make_custom(case, folder, code):
     for file in ("model.keras", "model.h5"):
         model.save(Path(folder) / file)
     return {"digests": digests(model), "outputs": outputs(model) if case != "subclassed" else None}
-
-
-def pictures():
-    return keras.Sequential(
-        [
-            keras.Input((14, 10, 3)),
-            layers.Conv2D(8, 3, padding="same", use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.MaxPooling2D(2),
-            layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="dw"),
-            layers.SeparableConv2D(12, (3, 1), padding="same", activation="relu"),
-            layers.PReLU(shared_axes=[1, 2]),
-            layers.Flatten(),
-            layers.Dense(6, activation="relu"),
-            layers.Dropout(0.2),
-            layers.Dense(4, activation="softmax"),
-        ]
-    )
-
-
-def pooled():
-    return keras.Sequential(
-        [
-            keras.Input((12, 12, 4)),
-            layers.Conv2D(8, 3, strides=2),
-            layers.Conv2D(6, 3, groups=2, activation="relu"),
-            layers.BatchNormalization(scale=False),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(8, activation="relu"),
-            layers.Dense(2),
-        ]
-    )
-
-
-def words():
-    return keras.Sequential(
-        [
-            keras.Input((None,), dtype="int32"),
-            layers.Embedding(50, 8),
-            layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
-            layers.Conv1D(7, 2, activation="relu"),
-            layers.GRU(5, reset_after=False),
-            layers.LayerNormalization(),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
-
-
-def tied():
-    """A table of words that is the projection back, transposed, in a layer and between layers."""
-    word = keras.Input((4,), dtype="int32")
-    table = layers.ReversibleEmbedding(30, 8)
-    x = keras.ops.tanh(table(word))
-    y = table(layers.EinsumDense("abc,cd->abd", (None, 8))(x), reverse=True)
-    return keras.Model(word, layers.EinsumDense("abc,dc->abd", (None, 6))(y))
-
-
-def pictures_from_codes():
-    return keras.Sequential(
-        [
-            keras.Input((5,)),
-            layers.Dense(3 * 2 * 6, activation="relu"),
-            layers.Reshape((3, 2, 6)),
-            layers.Conv2DTranspose(4, 3, strides=2, padding="same"),
-            layers.Conv2D(1, 3, activation="sigmoid"),
-        ]
-    )
-
-
-def tagged():
-    return keras.Sequential(
-        [
-            keras.Input((None,), dtype="int32"),
-            layers.Embedding(50, 3),
-            layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum"),
-            layers.TimeDistributed(layers.Dense(5, activation="relu")),
-            layers.GRU(3),
-            layers.Dense(2),
-        ]
-    )
-
-
-def frames():
-    within = [layers.Conv2D(2, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten()]
-    steps = [layers.TimeDistributed(layer) for layer in within]
-    return keras.Sequential([keras.Input((3, 6, 6, 1)), *steps, layers.LSTM(4), layers.Dense(2)])
-
-
-CASES = {
-    f.__name__: f
-    for f in (
-        *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
-        *(pictures, pooled, words, tied, tagged, frames, pictures_from_codes),
-    )
-}
-
-
-def randomised(model, seed=1):
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        if "int" not in weight.dtype:
-            weight.assign(rng.uniform(0.1, 1, weight.shape))
-    for layer in model.layers:
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
-    return model
 
 
 def digests(model):
@@ -297,22 +119,23 @@ def read(path, chunk=None, **how):
         "compiled": model.compiled,
         "inputs": [list(t.shape) for t in model.inputs] if built else None,
         "non_finite": non_finite(model),
+        "said": origins.said(model),
     }
 
 
 def rewrite(path, to, weights_only=False, **how):
-    home.write(load(Source(path, **how)), Path(to), weights_only=weights_only)
+    write(load(Source(path, **how)), Path(to), weights_only=weights_only)
 
 
-def old(path, to, home):
+def old(path, to, home, **how):
     """Traces a file of an older Keras to `to`, takes it home to `home`, and tells what Keras computes of its inputs."""
-    model = load(Source(path))
+    model = load(Source(path, **how))
     with np.load(Path(path).with_suffix(".npz")) as saved:
         given = [saved[f"x{i}"] for i in range(len(model.inputs))]
     found = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
-    traced = jobs.job_trace({"path": path})
+    traced = jobs.job_trace({"path": path, **how})
     Path(to).write_bytes(traced["proto"].tobytes())
-    jobs.job_home(traced["proto"], home)
+    jobs.job_home(traced["proto"], home, weights_only="arch" in how)
     names = [value.name for value in model.inputs]
     return {"outputs": [np.asarray(y).tolist() for y in found], "inputs": names, "non_finite": traced["non_finite"]}
 

@@ -73,6 +73,15 @@ def test_optimizer_state_is_left_where_it_is(keras, made, file):
     assert not got["compiled"]
 
 
+@pytest.mark.parametrize("file", ["model.keras", "model.weights.h5"])
+def test_lora_adapters_are_merged_into_their_weights(keras, made, refusal, file):
+    folder, truth = made("adapted")
+    got = keras("read", path=folder / file, **({} if file == "model.keras" else {"arch": folder / "config.json"}))
+    assert len(got["digests"]) == 6
+    np.testing.assert_allclose(got["outputs"], truth["outputs"], rtol=1e-6)
+    refusal(r"embedding \(Embedding\) has LoRA adapters, .*\n.*merge them", path=folder / "model.h5")
+
+
 @pytest.mark.parametrize("file", ["only.h5", "model.weights.h5"])
 def test_an_mlp_line_is_enough_for_a_plain_stack(keras, made, file):
     folder, truth = made("mlp")

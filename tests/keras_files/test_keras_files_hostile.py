@@ -46,6 +46,12 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
             lambda d: d.update(module="evil", class_name="Evil"),
             rf"layer 'dense' has the custom class 'Evil'.\n{CUSTOM}",
         ),
+        (
+            lambda d: d["config"].update(
+                quantization_config={"module": "keras.quantizers", "class_name": "Int8QuantizationConfig", "config": {}}
+            ),
+            r"layer 'dense': quantized to int8; only float32 so far: take the model as it was before quantize\(\)",
+        ),
         (lambda d: d.update(module="os"), rf"layer 'dense' has the custom class 'Dense'.\n{CUSTOM}"),
         (lambda d: d.update(registered_name="pkg>Dense"), r"layer 'dense' has the custom class 'pkg>Dense'"),
         (lambda d: d.update(module="keras.utils", class_name="get_file"), r"custom class 'get_file'"),

@@ -17,8 +17,8 @@ from bridge.convert import keras2torch, torch2keras
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
 from bridge.graph.probe import counted, probe_inputs
+from bridge.parity import compare_gradients
 from bridge.parity.compare import compare
-from bridge.parity.training import compare_gradients
 from bridge.torch_side.run import run
 
 SAVED = Path(__file__).with_name("saved_models")

@@ -248,13 +248,18 @@ def test_input_is_never_an_output(bridge, tmp_path):
     assert (inputs / "w.h5").read_bytes() == PRETRAINED.read_bytes()
 
 
+def datasets(opened):
+    """The names of all datasets of an HDF5 file."""
+    names = []
+    opened.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+    return names
+
+
 def test_weights_with_nan_are_named_and_not_converted(bridge, tmp_path):
     file = tmp_path / "nan.h5"
     file.write_bytes(PRETRAINED.read_bytes())
     with h5py.File(file, "r+") as opened:
-        names = []
-        opened.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
-        kernel = next(n for n in names if "dense_1" in n and "kernel" in n)
+        kernel = next(n for n in datasets(opened) if "dense_1" in n and "kernel" in n)
         opened[kernel][0, 0] = np.nan
     result = bridge("convert", "keras2torch", file, "--arch", ARCH, "-o", tmp_path / "o")
     assert result.code == 1
@@ -283,9 +288,7 @@ def test_keras_overflowing_is_not_called_a_fault_of_bridge(bridge, tmp_path):
     file = tmp_path / "large.h5"
     file.write_bytes(PRETRAINED.read_bytes())
     with h5py.File(file, "r+") as opened:
-        names = []
-        opened.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
-        for name in names:
+        for name in datasets(opened):
             opened[name][...] = 3e38
     result = bridge("convert", "keras2torch", file, "--arch", ARCH, "-o", tmp_path / "o")
     assert result.code == 1

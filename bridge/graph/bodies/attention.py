@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bridge.graph.bodies.core import refuse_option
-from bridge.graph.body import Refused, body, call_names, call_tensors, integers, number
+from bridge.graph.body import Refused, body, call_names, call_tensors, integers, number, refuse_option
 from bridge.graph.layer import Layer, Shape
 
 

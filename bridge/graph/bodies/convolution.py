@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.graph.bodies.core import refuse_option
 from bridge.graph.bodies.space import (
     Window,
     channels_last,
@@ -16,7 +15,7 @@ from bridge.graph.bodies.space import (
     transposed_crops,
     window,
 )
-from bridge.graph.body import Refused, body, integers
+from bridge.graph.body import Refused, body, integers, refuse_option
 from bridge.graph.layer import Layer, Shape
 
 CONVOLUTIONS = (

@@ -6,8 +6,7 @@ import math
 import re
 import string
 
-from bridge.graph.bodies.core import refuse_option
-from bridge.graph.body import Refused, body, integers
+from bridge.graph.body import Refused, body, integers, refuse_option
 from bridge.graph.layer import Layer, Shape
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.graph.bodies.core import refuse_option
-from bridge.graph.body import Refused, body, integers, number, numbers
+from bridge.graph.body import Refused, body, integers, number, numbers, refuse_option
 from bridge.graph.layer import Layer, Shape
 
 

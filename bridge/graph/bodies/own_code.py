@@ -8,7 +8,10 @@ from bridge.graph.body import body
 from bridge.graph.layer import Layer, Shape
 
 # no layers of Keras's, but nodes as these are
-OWN_CODE = ("StopGradient", "AddedLoss", "InTraining", "AssignedState", "RandomNormal", "RandomUniform")
+OWN_CODE = (
+    *("StopGradient", "AddedLoss", "InTraining", "AssignedState", "RandomNormal", "RandomUniform"),
+    *("OwnGradient", "UpstreamGradient"),
+)
 
 
 @body("StopGradient")
@@ -29,6 +32,18 @@ def in_training(layer: Layer, shapes: list[Shape]) -> str:
     if len(shapes) == 1:
         return "y = Identity(x)"
     return "\n".join(f"y{i or ''} = Identity(x{i})" for i in range(len(shapes)))
+
+
+@body("OwnGradient")
+def own_gradient(layer: Layer, shapes: list[Shape]) -> str:
+    """y, y1, ... = x0, x1, ...; what their gradient is, is written beside the graph as what training alone needs is."""
+    return in_training(layer, shapes)
+
+
+@body("UpstreamGradient")
+def upstream_gradient(layer: Layer, shapes: list[Shape]) -> str:
+    """The gradient that comes to x in a backward pass, in whose place x is."""
+    return "y = Identity(x)"
 
 
 @body("AssignedState")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.errors import BridgeError
+from bridge.strict_json import object_of
 
 Options = dict[str, Any]
 
@@ -21,7 +22,7 @@ def with_head(
     Returns None where a layer is inside one of the user's own, whose config does not show it.
     Raises BridgeError for a model of its own behind the head.
     """
-    model = _parsed(text)
+    model = object_of(text, "The model's Keras config is not a JSON object. The file is damaged; convert again.")
     for path in behind:
         parent = path.rpartition("/")[0]
         if parent and not head.startswith(f"{parent}/"):
@@ -38,16 +39,6 @@ def with_head(
         if layer is not None:
             _widen(layer.get("build_config", {}), "input_shape", old, classes)
     return json.dumps(model)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        model = json.loads(text)
-    except (ValueError, RecursionError):
-        model = None
-    if not isinstance(model, dict):
-        raise BridgeError("The model's Keras config is not a JSON object. The file is damaged; convert again.")
-    return model
 
 
 def _children(model: dict[str, Any]) -> list[dict[str, Any]]:

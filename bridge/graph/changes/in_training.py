@@ -19,6 +19,8 @@ from bridge.graph.changes.inner import reads, taken_by
 from bridge.graph.layer import Node
 
 IN_TRAINING = "InTraining"
+OWN_GRADIENT = "OwnGradient"  # takes besides: what its gradient comes from, its arguments, the gradients of these
+KINDS = (IN_TRAINING, OWN_GRADIENT)  # nodes of which more inputs count in training
 _FUNCTION = "TrainingOnly"
 _TRAINED = "trained"  # in the config of a written InTraining: the names of its tensors in training
 
@@ -29,18 +31,18 @@ def needed(nodes: Iterable[Node], outputs: Iterable[str], trained: bool = False)
     for node in reversed(list(nodes)):
         if wanted & {*node.outputs}:
             kept.append(node)
-            wanted |= {*(in_inference(node) if node.kind == IN_TRAINING and not trained else reads(node))}
+            wanted |= {*(in_inference(node) if node.kind in KINDS and not trained else reads(node))}
     return kept[::-1]
 
 
 def in_inference(node: Node) -> list[str]:
     """The inputs of a node that count in inference."""
-    return node.inputs[: len(node.outputs)] if node.kind == IN_TRAINING else node.inputs
+    return node.inputs[: len(node.outputs)] if node.kind in KINDS else node.inputs
 
 
 def in_training(node: Node) -> list[str]:
     """What training gives in the place of something else."""
-    return node.inputs[len(node.outputs) :] if node.kind == IN_TRAINING else []
+    return node.inputs[len(node.outputs) :] if node.kind in KINDS else []
 
 
 def function_of(
@@ -81,9 +83,15 @@ def _is_constant(node: onnx.NodeProto) -> bool:
 def told(node: Node) -> tuple[list[str], dict[str, object]]:
     """The inputs and the config that a node is written with."""
     assert node.layer is not None
-    if node.kind != IN_TRAINING:
+    if node.kind not in KINDS:
         return node.inputs, node.layer.config
     return in_inference(node), {**node.layer.config, _TRAINED: in_training(node)}
+
+
+def fits(node: Node) -> bool:
+    """Whether a node of a file takes as many tensors as its kind must."""
+    more = len(node.inputs) - 2 * len(node.outputs)
+    return more == 0 if node.kind == IN_TRAINING else more >= 0 and more % 2 == 0
 
 
 def all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -92,7 +100,7 @@ def all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
     makers = {name: node for node in beside for name in node.output if name}
     listed: dict[int, onnx.NodeProto] = {}
     for node in proto.graph.node:
-        if node.op_type == IN_TRAINING and node.domain == DOMAIN:
+        if node.op_type in KINDS and node.domain == DOMAIN:
             wanted = {*trained_names(node)}
             for other in reversed(beside):
                 if wanted & {*other.output}:
@@ -115,7 +123,7 @@ def _beside(proto: onnx.ModelProto) -> list[onnx.FunctionProto]:
 
 def trained_names(node: onnx.NodeProto) -> list[str]:
     """The tensors that an InTraining of a file gives in training; none if it names none, or is no such node."""
-    config = next((a.s for a in node.attribute if a.name == "config"), b"") if node.op_type == IN_TRAINING else b""
+    config = next((a.s for a in node.attribute if a.name == "config"), b"") if node.op_type in KINDS else b""
     try:
         names = json.loads(config)[_TRAINED]
         return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []

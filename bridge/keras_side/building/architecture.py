@@ -19,6 +19,7 @@ from bridge.keras_side import custom
 from bridge.keras_side.building import arch, config
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.old import origins
+from bridge.keras_side.old.backends import UNKNOWN, Backend
 from bridge.keras_side.old.calls import with_masks
 
 JSON_LIMIT = 16 << 20
@@ -38,16 +39,16 @@ REFUSALS = (
 
 
 def from_json(
-    text: bytes | str, origin: str, *, version: str | None = None, backend: str = "", unsafe: bool = False
+    text: bytes | str, origin: str, *, version: str | None = None, written: Backend = UNKNOWN, unsafe: bool = False
 ) -> keras.Model:
     """The model that a config describes, built of Keras's own classes only.
 
-    version, backend: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config,
+    version, written: of the Keras that wrote it, where the file says so. Raises BridgeError for what is no config,
     carries code, or describes nothing that Keras can build.
     """
     parsed = config.parse(text, origin)
-    version, backend = config.version_of(parsed, version), backend or str(parsed.get("backend") or "")
-    found = config.prepare(parsed, origin, version, unsafe, backend)
+    version, written = config.version_of(parsed, version), written.or_as_stated(parsed.get("backend"))
+    found = config.prepare(parsed, origin, version, unsafe, written.name)
     try:
         old = found.upgrades
         masks = nullcontext() if old is None else with_masks("attention_without_masks" not in old.done)
@@ -59,19 +60,19 @@ def from_json(
         raise BridgeError(f"{origin}: describes a {type(model).__name__}, not a model.")
     if found.upgrades is not None:
         text = text.decode() if isinstance(text, bytes) else text
-        origins.remember(model, origins.Origin(text, version, backend, found.upgrades))
+        origins.remember(model, origins.Origin(text, version, written, found.upgrades))
     return model
 
 
-def from_arch(value: str, *, version: Any = None, unsafe: bool = False) -> keras.Model:
-    """The model that `--arch` names: FILE.py:function or config.json."""
+def from_arch(value: str, *, unsafe: bool = False, written: Backend = UNKNOWN) -> keras.Model:
+    """The model that `--arch` names: FILE.py:function or config.json. written: the backend of its weights' file."""
     path, function = arch.split(value)
     if function is not None:
         return arch.build(path, function)
     path = existing_file(path, "the architecture")
     if path.stat().st_size > JSON_LIMIT:
         raise BridgeError(f"{path}: is larger than {JSON_LIMIT >> 20} MiB, too large for a model's config.")
-    return from_json(path.read_bytes(), str(path), version=version, unsafe=unsafe)
+    return from_json(path.read_bytes(), str(path), written=written, unsafe=unsafe)
 
 
 def said(error: Exception) -> str:

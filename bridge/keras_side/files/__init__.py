@@ -1,1 +1,1 @@
-"""What lies in a Keras file: archives, HDF5, the places of weights."""
+"""What lies in a Keras file, read and written: archives, HDF5, the places of weights."""

@@ -11,10 +11,12 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.keras_side import custom
-from bridge.keras_side.building import arch, architecture, config, mlp
+from bridge.keras_side.building import arch, architecture, built_in, config, mlp
 from bridge.keras_side.building.cut import from_layers
+from bridge.keras_side.building.lora import refuse_apart, without_adapters
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.old.backends import Backend
 from bridge.keras_side.saved_model import load as saved_model
 from bridge.keras_side.source import Source
 from bridge.keras_side.weights import non_finite
@@ -38,6 +40,8 @@ def load(source: Source) -> keras.Model:
 def _whole(source: Source) -> keras.Model:
     path, kind = Path(source.path), formats.kind(source.path)
     if kind == formats.SAVED_MODEL:
+        if source.backend:
+            raise BridgeError(f"{path}: is a SavedModel; --backend is for files of Keras 0 and 1.")
         return saved_model.load(source, _filled)
     if source.signature:
         raise BridgeError(f"{path}: is no SavedModel; --signature is for those.")
@@ -47,44 +51,44 @@ def _whole(source: Source) -> keras.Model:
             hdf5.opened(content.weights, source.name, path.stat().st_size) as file,
         ):
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
-            saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"), "")
+            saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
             return _filled(source, file, saved, content.assets)
     with hdf5.opened(path, source.name, path.stat().st_size) as file:
         text = file.attribute("", "model_config")
-        version, backend = (
-            file.attribute("", name) or file.attribute("model_weights", name) for name in ("keras_version", "backend")
-        )
-        return _filled(source, file, None if text is None else (text, str(path), version, backend or ""))
+        version = file.attribute("", "keras_version") or file.attribute("model_weights", "keras_version")
+        return _filled(source, file, None if text is None else (text, str(path), version))
 
 
 def _filled(
-    source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None, texts: dict[str, bytes] | None = None
+    source: Source, file: Weights, saved: tuple[Any, str, Any] | None, texts: dict[str, bytes] | None = None
 ) -> keras.Model:
     base = legacy.root(file)
     if base is None and not tree.is_tree(file):
         raise BridgeError(f"{source.path}: is an HDF5 file without Keras weights in it.")
     keras.utils.clear_session()  # so that layers without a name are called dense, dense_1, ... from the start
-    model = _architecture(source, file, saved)
+    written = legacy.backend(file, base, source.backend)
+    model = _architecture(source, file, saved, written)
     if model.compiled:
         model.optimizer, model.compiled = None, False  # compile settings are no part of what bridge loads
     if not model.built:
         _build(model, source, file)
     assets.fill(model, texts or {}, source.name)
     if base is not None:
-        legacy.fill(model, file, base)
+        refuse_apart(model, source.path)
+        legacy.fill(model, file, base, written)
     else:
         tree.fill(model, file)
-    return model
+    return without_adapters(model)
 
 
-def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any, str] | None) -> keras.Model:
+def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | None, written: Backend) -> keras.Model:
     if source.mlp:
-        return _stack(mlp.parse(source.mlp, config.activations()), file)
+        return _stack(mlp.parse(source.mlp, built_in.activations()), file)
     if source.arch:
         if arch.split(source.arch)[1] is not None:
             return architecture.from_arch(source.arch)
         with _bounded(file):
-            return architecture.from_arch(source.arch, unsafe=source.unsafe)
+            return architecture.from_arch(source.arch, unsafe=source.unsafe, written=written)
     if saved is None:
         line = listing.proposal(file)
         way = f"--mlp {line} with an activation for each {mlp.BLANK}, or " if line else ""
@@ -92,9 +96,9 @@ def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any, str
             f"{source.path}: holds weights alone, not how the layers are connected.\n"
             f"Pass {way}--arch FILE.py:function or --arch config.json."
         )
-    text, origin, version, backend = saved
+    text, origin, version = saved
     with _bounded(file):
-        return architecture.from_json(text, origin, version=version, backend=backend, unsafe=source.unsafe)
+        return architecture.from_json(text, origin, version=version, written=written, unsafe=source.unsafe)
 
 
 def _stack(spec: mlp.Mlp, file: Weights) -> keras.Model:

@@ -19,9 +19,10 @@ from bridge.keras_side.inspecting.skeleton import skeleton
 from bridge.keras_side.saved_model import describe as saved_model
 
 
-def describe(path: str | Path) -> dict[str, Any]:
+def describe(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     """For `bridge inspect`: format, versions, layers with their weights, what `convert` would refuse and why.
 
+    backend: what the user says wrote an old file.
     upgrades: what an older version's config means in Keras 3, a line for each change.
     layers: [{"name": path, "class": Keras class or "", "parameters": int, "weights": [{"name", "shape", "dtype"}]}].
     mlp: for weights alone of a plain Dense stack, the --mlp line with a blank for each activation; else None.
@@ -49,7 +50,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         told = {
             "format": f"{layout}, weights only" if text is None else f"{layout}, model and weights",
             "training_config": file.attribute("", "training_config") is not None,
-            "backend": file.attribute("", "backend") or file.attribute(base or "", "backend"),
+            "backend": legacy.backend(file, base, backend).name or None,
         }
         return _described(path, file, parsed, version, told)
 

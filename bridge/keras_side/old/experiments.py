@@ -7,50 +7,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from bridge.keras_side.old.with_kernel import WithKernel
+
 _own = keras.saving.register_keras_serializable(package="bridge")
-_KINDS = (
-    ("initializer", keras.initializers),
-    ("regularizer", keras.regularizers),
-    ("constraint", keras.constraints),
-)
-
-
-class _Dense(keras.layers.Layer):
-    """What both dense layers have: the options of a kernel and a bias."""
-
-    def __init__(
-        self,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **options: Any,
-    ):
-        super().__init__(**options)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-
-    def _weight(self, word: str, shape: tuple[int, ...]) -> Any:
-        options = {what: getattr(self, f"{word}_{what}") for what, _ in _KINDS}
-        return self.add_weight(name=word, shape=shape, **options)
-
-    def get_config(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"use_bias": self.use_bias}
-        for word in ("kernel", "bias"):
-            own |= {f"{word}_{what}": module.serialize(getattr(self, f"{word}_{what}")) for what, module in _KINDS}
-        return {**super().get_config(), **own}
 
 
 @_own
-class MaxoutDense(_Dense):
+class MaxoutDense(WithKernel):
     """The largest of several dense layers' outputs: kernel (features, inputs, units), bias (features, units)."""
 
     def __init__(self, units: int, nb_feature: int = 4, **options: Any):
@@ -59,9 +22,9 @@ class MaxoutDense(_Dense):
         self.input_spec = keras.layers.InputSpec(ndim=2)
 
     def build(self, shape: Any) -> None:
-        self.kernel = self._weight("kernel", (self.nb_feature, shape[-1], self.units))
+        self.kernel = self.weight("kernel", (self.nb_feature, shape[-1], self.units))
         if self.use_bias:
-            self.bias = self._weight("bias", (self.nb_feature, self.units))
+            self.bias = self.weight("bias", (self.nb_feature, self.units))
         self.built = True
 
     def call(self, x: Any) -> Any:
@@ -76,7 +39,7 @@ class MaxoutDense(_Dense):
 
 
 @_own
-class Highway(_Dense):
+class Highway(WithKernel):
     """A dense layer and its input, weighed by a gate: t * f(x) + (1 - t) * x."""
 
     def __init__(self, activation: Any = None, **options: Any):
@@ -86,12 +49,12 @@ class Highway(_Dense):
 
     def build(self, shape: Any) -> None:
         size = shape[-1]
-        self.kernel = self._weight("kernel", (size, size))
+        self.kernel = self.weight("kernel", (size, size))
         self.carry_kernel = self.add_weight(
             name="carry_kernel", shape=(size, size), initializer=self.kernel_initializer
         )
         if self.use_bias:
-            self.bias = self._weight("bias", (size,))
+            self.bias = self.weight("bias", (size,))
             self.carry_bias = self.add_weight(name="carry_bias", shape=(size,), initializer="ones")
         self.built = True
 
@@ -160,3 +123,25 @@ class ParametricSoftplus(_Elementwise):
 
     def call(self, x: Any) -> Any:
         return self.alpha * ops.softplus(self.beta * x)
+
+
+@_own
+class DroppingEmbedding(keras.layers.Embedding):
+    """Keras 1's dropout of an Embedding: in training, words are zero wherever they come, each by this chance."""
+
+    def __init__(self, input_dim: int, output_dim: int, dropout: float = 0.0, **options: Any):
+        super().__init__(input_dim, output_dim, **options)
+        self.dropout = dropout
+
+    def call(self, words: Any, training: bool = False) -> Any:
+        table = ops.convert_to_tensor(self.embeddings)
+        if training:
+            kept = ops.cast(keras.random.uniform((self.input_dim, 1)) >= self.dropout, table.dtype)
+            table = table * kept / (1.0 - self.dropout)
+        return ops.take(table, ops.cast(words, "int32"), axis=0)
+
+    def compute_output_spec(self, words: Any, training: bool = False) -> Any:
+        return super().compute_output_spec(words)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dropout": self.dropout}

@@ -11,12 +11,18 @@ import keras
 from keras import ops
 
 from bridge.keras_side.old.convolution import PaddedConv1D, PaddedConv2D, PaddedConv3D
-from bridge.keras_side.old.experiments import Highway, MaxoutDense, ParametricSoftplus, SReLU
-from bridge.keras_side.old.leaves import LSTM, RandomHeight, RandomWidth
+from bridge.keras_side.old.experiments import DroppingEmbedding, Highway, MaxoutDense, ParametricSoftplus, SReLU
+from bridge.keras_side.old.leaves import LSTM, Conv2DTranspose, RandomHeight, RandomWidth
 from bridge.keras_side.old.locally_connected import LocallyConnected1D, LocallyConnected2D
 from bridge.keras_side.old.masks import WithoutMask
-from bridge.keras_side.old.normalization import BatchStatistics, SampleNormalization
+from bridge.keras_side.old.normalization import (
+    BatchStatistics,
+    DeviationNormalization,
+    RootNormalization,
+    SampleNormalization,
+)
 from bridge.keras_side.old.operations import TensorFlowOpLayer, TFOpLambda
+from bridge.keras_side.old.pooling import PaddedPooling
 from bridge.keras_side.old.time_major import TimeMajor
 
 _own = keras.saving.register_keras_serializable(package="bridge")
@@ -54,5 +60,6 @@ OWN = {
         *(ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer),
         *(Highway, MaxoutDense, ParametricSoftplus, SReLU, BatchStatistics, SampleNormalization),
         *(PaddedConv1D, PaddedConv2D, PaddedConv3D, LSTM, TimeMajor, RandomHeight, RandomWidth, WithoutMask),
+        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding, Conv2DTranspose),
     )
 }

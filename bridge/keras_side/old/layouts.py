@@ -60,6 +60,10 @@ _KERAS1 = {
     "keras1_Conv2DTranspose_first": _moved(2, 3, 0, 1),
     "keras1_Conv2DTranspose_last": _moved(0, 1, 3, 2),
 }
+_GATED = Layout(  # the arrays of its four gates were put together along their last axis, whatever that is
+    _by_gates(4, lambda gate: gate.transpose(2, 3, 1, 0)), _by_gates(4, lambda gate: gate.transpose(3, 2, 0, 1))
+)
+_LSTM = {f"keras1_ConvLSTM2D_first{end}": how for end, how in (("", _GATED), ("_flipped", _then(_GATED, FLIPPED)))}
 LAYOUTS = {
     # cuDNN has each gate's matrix the other way round; Keras filled it column by column
     **{
@@ -74,9 +78,10 @@ LAYOUTS = {
         for kind, count in (("CuDNNLSTM", 4), ("CuDNNGRU", 3))
     },
     **{f"{kind}/bias": Layout(lambda array: array.reshape(2, -1), _in_one) for kind in ("CuDNNLSTM", "CuDNNGRU")},
-    "flipped/kernel": FLIPPED,
+    **{f"flipped/{word}": FLIPPED for word in ("kernel", "recurrent_kernel")},
     **{f"{name}/kernel": layout for name, layout in _KERAS1.items()},
     **{f"{name}_flipped/kernel": _then(layout, FLIPPED) for name, layout in _KERAS1.items()},
+    **{f"{name}/{word}": layout for name, layout in _LSTM.items() for word in ("kernel", "recurrent_kernel")},
 }
 
 

@@ -9,15 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from bridge.keras_side.old.with_kernel import WithKernel
+
 _own = keras.saving.register_keras_serializable(package="bridge")
-_KINDS = (
-    ("initializer", keras.initializers),
-    ("regularizer", keras.regularizers),
-    ("constraint", keras.constraints),
-)
 
 
-class LocallyConnected(keras.layers.Layer):
+class LocallyConnected(WithKernel):
     """The kernel lies as the implementation had it, of which each place takes its numbers.
 
     implementation: 1: (places, size of a patch, filters). 2: from each number of the input to each of the output, most
@@ -34,13 +31,6 @@ class LocallyConnected(keras.layers.Layer):
         padding: str = "valid",
         data_format: str | None = None,
         activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
         implementation: int = 1,
         **options: Any,
     ):
@@ -51,15 +41,9 @@ class LocallyConnected(keras.layers.Layer):
             raise ValueError(f"padding={padding!r}: this locally connected layer has no other than 'valid'")
         if implementation not in (1, 2, 3):
             raise ValueError(f"implementation={implementation!r} is none of 1, 2 and 3")
-        self.padding, self.use_bias, self.implementation = padding, use_bias, implementation
+        self.padding, self.implementation = padding, implementation
         self.data_format = data_format or "channels_last"
         self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
 
     def _sizes(self, value: Any) -> tuple[int, ...]:
         return (int(value),) * self.rank if isinstance(value, int) else tuple(map(int, value))
@@ -93,21 +77,9 @@ class LocallyConnected(keras.layers.Layer):
         patch = math.prod(self.kernel_size) * channels
         self.numbers, used = self._numbers(shape)
         shapes = {1: (math.prod(places), patch, self.filters), 2: dense, 3: (used,)}
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=shapes[self.implementation],
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self.weight("kernel", shapes[self.implementation])
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(*places, self.filters),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.weight("bias", (*places, self.filters))
         self.built = True
 
     def _numbers(self, shape: Any) -> tuple[np.ndarray, int]:
@@ -169,12 +141,8 @@ class LocallyConnected(keras.layers.Layer):
             "padding": self.padding,
             "data_format": self.data_format,
             "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
             "implementation": self.implementation,
         }
-        for word in ("kernel", "bias"):
-            for what, module in _KINDS:
-                options[f"{word}_{what}"] = module.serialize(getattr(self, f"{word}_{what}"))
         return {**super().get_config(), **options}
 
 

@@ -17,6 +17,7 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.keras_side.names import names
 from bridge.keras_side.old import layouts
+from bridge.keras_side.old.backends import Backend
 from bridge.keras_side.old.dialect import Upgraded
 
 ATTRIBUTE_LIMIT = 64512  # bytes; what is longer Keras spreads over several attributes
@@ -40,14 +41,16 @@ class Place:
 class Origin:
     """What the file said. groups: (layer, [(weight as the file calls it, its Place)]) of all layers, in order.
 
+    stated: of version and backend, what stands beside the weights; Keras 1 wrote neither there.
     numbered: whether its layers and weights have numbers for names, as in Keras 0.x.
     """
 
     text: str
     version: str
-    backend: str
+    written: Backend
     upgrades: Upgraded
     groups: list[tuple[str, list[tuple[str, Place]]]] = field(default_factory=list)
+    stated: dict[str, str] = field(default_factory=dict)
     has_config: bool = True
     numbered: bool = False
 
@@ -73,10 +76,13 @@ class Origin:
         ]
         config: dict[str, Any] = {"config": self.text} if self.has_config else {}
         config |= {"numbered": True} if self.numbered else {}
-        return {"version": self.version, "backend": self.backend, "groups": listed, **config}
+        # Keras 0 and 1 did not say their backend, and no file of theirs that is written says it
+        backend = "" if self.written.why else self.written.name
+        return {"version": self.version, "backend": backend, "groups": listed, "stated": self.stated, **config}
 
 
 _known: WeakKeyDictionary[keras.Model, Origin] = WeakKeyDictionary()
+_said: WeakKeyDictionary[keras.Model, list[str]] = WeakKeyDictionary()
 
 
 def remember(model: keras.Model, origin: Origin) -> None:
@@ -86,6 +92,15 @@ def remember(model: keras.Model, origin: Origin) -> None:
 def of(model: keras.Model) -> Origin | None:
     """Where a model that was loaded came from, if its config was of an older Keras."""
     return _known.get(model)
+
+
+def say(model: keras.Model, text: str) -> None:
+    """Keeps what users should know of how a file was read."""
+    _said.setdefault(model, []).append(text)
+
+
+def said(model: keras.Model) -> list[str]:
+    return list(dict.fromkeys(_said.get(model, [])))
 
 
 def _facts(place: Place, path: str) -> dict[str, Any]:
@@ -102,6 +117,8 @@ def digest(keras_config: str | None) -> str:
 def note(model: keras.Model, graph: Graph) -> None:
     """Puts into the graph of a model what the way home needs to know, and what users should."""
     origin = of(model)
+    if said(model):
+        graph.source["notes"] = [*said(model), *graph.source.get("notes", [])]
     if origin is None:
         return
     if (facts := origin.facts(model)) is not None:
@@ -126,9 +143,9 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
     with h5py.File(path, "w") as file:
         try:
             group = file
-            if told["backend"]:  # Keras 1 did not say
-                file.attrs["backend"] = told["backend"].encode()
             if not weights_only:
+                if told["backend"]:  # Keras 1 did not say
+                    file.attrs["backend"] = told["backend"].encode()
                 file.attrs["keras_version"] = told["version"].encode()
                 file.attrs["model_config"] = told["config"].encode()
                 group = file.create_group("model_weights")
@@ -142,12 +159,13 @@ def write(graph: Graph, path: Path, weights_only: bool) -> None:
 
 def _weights(group: h5py.Group, told: dict[str, Any], graph: Graph) -> None:
     numbered = bool(told.get("numbered"))
-    if told["backend"] and not numbered:
-        group.attrs["backend"] = told["backend"].encode()
+    stated = told.get("stated", {"keras_version": told["version"], "backend": told["backend"]})
+    for key in ("keras_version", "backend"):
+        if stated.get(key):
+            group.attrs[key] = stated[key].encode()
     if numbered:
         group.attrs["nb_layers"] = len(told["groups"])
     else:
-        group.attrs["keras_version"] = told["version"].encode()
         _listed(group, "layer_names", [layer for layer, _ in told["groups"]])
     for layer, weights in told["groups"]:
         below = group.require_group(layer)

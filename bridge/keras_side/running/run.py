@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
 
 from bridge.errors import BridgeError
+from bridge.keras_side.building.architecture import REFUSALS, said
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.running.double import as_double, in_double, unrounded
@@ -95,8 +96,13 @@ def _run_layers(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _in_double(run: Callable[..., Any], model: keras.Model, inputs: dict[str, np.ndarray]) -> Any:
+    given = {name: as_double(array) for name, array in inputs.items()}
     with unrounded(), by_parts():
-        return run(twin_of(model, lend=True), {name: as_double(array) for name, array in inputs.items()})
+        twin = twin_of(model, lend=True)
+        try:
+            return run(twin, given)
+        except REFUSALS as error:  # its own code says float32
+            raise BridgeError(f"{model.name}: Keras can't compute it in float64: {said(error)[:200]}") from None
 
 
 def twin_of(model: keras.Model, lend: bool = False) -> keras.Model:

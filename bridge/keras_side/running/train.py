@@ -40,31 +40,19 @@ def train_steps(
     Returns {"weights": {bridge's path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
     """
     with in_float32(model):
-        return _trained(model, optimizer, loss, x, y, batch, steps, epochs)
-
-
-def _trained(
-    model: keras.Model,
-    optimizer: dict[str, Any],
-    loss: str | dict[str, str],
-    x: np.ndarray | dict[str, np.ndarray],
-    y: np.ndarray | dict[str, np.ndarray],
-    batch: int,
-    steps: int | None,
-    epochs: int,
-) -> dict[str, Any]:
-    model.compile(optimizer=optimizer_from(optimizer), loss=loss)
-    columns, arrange = _arranged(model, x) if isinstance(x, dict) else ([x], lambda parts: parts[0])
-    rows = len(columns[0])
-    a_pass = -(-rows // batch)
-    losses = []
-    for step in range(steps if steps is not None else epochs * a_pass):
-        part = slice(step % a_pass * batch, step % a_pass * batch + batch)
-        targets = {name: array[part] for name, array in y.items()} if isinstance(y, dict) else y[part]
-        found = model.train_on_batch(arrange([column[part] for column in columns]), targets)
-        losses.append(float(found[0] if isinstance(found, list) else found))  # several outputs: the total comes first
-    weights = {path: np.asarray(variable) for path, variable in names(model).variables.items()}
-    return {"weights": weights, "losses": np.array(losses, np.float64)}
+        model.compile(optimizer=optimizer_from(optimizer), loss=loss)
+        columns, arrange = _arranged(model, x) if isinstance(x, dict) else ([x], lambda parts: parts[0])
+        rows = len(columns[0])
+        a_pass = -(-rows // batch)
+        losses = []
+        for step in range(steps if steps is not None else epochs * a_pass):
+            part = slice(step % a_pass * batch, step % a_pass * batch + batch)
+            targets = {name: array[part] for name, array in y.items()} if isinstance(y, dict) else y[part]
+            found = model.train_on_batch(arrange([column[part] for column in columns]), targets)
+            found = found[0] if isinstance(found, list) else found  # of several outputs the total comes first
+            losses.append(float(found))
+        weights = {path: np.asarray(variable) for path, variable in names(model).variables.items()}
+        return {"weights": weights, "losses": np.array(losses, np.float64)}
 
 
 def _arranged(model: keras.Model, x: dict[str, np.ndarray]) -> tuple[list[np.ndarray], Callable[[list[Any]], Any]]:

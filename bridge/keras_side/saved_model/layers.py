@@ -53,7 +53,8 @@ class LayerWeights:
         return [name for name in self.datasets if not path or name.startswith(f"{path}/")]
 
     def attribute(self, path: str, name: str) -> Any:
-        return self._version if (path, name) == ("", "keras_version") else None
+        told = {"keras_version": self._version, "backend": "tensorflow"}
+        return told.get(name) if not path else None
 
     def strings(self, path: str, name: str) -> list[str] | None:
         if (path, name) == ("", "layer_names"):

@@ -15,6 +15,7 @@ from bridge.graph.stored import pieces
 from bridge.keras_side.files import legacy
 from bridge.keras_side.names import names
 from bridge.keras_side.old import origins
+from bridge.keras_side.old.backends import Backend
 from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model import metadata as keras_metadata
 from bridge.keras_side.saved_model import origin, program
@@ -96,10 +97,10 @@ def _by_layers(
     weights = LayerWeights(checkpoint, objects, told, source.name)
     if not weights.layers:
         raise BridgeError(f"{source.path}: its objects are not those of a Keras model, so no --arch fits it.")
-    saved = None if config is None else (json.dumps(config), source.path, told.version if told else None, "tensorflow")
+    saved = None if config is None else (json.dumps(config), source.path, told.version if told else None)
     model = filled(source, Numbered(weights), saved)
     came = {path: _only(numbers(variable)) for path, variable in names(model).variables.items()}
-    legacy.fill(model, weights, "")
+    legacy.fill(model, weights, "", Backend("tensorflow"))
     places, laid = _places(model, came, weights, objects)
     origin.remember(model, Origin(checkpoint.folder, places, laid=laid))
     return model

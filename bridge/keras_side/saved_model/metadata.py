@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError
 from bridge.errors import BridgeError
 from bridge.keras_side.saved_model.folder import METADATA, METADATA_LIMIT, Folder
 from bridge.keras_side.saved_model.program import Program
+from bridge.strict_json import object_of
 
 _KERAS = "_tf_keras_"
 _MODELS = ("Functional", "Model", "Sequential")
@@ -62,18 +62,9 @@ def read(folder: Folder, program: Program) -> Metadata | None:
         nodes = enumerate(program.graph.object_graph_def.nodes)
         users = {number: node.user_object for number, node in nodes if node.HasField("user_object")}
         texts = {number: (user.identifier, user.metadata) for number, user in users.items() if user.metadata}
-    objects = {n: _parsed(folder, text) for n, (kind, text) in texts.items() if kind.startswith(_KERAS) and text}
+    damaged = f"{folder.path}: what Keras wrote of its layers is not valid JSON: damaged."
+    objects = {n: object_of(text, damaged) for n, (kind, text) in texts.items() if kind.startswith(_KERAS) and text}
     return Metadata(objects) if 0 in objects else None
-
-
-def _parsed(folder: Folder, text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (RecursionError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise BridgeError(f"{folder.path}: what Keras wrote of its layers is not valid JSON: damaged.")
-    return found
 
 
 @functools.cache

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from bridge.graph import Layer
+from bridge.graph.changes.in_training import KINDS
 from bridge.keras_side.tracing.control_flow import is_reachable
-from bridge.keras_side.tracing.in_training import Flag, drawing_by, state, with_flag
-from bridge.keras_side.tracing.nodes import placeholder_number
+from bridge.keras_side.tracing.in_training import Flag, given, state
+from bridge.keras_side.tracing.nodes import Call, placeholder_number
 
 if TYPE_CHECKING:
     from bridge.keras_side.tracing.tracer import Tracer
@@ -22,33 +24,48 @@ Plain = Callable[[keras.Layer, tuple[Any, ...], dict[str, Any]], Any]
 class Forks:
     """The layers that are traced both ways.
 
-    asked: ids of those whose code looks at the training flag. unforked: those whose two ways can't be brought together,
-    and why. forking: whether what is traced now is within one of them.
+    asked: ids of those whose code does another thing in training. mode: what the training flag is in all of the trace,
+    None if it is open. unforked: those whose two ways can't be brought together, and why. forking: whether what is
+    traced now is within one of them.
     """
 
-    def __init__(self, asked: Iterable[int] = ()):
-        self.asked = {*asked}
-        self.unforked: dict[str, str] = {}
-        self.forking = False
+    def __init__(self, asked: Iterable[int] = (), mode: bool | None = None):
+        self.asked, self._mode = {*asked}, mode
+        self.begin()
 
     def begin(self) -> None:
         """Forgets what was met before."""
-        self.unforked = {}
+        self.unforked: dict[str, str] = {}
         self.forking = False
+        self.mode = self._mode
 
     def takes(self, operation: keras.Operation) -> bool:
         return id(operation) in self.asked and not self.forking
 
+    def is_callers(self, training: Any) -> bool:
+        """Whether a training flag is what the caller of the model chose, and not what its code did."""
+        return type(training) is Flag or (self.mode is not None and training == self.mode)
+
+    @contextlib.contextmanager
+    def _in(self, mode: bool) -> Iterator[None]:
+        self.mode = mode
+        try:
+            yield
+        finally:
+            self.mode = self._mode
+
     def in_both(self, tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: Any, call: Plain) -> Any:
         """What a layer of the model's own gives in inference, or in training: a node takes one of them."""
-        self.forking = True
+        self.forking, first = True, len(tracer.calls)
         try:
-            result = call(layer, args, kwargs)
-            before = dict(state())
-            with drawing_by(lambda distribution, shape: _drawn(tracer, distribution, shape)):
-                trained = call(layer, *with_flag(Flag(1), args, kwargs))
+            with self._in(False), given(False, layer, args, kwargs) as told:
+                result = call(layer, *told)
+            before, second = dict(state()), len(tracer.calls)
+            with self._in(True), given(True, layer, args, kwargs) as told, tracer.drawing():
+                trained = call(layer, *told)
         finally:
             self.forking = False
+        _freeze(tracer.calls[first:second], tracer.calls[second:])
         after, mine = dict(state()), keras.tree.flatten(result)
         state().clear()
         state().update(before)
@@ -66,6 +83,14 @@ class Forks:
         if not places:
             return result
         return keras.tree.pack_sequence_as(result, _chosen(tracer, layer, mine, theirs, places))
+
+
+def _freeze(inference: list[Call], training: list[Call]) -> None:
+    """Calls in inference of layers that are frozen in training too: the model's code said False in both."""
+    frozen = {call.node.layer.path for call in training if call.node.training is False}
+    for call in inference:
+        if call.node.layer.path in frozen:
+            call.node.training = False
 
 
 def _assign(
@@ -97,13 +122,8 @@ def _chosen(tracer: Tracer, layer: keras.Layer, mine: list[Any], theirs: list[An
     return mine
 
 
-def _drawn(tracer: Tracer, distribution: str, shape: Any) -> tf.Tensor:
-    name = tracer.free_name(f"random/{distribution.lower()}")
-    return tracer.alike(Layer(f"Random{distribution}", name, {"name": name}), name, [tf.zeros(shape)])
-
-
 def needed(tracer: Tracer, operation: tf.Operation) -> Iterable[tf.Tensor]:
     """The inputs of an operation that count in inference."""
     number = placeholder_number(operation.name) if operation.type == "PyFunc" else None
-    chosen = number is not None and tracer.calls[number].node.kind == "InTraining"
+    chosen = number is not None and tracer.calls[number].node.kind in KINDS
     return operation.inputs[: len(operation.outputs)] if chosen else operation.inputs

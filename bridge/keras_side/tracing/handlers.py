@@ -167,6 +167,16 @@ def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     make.end("Where", none, zero, make("Div", x, make("Where", none, make.like(1.0, y), y)))
 
 
+@handler("MulNoNan")
+def multiply_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
+    """0 where y is 0, whatever x is there."""
+    make = Writer(graph, node)
+    x, y = make.inputs
+    zero = make.like(0.0, y)
+    none = make("Equal", y, zero)
+    make.end("Mul", make("Where", none, zero, x), y)
+
+
 @handler("EuclideanNorm")
 def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
@@ -174,6 +184,24 @@ def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     x, axes = make.inputs
     axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
     make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
+
+
+@handler("Mean")
+def mean(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Of whole numbers by their sum, rounded toward zero: torch has no mean of these."""
+    from tf2onnx.onnx_opset.reduction import ReduceOpBase
+
+    if graph.get_dtype(node.output[0]) in _REAL:
+        node.type = "ReduceMean"
+        ReduceOpBase.version_18(graph, node)
+        return
+    keep = int(bool(node.get_attr_value("keep_dims")))
+    make = Writer(graph, node)
+    x, axes = make.inputs
+    axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
+    total = make("ReduceSum", make("Cast", x, to=TensorProto.INT64), axes, keepdims=keep, noop_with_empty_axes=1)
+    count = make("Div", make("Size", x), make("Max", make("Size", total), make.constant(np.array(1))))
+    make.end("Cast", make("Div", total, count), to=make.dtype)
 
 
 @handler("InTopKV2")
@@ -185,6 +213,33 @@ def in_top_k(graph: Any, node: Any, name: str, args: Any) -> None:
     larger = make("Cast", make("Greater", x, make("GatherElements", x, place, axis=1)), to=TensorProto.INT64)
     count = make("ReduceSum", larger, make.constant(np.array([1])), keepdims=0)
     make.end("Less", count, make("Cast", k, to=TensorProto.INT64))
+
+
+@handler("LowerBound", "UpperBound")
+def bound(graph: Any, node: Any, name: str, args: Any) -> None:
+    """How many of a row's numbers are below (not above) each of the values."""
+    below = "Less" if node.type == "LowerBound" else "LessOrEqual"
+    make = Writer(graph, node)
+    row, values = make.inputs
+    row, values = make("Unsqueeze", row, make.vector([1])), make("Unsqueeze", values, make.vector([2]))
+    make.end("ReduceSum", make("Cast", make(below, row, values), to=make.dtype), make.vector([2]), keepdims=0)
+
+
+@handler("BroadcastArgs")
+def broadcast_shape(graph: Any, node: Any, name: str, args: Any) -> None:
+    """The shape of a tensor of the one shape, expanded by the other one."""
+    make = Writer(graph, node)
+    one, other = (make("Cast", shape, to=TensorProto.INT64) for shape in make.inputs)
+    make.end("Cast", make("Shape", make("Expand", make("ConstantOfShape", one), other)), to=make.dtype)
+
+
+@handler("Cross")
+def cross(graph: Any, node: Any, name: str, args: Any) -> None:
+    """a[1, 2, 0] b[2, 0, 1] - a[2, 0, 1] b[1, 2, 0] along the last axis."""
+    make = Writer(graph, node)
+    turned = [[make("Gather", x, make.vector(order), axis=-1) for order in ([1, 2, 0], [2, 0, 1])] for x in make.inputs]
+    (a, after), (b, behind) = turned
+    make.end("Sub", make("Mul", a, behind), make("Mul", after, b))
 
 
 @handler("OneHot")

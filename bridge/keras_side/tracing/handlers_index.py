@@ -103,6 +103,20 @@ def _behind(make: Writer, starts: Any, ends: Any, one: np.ndarray) -> Any:
     return behind if one.all() else make("Where", make.constant(one), behind, ends)
 
 
+@handler("ReverseV2")
+def reverse(graph: Any, node: Any, name: str, args: Any) -> None:
+    """As slices from the end; tf2onnx writes a ReverseSequence with the length of each row."""
+    if not node.inputs[1].is_const():
+        raise Unwritten("ReverseV2: its axes depend on the input")
+    axes = node.inputs[1].get_tensor_value(as_list=False).astype(np.int64).reshape(-1)
+    make = Writer(graph, node)
+    if not len(axes):
+        make.end("Identity", make.inputs[0])
+        return
+    places = [make.constant(np.full(len(axes), number)) for number in (-1, -_FAR, -1)]
+    make.end("Slice", make.inputs[0], *places[:2], make.constant(axes), places[2])
+
+
 @handler("ExtractImagePatches")
 def image_patches(graph: Any, node: Any, name: str, args: Any) -> None:
     """By gathering columns and rows, of images of any number and size; tf2onnx knows those of fixed ones alone."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dis
-import sys
+import keyword
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -15,85 +15,78 @@ import tensorflow as tf
 from keras.src.backend.common.stateless_scope import get_stateless_scope
 from keras.src.backend.tensorflow import random as keras_random
 
-_LIBRARIES = ("keras", "tensorflow", "bridge")
+_CONVERSIONS = ("bool", "int", "float", "index", "str", "repr", "hash", "neg", "pos", "abs", "invert", "round", "trunc")
+_COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
+_COMBINED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
 
-class Flag(int):
-    """The training flag of a trace: the caller's choice, which can be told from a True or False of the model's own."""
+class Flag:
+    """The training flag of a trace: a False of the caller's choice, which can be told from one of the model's own.
 
-    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
-        return tf.constant(int.__bool__(self), dtype, name=name)
+    It does what False does, as an index and as the key of a dict too.
+    """
 
-
-class Inference(Flag):
-    """The flag of the ordinary way. It is false, and knows which code looks at it."""
-
-    def __new__(cls) -> Inference:
-        made = super().__new__(cls, 0)
-        made.asked = []
-        return made
-
-    asked: list[Any]
-
-    def __bool__(self) -> bool:
-        self.note(sys._getframe(1))
-        return False
+    __class__ = property(lambda self: bool)  # type: ignore[assignment] # for isinstance(training, bool)
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
-        self.note(sys._getframe(1))
-        return super().__tf_tensor__(dtype, name)
+        return tf.constant(False, dtype, name=name)
 
-    def note(self, frame: Any) -> None:
-        """Code of the model's own, or of TensorFlow for it, looks at the flag."""
-        if str(frame.f_globals.get("__name__", "")).split(".")[0] not in ("keras", "bridge"):
-            self.asked.append(_owner(frame))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(False, name)
 
-    __hash__ = int.__hash__
+    def __format__(self, form: str) -> str:
+        return format(False, form)
 
+    def __copy__(self) -> Flag:
+        return self
 
-def _noting(operation: Callable[..., Any]) -> Callable[..., Any]:
-    """What an int does, by the flag that knows of it."""
-
-    def noting(self: Inference, *others: Any) -> Any:
-        self.note(sys._getframe(1))
-        return operation(self, *others)
-
-    return noting
+    def __deepcopy__(self, memo: Any) -> Flag:
+        return self
 
 
-_WORDS = ("eq", "ne", "int", "float", "add", "radd", "sub", "rsub", "mul", "rmul", "and", "rand", "or", "ror", "invert")
-for _word in _WORDS:
-    setattr(Inference, f"__{_word}__", _noting(getattr(int, f"__{_word}__")))
+def _plain(value: Any) -> Any:
+    return False if type(value) is Flag else value
 
 
-def asks_by_identity(layer: keras.Layer) -> bool:
-    """Whether the layer's own code says `training is True`, or False, which is neither while it is traced."""
-    code = getattr(type(layer).call, "__code__", None)
-    if code is None or type(layer).__module__.split(".")[0] in _LIBRARIES:
-        return False
-    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
-    return any(
-        first[1] == "training" and second[0] == "LOAD_CONST" and isinstance(second[1], bool) and third[0] == "IS_OP"
-        for first, second, third in zip(steps, steps[1:], steps[2:], strict=False)
-    )
+def _converted(word: str) -> Callable[..., Any]:
+    return lambda self, *more: getattr(False, word)(*more)
 
 
-def _owner(frame: Any) -> Any:
-    """The layer whose code looks at the flag, in a function that it calls too; else the function's name."""
-    name = frame.f_code.co_name
-    while frame is not None:
-        own = str(frame.f_globals.get("__name__", "")).split(".")[0] not in _LIBRARIES
-        if own and isinstance(frame.f_locals.get("self"), keras.Layer):
-            return frame.f_locals["self"]
-        frame = frame.f_back
-    return name
+def _combined(word: str, turned: bool) -> Callable[..., Any]:
+    does = getattr(operator, f"{word}_" if keyword.iskeyword(word) else word)
+    return lambda self, other: does(_plain(other), False) if turned else does(False, _plain(other))
 
 
-def with_flag(flag: Flag, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a layer's call with another flag in the place of the caller's."""
-    args = tuple(flag if isinstance(arg, Flag) else arg for arg in args)
-    given = {name: flag if isinstance(arg, Flag) else arg for name, arg in kwargs.items()}
-    return args, given if any(arg is flag for arg in args) else {"training": flag, **given}
+for _word in _CONVERSIONS:
+    setattr(Flag, f"__{_word}__", _converted(f"__{_word}__"))
+for _word in (*_COMPARED, *_COMBINED):
+    setattr(Flag, f"__{_word}__", _combined(_word, turned=False))
+for _word in _COMBINED:
+    setattr(Flag, f"__r{_word}__", _combined(_word, turned=True))
+
+
+@contextlib.contextmanager
+def given(training: bool, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    """The arguments of a layer's call with True or False in the place of the caller's flag.
+
+    A layer that takes no such argument may look at Keras's context of the call, or hand it on to others.
+    """
+    context = layer._get_call_context()
+    before = context.get_value("training")
+    context.set_value("training", training)
+
+    def plain(arg: Any) -> Any:
+        return training if type(arg) is Flag else arg
+
+    named = {name: plain(arg) for name, arg in kwargs.items()}
+    told = "training" in layer._call_signature.bind_partial(*args, **kwargs).arguments
+    if not told and layer._call_has_training_arg:
+        named = {"training": training, **named}
+    try:
+        yield tuple(map(plain, args)), named
+    finally:
+        context.set_value("training", before)
+        layer._maybe_reset_call_context()
 
 
 @contextlib.contextmanager

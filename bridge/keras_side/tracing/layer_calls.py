@@ -17,7 +17,6 @@ from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.keras_side.names import own_word
 from bridge.keras_side.old.layers import hard_sigmoid_of_keras2
 from bridge.keras_side.tracing import attention, calls, layer_facts, recurrent
-from bridge.keras_side.tracing.in_training import Flag
 from bridge.keras_side.tracing.penalty_nodes import penalized, penalized_by_node
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def reason(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: di
         return "it is called in training alone, and the file has no weights of it"
     acts = type(layer).__name__ in ACT_IN_TRAINING or dropout_of(layer_facts.plain(layer.get_config()))
     training = kwargs.get("training")
-    if training and not isinstance(training, Flag) and acts:
+    if training and not tracer.forks.is_callers(training) and acts:
         return "the model's code calls it with training=True, so its output is random or depends on the batch"
     if args and isinstance(args[0], dict):
         return "it is given a dict (images with their labels, boxes or masks), only images so far"
@@ -58,6 +57,15 @@ def reason(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: di
     if wrong:
         return f"its input is {', '.join(sorted(wrong))}, only float32 so far"
     return tracer.steps.reason(layer, tensors[0].shape.rank if tensors else 0)
+
+
+def without_variables(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, in which a weight that the model's own code hands to a layer is the tensor that it stands for."""
+    if not any(isinstance(leaf, keras.Variable) for leaf in keras.tree.flatten((args, kwargs))):
+        return args, kwargs
+    return keras.tree.map_structure(
+        lambda leaf: tf.convert_to_tensor(leaf) if isinstance(leaf, keras.Variable) else leaf, (args, kwargs)
+    )
 
 
 def called(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,7 +96,7 @@ def called(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: di
         weights={word: tracer.found.weights[id(v)] for word, v in own.items()},
         trainable=bool(layer.trainable),
     )
-    fixed = None if training is None or isinstance(training, Flag) else bool(training)
+    fixed = None if training is None or tracer.forks.is_callers(training) else bool(training)
     acting = layer_facts.acting(layer)
     activation = getattr(acting, "activation", None) if type(acting).__name__ in SPLITS_ACTIVATION else None
     splits = activation is not None and activation is not keras.activations.linear

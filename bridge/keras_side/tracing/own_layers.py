@@ -13,7 +13,6 @@ import tensorflow as tf
 from bridge.errors import BridgeError
 from bridge.graph import Layer
 from bridge.keras_side.names import Names
-from bridge.keras_side.tracing.in_training import Flag
 from bridge.own_rules import Rules
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def call(tracer: Tracer, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict
     """The outputs of a node for this call. Raises BridgeError with the reason if it can't be one."""
     bound = dict(inspect.signature(layer.call).bind(*args, **kwargs).arguments)
     training = bound.pop("training", None)
-    if training is not None and not isinstance(training, Flag):
+    if training is not None and not tracer.forks.is_callers(training):
         raise BridgeError("the model's own code fixes whether this call is training, which a rule can't know")
     bound |= bound.pop("kwargs", {})
     leaves = {

@@ -9,7 +9,7 @@ import keras
 from bridge.errors import BridgeError
 from bridge.graph import BODIES
 from bridge.graph.bodies.recurrent_runs import RECURRENT
-from bridge.graph.refused import NOT_YET, REASONS, SEEN_THROUGH, TEXT
+from bridge.graph.refused import FEATURES, NOT_YET, QUANTIZED, REASONS, SEEN_THROUGH, TEXT
 from bridge.keras_side.names import Names
 from bridge.keras_side.tracing import own_layers, recurrent
 from bridge.own_rules import Rules
@@ -60,7 +60,7 @@ def _layer_reason(layer: keras.Layer) -> str | None:
     kind = type(layer).__name__
     if not type(layer).__module__.startswith(BUILT_IN):
         return None  # a model or the user's own layer: its inner layers and operators speak for themselves
-    if kind in (*SEEN_THROUGH, "ConvLSTMCell"):
+    if kind in (*SEEN_THROUGH, *FEATURES, "ConvLSTMCell"):
         return None
     if kind in RECURRENT and not recurrent.is_own(layer):
         return None  # a cell of the user's own: it is traced as what it computes
@@ -74,8 +74,10 @@ def _layer_reason(layer: keras.Layer) -> str | None:
         return None  # it has no weights; its type is that of its vocabulary
     if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
         return f"dtype policy {layer.dtype_policy.name!r}; only float32 so far"
-    if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
-        return "quantized or LoRA weights; merge them first"
+    if (mode := getattr(layer, "quantization_mode", None)) is not None:
+        return QUANTIZED.format(mode)
+    if getattr(layer, "lora_enabled", False):
+        return "LoRA adapters; save the model, whose file has them merged, and convert that"
     if getattr(layer, "renorm", False):
         return "batch renormalization (renorm=True)"
     return None

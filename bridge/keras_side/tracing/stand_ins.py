@@ -14,8 +14,10 @@ from tensorflow.python.autograph.core import ag_ctx
 from tensorflow.python.autograph.impl import api
 from tensorflow.python.eager.polymorphic_function.polymorphic_function import Function
 from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.ops import gen_image_ops
 
 from bridge.keras_side.tracing.control_flow import scan, scan_of_tensorflow, switch_case
+from bridge.keras_side.tracing.crops import crops
 
 
 @contextlib.contextmanager
@@ -41,6 +43,7 @@ def as_onnx_has_it() -> Iterator[None]:
         mock.patch.object(tf, "switch_case", switch_case),
         mock.patch.object(tf, "scan", scan_of_tensorflow),
         mock.patch.object(tf_numpy, "signbit", signbit),
+        mock.patch.object(gen_image_ops, "crop_and_resize", crops(gen_image_ops.crop_and_resize)),
         mock.patch.object(keras.src.backend.core, "scan", scan),
         mock.patch.object(keras.src.backend.core, "slice_update", slice_update),
     ):

@@ -7,6 +7,7 @@ ONNX operators. All variables are inputs of the trace: a custom layer's weights 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ from bridge.keras_side.running.sizes import refuse_huge_operations
 from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
 from bridge.keras_side.tracing import dropping
+from bridge.keras_side.tracing.carried import carried
 from bridge.keras_side.tracing.direct import layers_alone
 from bridge.keras_side.tracing.forks import needed
-from bridge.keras_side.tracing.in_training import Inference, asks_by_identity
+from bridge.keras_side.tracing.in_training import Flag, state
+from bridge.keras_side.tracing.modes import Modes
 from bridge.keras_side.tracing.nodes import fill
 from bridge.keras_side.tracing.own_code import drawing, with_gradients_of_their_own
 from bridge.keras_side.tracing.own_layers import refuse_idle
@@ -44,7 +47,6 @@ from bridge.keras_side.weights import numbers
 from bridge.own_rules import Rules
 
 ASKS = "its own code asks whether it is training; in torch's train() too it does what it does in inference"
-BY_IDENTITY = "it says `training is True`; a trace can answer `if training:` alone"
 DRAWS = "its own code draws random numbers in inference too; let it draw only if `training` is true"
 
 
@@ -88,13 +90,13 @@ def _traced_through(
         if getattr(layer, "_flash_attention", None):
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
-    name = _model_name(model, source)
-    made, notes = _both_ways(model, found, rules, refused, name)
+    made, notes = _both_ways(model, found, rules, refused)
+    refuse(model, carried(model, inputs, made.assigned))
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
     graph = Graph(
-        name=name,
+        name=_model_name(model, source),
         inputs=inputs,
         outputs=[],
         nodes=[],
@@ -125,28 +127,26 @@ def _told(tracer: Tracer, operation: str, reason: str) -> str:
 
 @dataclass
 class _Trace:
-    """A model as tf2onnx saw it. asking: the layers, and functions by name, whose code looked at the training flag."""
+    """A model as tf2onnx saw it. assigned: the variables that its code assigns to in inference, by path."""
 
     tracer: Tracer
     proto: onnx.ModelProto
     output_names: list[str]
-    asking: list[Any]
+    assigned: dict[str, keras.Variable]
 
 
-def _both_ways(
-    model: keras.Model, found: Names, rules: Rules, refused: list[str], name: str
-) -> tuple[_Trace, list[str]]:
+def _both_ways(model: keras.Model, found: Names, rules: Rules, refused: list[str]) -> tuple[_Trace, list[str]]:
     """The trace, with what the model's own code does in training where it does another thing then, and notes."""
-    made = _as_onnx(model, found, rules, refused, name)
+    made = _as_onnx(model, found, rules, refused)
     dropped = made.tracer.dropping.values()
     within = [layer for layer in dropped if dropping.is_layer(layer)]
-    layers = [who for who in made.asking if isinstance(who, keras.Layer)] + within
-    inert = {str(who): "" for who in made.asking if not isinstance(who, keras.Layer)}
+    modes = Modes(model, made.tracer, lambda **options: _Forward(model, found, rules, **options))
+    layers = modes.layers + within
     failed: dict[int, str] = {}
 
     def traced(forks: list[keras.Layer]) -> _Trace | None:
         try:
-            return _as_onnx(model, found, rules, [], name, forks)
+            return _as_onnx(model, found, rules, [], forks)
         except Exception as error:  # whatever its code does in training, it must not stop a conversion without it
             failed.update({id(layer): said(error)[:200] for layer in forks})
             return None
@@ -157,9 +157,8 @@ def _both_ways(
         failed = {key: why for key, why in failed.items() if key not in {id(layer) for layer in alone}}
         forked = traced(alone) if alone else None
     made = forked or made
-    inert |= made.tracer.forks.unforked
+    inert = modes.inert(made.tracer) | made.tracer.forks.unforked
     described = made.tracer.scopes.described
-    inert |= {described(one): BY_IDENTITY for one in model._flatten_layers() if asks_by_identity(one)}
     inert |= {described(layer): failed[id(layer)] for layer in layers if id(layer) in failed}
     own = {id(cell) for layer in within for cell in layer._flatten_layers()}
     cells = [described(layer) for layer in dropped if id(layer) not in own]
@@ -167,52 +166,77 @@ def _both_ways(
     return made, [*map(dropping.lack, cells), *asks]
 
 
-def _as_onnx(
-    model: keras.Model, found: Names, rules: Rules, refused: list[str], name: str, forks: Iterable[keras.Layer] = ()
-) -> _Trace:
-    inputs, arguments = signature(model)
-    tracer = Tracer(model, found, [value.name for value in inputs], rules, map(id, forks))
-    variables = list(found.variables.values())
-    specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(inputs)]
-    specs += [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(variables)]
-    output_names: list[str] = []
-    flag = Inference()
-    problems: list[str] = []
+class _Forward:
+    """A model as a function that TensorFlow traces. forks: see Tracer. mode: the training flag, None: it stays open."""
 
-    def forward(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        given, values = tensors[: len(inputs)], tensors[len(inputs) :]
-        tracer.begin({id(v): value for v, value in zip(variables, values, strict=True)})
-        with tracer.intercepting(), keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            args, kwargs = arguments([with_penalties(tracer, given[0]), *given[1:]])
+    def __init__(
+        self,
+        model: keras.Model,
+        found: Names,
+        rules: Rules,
+        forks: Iterable[keras.Layer] = (),
+        mode: bool | None = None,
+    ):
+        self.model, (self.inputs, self._arguments) = model, signature(model)
+        self.tracer = Tracer(model, found, [value.name for value in self.inputs], rules, map(id, forks), mode)
+        self._flag = Flag() if mode is None else mode
+        self._named, self._variables = found.variables, list(found.variables.values())
+        self.outputs: dict[str, tf.Tensor] = {}
+        self.assigned: dict[str, keras.Variable] = {}
+        specs = [tf.TensorSpec(v.shape, v.dtype, name=f"bridge_input_{i}") for i, v in enumerate(self.inputs)]
+        self.specs = specs + [
+            tf.TensorSpec(v.shape, v.dtype, name=f"bridge_weight_{i}") for i, v in enumerate(self._variables)
+        ]
+        self.function = tf.function(self._forward, input_signature=self.specs, autograph=False)
+
+    def trace(self) -> Any:
+        return self.function.get_concrete_function()
+
+    def _forward(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
+        tracer = self.tracer
+        given, values = tensors[: len(self.inputs)], tensors[len(self.inputs) :]
+        tracer.begin({id(v): value for v, value in zip(self._variables, values, strict=True)})
+        with (
+            tracer.intercepting(),
+            keras.StatelessScope(state_mapping=list(zip(self._variables, values, strict=True))),
+            tracer.drawing() if self._flag is True else contextlib.nullcontext(),
+        ):
+            args, kwargs = self._arguments([with_penalties(tracer, given[0]), *given[1:]])
             try:
-                outputs = model(*args, training=flag, **kwargs)
+                outputs = self.model(*args, training=self._flag, **kwargs)
             except ValueError as error:
-                raise BridgeError(f"{model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
-        named = named_outputs(model, outputs)
-        draws = map(tracer.scopes.called, drawing(named.values(), partial(needed, tracer)))
-        problems[:] = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
-        problems.extend(f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0)
-        tracer.own_gradients = [tracer.scopes.called(name) for name in with_gradients_of_their_own(named.values())]
-        output_names[:] = named
-        tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
+                raise BridgeError(f"{self.model.name}: {tracer.uncropped}") if tracer.uncropped else error from None
+            now = state()
+            self.assigned = {path: v for path, v in self._named.items() if now[id(v)] is not tracer.values[id(v)]}
+        self.outputs = named_outputs(self.model, outputs)
         # tf2onnx needs each output to be a tensor of its own
-        return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(named.values())]
+        return [tf.identity(t, name=f"bridge_output_{i}") for i, t in enumerate(self.outputs.values())]
 
-    function = tf.function(forward, input_signature=specs, autograph=False)
-    concrete = function.get_concrete_function()
+
+def _as_onnx(
+    model: keras.Model, found: Names, rules: Rules, refused: list[str], forks: Iterable[keras.Layer] = ()
+) -> _Trace:
+    forward = _Forward(model, found, rules, forks)
+    tracer, traced = forward.tracer, forward.trace()
+    named = forward.outputs
+    draws = map(tracer.scopes.called, drawing(named.values(), partial(needed, tracer)))
+    problems = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
+    problems += [f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0]
+    tracer.own_gradients = [tracer.scopes.called(name) for name in with_gradients_of_their_own(named.values())]
+    tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]
     weight_bytes = sum(weight.nbytes for weight in found.weights.values())
-    refuse_huge_operations(name, concrete.graph.get_operations(), weight_bytes, tracer.scopes.short)
-    proto = layers_alone(concrete, [spec.name for spec in specs])
+    refuse_huge_operations(model.name, traced.graph.get_operations(), weight_bytes, tracer.scopes.short)
+    proto = layers_alone(traced, [spec.name for spec in forward.specs])
     if proto is None:
         from bridge.keras_side.tracing.operators import NoForm, operators_too  # tf2onnx takes a while to import
 
         try:
-            proto = operators_too(function, specs)
+            proto = operators_too(forward.function, forward.specs)
         except NoForm as error:
             problems += without_what_is_within([_told(tracer, *reason) for reason in error.reasons], problems)
     refuse(model, problems)
     assert proto is not None
-    return _Trace(tracer, proto, output_names, list({id(who): who for who in flag.asked}.values()))
+    return _Trace(tracer, proto, list(named), forward.assigned)
 
 
 def _build(model: keras.Model) -> None:

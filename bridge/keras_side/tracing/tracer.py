@@ -10,6 +10,7 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops import custom_gradient
 
 from bridge.errors import BridgeError
 from bridge.graph import BODIES, Layer, Node, Value
@@ -20,15 +21,17 @@ from bridge.keras_side.tracing import (
     dropping,
     layer_calls,
     layer_facts,
+    own_gradients,
     own_layers,
     penalty_nodes,
     recurrent,
     time_distributed,
 )
 from bridge.keras_side.tracing.control_flow import in_inner_graph, in_loop_condition, operators_reason, penalty_reason
+from bridge.keras_side.tracing.deeds import Deeds, is_own
 from bridge.keras_side.tracing.forks import Forks
-from bridge.keras_side.tracing.in_training import state
-from bridge.keras_side.tracing.nodes import PLACEHOLDER, Call
+from bridge.keras_side.tracing.in_training import drawing_by, state
+from bridge.keras_side.tracing.nodes import PLACEHOLDER, Call, placeholder_number
 from bridge.keras_side.tracing.own_code import Losses
 from bridge.keras_side.tracing.refusals import BUILT_IN
 from bridge.keras_side.tracing.scopes import Scopes, opened
@@ -41,7 +44,10 @@ LOSS_INSIDE = "it adds a loss inside a loop or a condition, where it would be lo
 
 
 class Tracer:
-    """Takes the calls of a model's layers, in their order. forks: ids of the layers that are traced both ways."""
+    """Takes the calls of a model's layers, in their order.
+
+    forks: ids of the layers that are traced both ways. mode: the training flag, where it is not open.
+    """
 
     def __init__(
         self,
@@ -50,11 +56,13 @@ class Tracer:
         inputs: Iterable[str],
         rules: Rules | None = None,
         forks: Iterable[int] = (),
+        mode: bool | None = None,
     ):
         self.found, self.rules = found, rules or Rules()
         self.scopes = Scopes(model, found)
+        self._paths = {*found.layers.values()}
         self.taken = {*inputs, *found.variables}  # the names of values that are there before any node
-        self.forks = Forks(forks)  # layers whose code does another thing in training
+        self.forks = Forks(forks, mode)  # layers whose code does another thing in training
         self.begin({})
 
     def begin(self, values: dict[int, tf.Tensor]) -> None:
@@ -69,18 +77,24 @@ class Tracer:
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.forks.begin()
+        self.deeds = Deeds(self._known_as)
         self._count: dict[str, int] = {}
         self._apart = False  # while a layer's own code is asked what it gives, no call is a node
 
     @contextlib.contextmanager
     def intercepting(self) -> Iterator[None]:
         """Puts placeholders in the place of what the known layers compute; Keras does all the rest of a call."""
-        plain = keras.Operation.__call__
+        plain, by_tensorflow = keras.Operation.__call__, custom_gradient._graph_mode_decorator
 
         def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
-            result = None
             if self._apart:
                 return plain(operation, *args, **kwargs)
+            if isinstance(operation, keras.Layer) and is_own(operation):
+                return self.deeds.apart(operation, lambda: taken(operation, args, kwargs))
+            return taken(operation, args, kwargs)
+
+        def taken(operation: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            result = None
             if isinstance(operation, keras.Layer) and self._is_made_anew(operation):
                 return self._anew(operation, plain, args, kwargs)
             if isinstance(operation, keras.Layer) and dropping.drops_by_operators(operation, kwargs):
@@ -88,6 +102,7 @@ class Tracer:
             if own_layers.is_ruled(operation, self.rules) and self.scopes.path(operation) and not in_loop_condition():
                 result = self._own(operation, args, kwargs)
             elif isinstance(operation, keras.Layer) and is_known(operation):
+                args, kwargs = layer_calls.without_variables(args, kwargs)
                 found = layer_calls.reason(self, operation, args, kwargs)
                 apart = in_inner_graph() or self._is_changed(operation)
                 if apart and (found := self._reason_apart(operation, kwargs, found)) is None:
@@ -104,8 +119,16 @@ class Tracer:
                 return self.forks.in_both(self, operation, args, kwargs, own)
             return own(operation, args, kwargs, result)
 
+        def code(operation: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not (isinstance(operation, keras.Layer) and is_own(operation)):
+                return plain(operation, *args, **kwargs)
+            return self.deeds.note(
+                operation, self.forks.mode, (args, kwargs), lambda: plain(operation, *args, **kwargs)
+            )
+
         def own(operation: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = None) -> Any:
-            result = plain(operation, *args, **kwargs) if result is None else result
+            if result is None:
+                result = code(operation, args, kwargs)
             return self._with_losses(operation, result) if isinstance(operation, keras.Layer) else result
 
         with (
@@ -118,6 +141,7 @@ class Tracer:
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             mock.patch.object(tf.nn, "ctc_loss", self._refused_loss),
+            mock.patch.object(custom_gradient, "_graph_mode_decorator", own_gradients.decorated(self, by_tensorflow)),
             mock.patch.object(keras.Layer, "add_loss", self._adding_losses()),
             as_onnx_has_it(),
         ):
@@ -255,6 +279,24 @@ class Tracer:
         types = [tf.as_dtype(value.dtype) for value in values]
         out = tf.numpy_function(lambda *_: np.zeros(()), [*tensors, *weights], types, name=f"{PLACEHOLDER}{number}")
         return [tf.ensure_shape(tensor, value.shape) for tensor, value in zip(out, values, strict=True)]
+
+    def drawing(self) -> contextlib.AbstractContextManager[None]:
+        """While this lasts, random numbers are drawn by nodes."""
+
+        def draw(distribution: str, shape: Any) -> tf.Tensor:
+            name = self.free_name(f"random/{distribution.lower()}")
+            return self.alike(Layer(f"Random{distribution}", name, {"name": name}), name, [tf.zeros(shape)])
+
+        return drawing_by(draw)
+
+    def _known_as(self, operation: str) -> str | None:
+        """What the node that a TensorFlow operation stands for is, whatever its number: for comparisons."""
+        number = placeholder_number(operation)
+        if number is None:
+            return None
+        node = self.calls[number].node
+        known = node.layer.path if node.layer.path in self._paths else ""
+        return f"{node.kind} {known} {node.training}"
 
     def free_name(self, path: str) -> str:
         """A name for the node of a call: the second one of a layer is `path#2`."""

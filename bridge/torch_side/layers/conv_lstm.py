@@ -68,7 +68,7 @@ class ConvLSTM(nn.Module):
         x = x.movedim(-1, 2) if self.channels_last else x
         gates = self._gates(self.input, x.flatten(0, 1), self.pads, self._draw(self.dropout, x[:, 0]))
         gates = gates.unflatten(0, x.shape[:2])
-        nothing = gates.new_zeros(()).expand(len(x), gates.shape[2] // 4, *gates.shape[3:])
+        nothing = gates.new_zeros(()).expand(x.shape[0], gates.shape[2] // 4, *gates.shape[3:])
         h, c = (
             nothing if state is None else state.movedim(-1, 1) if self.channels_last else state
             for state in (state0, state1)

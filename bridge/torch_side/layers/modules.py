@@ -9,111 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """nn.BatchNorm over any axis, with Keras's rule: the running variance is the biased one (divided by n).
-
-    axis: of the features in x. momentum: torch's meaning, the weight of the new value.
-    frozen: always normalize by the running statistics, as Keras does for a layer with trainable=False.
-    In a call, mask: true in the places, all axes but the last, whose values make the statistics.
-    steps: the rows are those of so many steps, each of which has its own statistics.
-    """
-
-    def __init__(
-        self,
-        num_features: int,
-        axis: int = 1,
-        eps: float = 1e-3,
-        momentum: float = 0.01,
-        scale: bool = True,
-        center: bool = True,
-        frozen: bool = False,
-    ):
-        super().__init__(num_features, eps=eps, momentum=momentum, affine=True)
-        self.axis, self.frozen = axis, frozen
-        if not scale:
-            self.register_parameter("weight", None)
-        if not center:
-            self.register_parameter("bias", None)
-        self.num_batches_tracked = None  # torch's counter, which Keras doesn't have
-
-    def reset_parameters(self) -> None:
-        self.running_mean.zero_()
-        self.running_var.fill_(1)
-        for parameter, value in ((self.weight, 1), (self.bias, 0)):
-            if parameter is not None:
-                nn.init.constant_(parameter, value)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None, steps: int = 1) -> Tensor:
-        kept = None if mask is None else mask.bool().unsqueeze(-1).expand(x.shape).movedim(self.axis, 1)
-        x = x.movedim(self.axis, 1)
-        if self.training and not self.frozen and (kept is not None or steps != 1):
-            x = self._by_steps(x, kept, steps)
-        elif self.training and not self.frozen:
-            count = x.numel() // x.shape[1]
-            mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
-            if count == 1:  # which torch refuses: a value by itself is its own mean
-                mean.copy_(x.detach().flatten())
-                shape = (-1, *[1] * (x.ndim - 2))
-                x = (x - x) * (1.0 if self.weight is None else self.weight.view(shape))
-                x = x + (0.0 if self.bias is None else self.bias.view(shape))
-            else:  # with momentum 1 it leaves the batch's own statistics, so that they are computed once
-                x = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
-            with torch.no_grad():
-                self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
-                biased = self.momentum * (count - 1) / count  # torch's variance is the unbiased one
-                self.running_var.mul_(1 - self.momentum).add_(variance, alpha=biased)
-        else:
-            x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return x.movedim(1, self.axis)
-
-    def _by_steps(self, x: Tensor, kept: Tensor | None, steps: int) -> Tensor:
-        parts = x.unflatten(0, (-1, steps))
-        dims = [d for d in range(parts.ndim) if d not in (1, 2)]
-        if kept is None:
-            variance, mean = torch.var_mean(parts, dims, correction=0, keepdim=True)
-        else:
-            kept = kept.unflatten(0, (-1, steps))
-            count = kept.to(x.dtype).sum(dims, keepdim=True) + 1e-7
-            mean = torch.where(kept, parts, 0.0).sum(dims, keepdim=True) / count
-            variance = torch.where(kept, parts - mean, 0.0).square().sum(dims, keepdim=True) / count
-        with torch.no_grad():
-            for running, new in ((self.running_mean, mean), (self.running_var, variance)):
-                for step in range(steps):
-                    running.mul_(1 - self.momentum).add_(new[:, step].flatten(), alpha=self.momentum)
-        shape = (-1, *[1] * (x.ndim - 2))
-        x = ((parts - mean) * torch.rsqrt(variance + self.eps)).flatten(0, 1)
-        x = x if self.weight is None else x * self.weight.view(shape)
-        return x if self.bias is None else x + self.bias.view(shape)
-
-    def _load_from_state_dict(self, *args: object) -> None:
-        nn.Module._load_from_state_dict(self, *args)  # the parent's would put the counter back
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, axis={self.axis}, eps={self.eps}, momentum={self.momentum:g}, frozen={self.frozen}"
-        )
-
-
-class LayerNorm(nn.Module):
-    """Layer normalization over any axes; `shape` is the weights' (one size an axis)."""
-
-    def __init__(
-        self, shape: tuple[int, ...], dims: tuple[int, ...], eps: float, scale: bool = True, center: bool = True
-    ):
-        super().__init__()
-        self.shape, self.dims, self.eps = shape, dims, eps
-        self.weight = nn.Parameter(torch.ones(shape)) if scale else None
-        self.bias = nn.Parameter(torch.zeros(shape)) if center else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, self.dims, correction=0, keepdim=True)
-        x = (x - mean) * torch.rsqrt(variance + self.eps)
-        sizes = [x.shape[d] if d in self.dims else 1 for d in range(x.ndim)]
-        if self.weight is not None:
-            x = x * self.weight.view(sizes)
-        return x if self.bias is None else x + self.bias.view(sizes)
-
-
 class PReLU(nn.Module):
     """PReLU with a slope for each position of x behind the batch; axes of length 1 are shared."""
 
@@ -216,6 +111,8 @@ class ActivityRegularization(nn.Module):
         self.penalty: Tensor | float = 0.0
 
     def forward(self, x: Tensor, steps: int = 1) -> Tensor:
+        if self.training and getattr(self, "_is_replica", False):
+            raise RuntimeError("nn.DataParallel would lose this layer's penalty; use DistributedDataParallel")
         if self.training or not torch.compiler.is_compiling():
             self.penalty = (self.l1 * x.abs().sum() + self.l2 * x.square().sum()) * steps / x.shape[0]
         return x

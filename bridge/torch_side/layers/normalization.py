@@ -1,53 +1,62 @@
-"""The rules and modules of the normalizations over groups and by the root of the mean square."""
+"""The rules of the layers that normalize by the statistics of what passes through them."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bridge.graph import Layer
-from bridge.graph.bodies.core import normalized_axes
-from bridge.graph.bodies.normalization import grouped_axis
+from bridge.graph.bodies.masks import called_with
+from bridge.graph.bodies.normalization import grouped_axis, normalized_axes
 from bridge.graph.layer import Shape
+from bridge.torch_side.layers import functions
+from bridge.torch_side.layers.modules_normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from bridge.torch_side.layers.time_distributed import steps_argument
 from bridge.torch_side.writing.part import New, Part, Take, rule
 
 
-class GroupNorm(nn.GroupNorm):
-    """nn.GroupNorm with a scale or an offset only; for groups of a single value too, which torch's refuses; and for
-    images turned to channels in front that need no gradient, on which torch 2.13's backward pass on the CPU crashes.
-    """
-
-    def __init__(self, num_groups: int, num_channels: int, eps: float, scale: bool = True, center: bool = True):
-        super().__init__(num_groups, num_channels, eps=eps)
-        if not scale:
-            self.register_parameter("weight", None)
-        if not center:
-            self.register_parameter("bias", None)
-
-    def reset_parameters(self) -> None:
-        for parameter, value in ((self.weight, 1), (self.bias, 0)):
-            if parameter is not None:
-                nn.init.constant_(parameter, value)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and not x.requires_grad:
-            x = x.contiguous()
-        weight = self.weight
-        if weight is None and self.bias is not None:  # torch's backward pass fails on an offset alone
-            weight = x.new_ones(self.num_channels)
-        return torch.group_norm(x, self.num_groups, weight, self.bias, self.eps)
+@rule("BatchNormalization", note="Keras's biased running variance")
+def batch_normalization(layer: Layer, shapes: list[Shape]) -> Part:
+    axis = layer.config["axis"]
+    options = {} if layer.trainable else {"frozen": True}
+    if "gamma" not in layer.weights:
+        options["scale"] = False
+    if "beta" not in layer.weights:
+        options["center"] = False
+    module = New(
+        BatchNorm,
+        layer.weights["moving_mean"].shape[0],
+        axis=(axis[0] if isinstance(axis, list) else axis) % len(shapes[0]),
+        eps=layer.config["epsilon"],
+        momentum=round(1 - layer.config["momentum"], 12),  # Keras weighs the old value, torch the new one
+        **options,
+    )
+    known = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+    weights = {torch: Take(keras) for torch, keras in known.items() if keras in layer.weights}
+    names, steps = called_with(layer, len(shapes)), steps_argument(layer)
+    given = ["{0}", *([f"mask={{{names.index('mask')}}}"] if "mask" in names else [])]
+    given += [f"steps={steps}"] if steps else []
+    return Part(module, weights, f"{{self}}({', '.join(given)})" if len(given) > 1 else None)
 
 
-class RMSNorm(nn.Module):
-    """x / sqrt(mean of x^2 over any axes + eps) * weight, the weight along the last axes."""
+@rule("LayerNormalization", note="an own module for axes that are not the last ones")
+def layer_normalization(layer: Layer, shapes: list[Shape]) -> Part:
+    axes, rank = normalized_axes(layer, shapes[0]), len(shapes[0])
+    sizes = tuple(shapes[0][a] for a in axes)
+    scale, center = "gamma" in layer.weights, "beta" in layer.weights
+    known = {"weight": "gamma", "bias": "beta"}
+    weights = {torch: Take(keras) for torch, keras in known.items() if keras in layer.weights}
+    epsilon = layer.config["epsilon"]
+    if axes == list(range(axes[0], rank)) and (scale or not center):  # what torch's own can do
+        options = {} if scale and center else {"bias": False} if scale else {"elementwise_affine": False}
+        return Part(New(nn.LayerNorm, sizes if len(sizes) > 1 else sizes[0], eps=epsilon, **options), weights)
+    options = {"scale": scale, "center": center}
+    return Part(New(LayerNorm, sizes, tuple(axes), epsilon, **{k: v for k, v in options.items() if not v}), weights)
 
-    def __init__(self, shape: tuple[int, ...], dims: tuple[int, ...], eps: float):
-        super().__init__()
-        self.dims, self.eps = dims, eps
-        self.weight = nn.Parameter(torch.ones(shape))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.square().mean(self.dims, keepdim=True) + self.eps) * self.weight
+@rule("UnitNormalization")
+def unit_normalization(layer: Layer, shapes: list[Shape]) -> Part:
+    axes = tuple(normalized_axes(layer, shapes[0]))
+    return Part(call=f"unit_norm({{0}}, {axes}, 1e-12)", functions=(functions.unit_norm,))
 
 
 @rule("GroupNormalization")

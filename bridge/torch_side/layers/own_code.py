@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +21,8 @@ class AddedLoss(nn.Module):
         self.penalty: Tensor | float = 0.0
 
     def forward(self, x: Tensor, loss: Tensor) -> Tensor:
+        if self.training and getattr(self, "_is_replica", False):
+            raise RuntimeError("nn.DataParallel would lose this layer's loss; use DistributedDataParallel")
         if self.training or not torch.compiler.is_compiling():
             self.penalty = loss.sum()
         return x
@@ -46,6 +51,43 @@ def added_loss(layer: Layer, shapes: list[Shape]) -> Part:
 @rule("InTraining")
 def in_training(layer: Layer, shapes: list[Shape]) -> Part:
     return Part()  # the choice is written by torch_side/writing/source_choices.py
+
+
+class OwnGradient(torch.autograd.Function):
+    """Values whose gradient is what a function says: gradient(*upstream, *given)."""
+
+    @staticmethod
+    def forward(gradient: Callable[..., Any], results: int, given: int, *tensors: Tensor) -> Any:
+        """tensors: what the gradient is computed from, the results, and what the gradient is of."""
+        kept = tuple(tensor.view_as(tensor) for tensor in tensors[given : given + results])
+        return kept if results > 1 else kept[0]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.gradient, results, given = inputs[:3]
+        ctx.idle = given + results
+        ctx.save_for_backward(*inputs[3 : 3 + given])
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Any:
+        gradients = ctx.gradient(*upstream, *ctx.saved_tensors)
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        return (None,) * (3 + ctx.idle) + gradients
+
+
+def with_gradient(gradient: Callable[..., Any], given: tuple, results: tuple, arguments: tuple) -> Any:
+    """The results, through which the gradient of the arguments is gradient(*upstream, *given)."""
+    return OwnGradient.apply(gradient, len(results), len(given), *given, *results, *arguments)
+
+
+@rule("OwnGradient")
+def own_gradient(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(functions=(OwnGradient, with_gradient))  # written by torch_side/writing/source_choices.py
+
+
+@rule("UpstreamGradient")
+def upstream_gradient(layer: Layer, shapes: list[Shape]) -> Part:
+    return Part(call="{0}")
 
 
 @rule("AssignedState")

@@ -88,17 +88,13 @@ def global_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
     return Part(call=call, functions=(mean_kept,))
 
 
-@rule("AdaptiveAveragePooling1D")
-@rule("AdaptiveAveragePooling2D")
-@rule("AdaptiveAveragePooling3D")
-def adaptive_average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
-    _, size = adaptive_size(layer, shapes[0])
-    return Part(New(_ADAPTIVE_AVERAGE[rank_of(layer)], scalar(size)), call=channels_first_call(layer))
-
-
 @rule("AdaptiveMaxPooling1D")
 @rule("AdaptiveMaxPooling2D")
 @rule("AdaptiveMaxPooling3D")
-def adaptive_max_pooling(layer: Layer, shapes: list[Shape]) -> Part:
+@rule("AdaptiveAveragePooling1D")
+@rule("AdaptiveAveragePooling2D")
+@rule("AdaptiveAveragePooling3D")
+def adaptive_pooling(layer: Layer, shapes: list[Shape]) -> Part:
+    modules = _ADAPTIVE_MAX if "Max" in layer.kind else _ADAPTIVE_AVERAGE
     _, size = adaptive_size(layer, shapes[0])
-    return Part(New(_ADAPTIVE_MAX[rank_of(layer)], scalar(size)), call=channels_first_call(layer))
+    return Part(New(modules[rank_of(layer)], scalar(size)), call=channels_first_call(layer))

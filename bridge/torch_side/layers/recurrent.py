@@ -10,17 +10,9 @@ from bridge.graph.bodies.recurrent_runs import RECURRENT, Cell, Run, runs
 from bridge.graph.body import call_tensors
 from bridge.graph.layer import Shape
 from bridge.torch_side.layers.activations import activation_module
-from bridge.torch_side.layers.modules_recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    BothWays,
-    RecurrentLoop,
-    RecurrentStack,
-    both_ways,
-    merged,
-    with_states,
-)
+from bridge.torch_side.layers.functions_recurrent import both_ways, merged, with_states
+from bridge.torch_side.layers.modules_recurrent import GRU, LSTM, RNN
+from bridge.torch_side.layers.modules_recurrent_loop import BothWays, RecurrentLoop, RecurrentStack
 from bridge.torch_side.writing.part import New, Part, Take, literal, rule
 
 _OWN = {"LSTM": LSTM, "GRU": GRU, "SimpleRNN": RNN}

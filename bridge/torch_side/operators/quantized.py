@@ -24,20 +24,22 @@ def _tensor(node: Node, known: Known, index: int, like: int = 0) -> str:
     return f"torch.tensor({literal(value.item())}, dtype=torch.{value.dtype.name}, device={{{like}}}.device)"
 
 
+def _along(node: Node) -> str:
+    """Which axis the scales lie along, and how many numbers share one, where that is not the usual."""
+    axis, block = integer(node, "axis", 1), integer(node, "block_size", 0)
+    return (f", axis={axis}" if axis != 1 else "") + (f", block={block}" if block else "")
+
+
 @operator("QuantizeLinear")
 def quantize(node: Node, known: Known) -> Part:
     kind = dtype(integer(node, "output_dtype", 0) or TensorProto.UINT8)
-    more = f", axis={integer(node, 'axis', 1)}" if integer(node, "axis", 1) != 1 else ""
-    more += f", block={integer(node, 'block_size', 0)}" if integer(node, "block_size", 0) else ""
-    call = f"quantize({{0}}, {_tensor(node, known, 1)}, {_tensor(node, known, 2)}, {kind}{more})"
+    call = f"quantize({{0}}, {_tensor(node, known, 1)}, {_tensor(node, known, 2)}, {kind}{_along(node)})"
     return Part(call=call, functions=(functions.quantize, functions.along))
 
 
 @operator("DequantizeLinear")
 def dequantize(node: Node, known: Known) -> Part:
-    more = f", axis={integer(node, 'axis', 1)}" if integer(node, "axis", 1) != 1 else ""
-    more += f", block={integer(node, 'block_size', 0)}" if integer(node, "block_size", 0) else ""
-    call = f"dequantize({{0}}, {_tensor(node, known, 1)}, {_tensor(node, known, 2)}{more})"
+    call = f"dequantize({{0}}, {_tensor(node, known, 1)}, {_tensor(node, known, 2)}{_along(node)})"
     return Part(call=call, functions=(functions.dequantize, functions.along))
 
 

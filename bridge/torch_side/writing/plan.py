@@ -23,11 +23,13 @@ from bridge.torch_side.layers import (  # noqa: F401 (they register the rules)
     core,
     einsum,
     embedding,
+    merging,
     normalization,
     own_code,
     padding,
     pooling,
     recurrent,
+    reshaping,
     resize,
     spectral,
     spectrogram,
@@ -40,7 +42,7 @@ from bridge.torch_side.writing.sizes import with_plain_sizes
 from bridge.torch_side.writing.step import Name, Step
 
 SHOWN = 6  # reasons in one message
-OWN_GRADIENT = "its own code says what its gradient is (custom_gradient), which torch would not follow"
+OWN_GRADIENT = "a program says what its gradient is (custom_gradient), which torch would not follow"
 _TAKEN = frozenset(dir(nn.Module())) | {"logits", "penalty", "constrain", "final", "input_names", "input_shapes"}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from onnx import TensorProto
 
 from bridge.graph import Graph, Node
-from bridge.torch_side.writing.sizes_forms import FAR, SIGNS, result
+from bridge.torch_side.writing.sizes_forms import FAR, SIGNS, results
 from bridge.torch_side.writing.sizes_items import Item, Size, Sizes, Writer, changed, sources
 from bridge.torch_side.writing.step import Step
 from bridge.torch_side.writing.truths import COMPARED, Truths
@@ -40,9 +40,8 @@ def with_plain_sizes(
             truths.note(node)
             step = truths.written(step)
             if node.kind == "Shape" or any(name in computed for name in node.inputs):
-                found = result(node, sizes)
-                if found is not None:
-                    computed[node.outputs[0]] = _there(found, graph)
+                found = results(node, sizes)
+                computed |= {name: _there(each, graph) for name, each in zip(node.outputs, found, strict=False)}
                 step = _written(step, {i: s for i, s in enumerate(sizes) if s and node.inputs[i] in computed}, sizes)
         written.append(step)
     return _needed(written, wanted)
@@ -125,6 +124,8 @@ def _special(
 def _cut(writer: Writer, sizes: list[Sizes | None]) -> str | None:
     """x[:, a:b] for a slice whose bounds are sizes and whose axes are counted from the front."""
     _, starts, ends, axes, steps = [*sizes, None, None][:5]
+    if len(sizes) == 3 and starts is not None:
+        axes = Sizes(tuple(range(len(starts.items))))
     if starts is None or ends is None or axes is None or (steps is not None and {*steps.items} != {1}):
         return None
     if not all(found.counted for found in (starts, ends)) or any(not isinstance(a, int) or a < 0 for a in axes.items):

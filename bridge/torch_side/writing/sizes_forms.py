@@ -15,15 +15,34 @@ SIGNS = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "//"}
 _INTEGERS = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
 
 
-def result(node: Node, given: list[Sizes | None]) -> Sizes | None:
-    """What a node gives, where that is sizes."""
+def results(node: Node, given: list[Sizes | None]) -> list[Sizes]:
+    """What a node gives, where that is sizes; else nothing."""
     if node.kind == "Shape":
         start, end = (node.attributes.get(word) for word in ("start", "end"))
-        return Sizes(tuple(_axes(node.inputs[0], int(start or 0), None if end is None else int(end))))
-    form = _FORMS.get(node.kind)
-    if form is None or any(sizes is None for sizes in given):
-        return None
-    return form(node, [sizes for sizes in given if sizes is not None])
+        return [Sizes(tuple(_axes(node.inputs[0], int(start or 0), None if end is None else int(end))))]
+    form, known = _FORMS.get(node.kind), [sizes for sizes in given if sizes is not None]
+    if len(known) < len(given):
+        return []
+    if node.kind == "Split":
+        return _split(node, known)
+    found = form(node, known) if form is not None else None
+    return [] if found is None else [found]
+
+
+def _split(node: Node, given: list[Sizes]) -> list[Sizes]:
+    counts = [n for n in given[1].items if isinstance(n, int)] if len(given) > 1 else node.attributes.get("split", ())
+    pieces, start = [], 0
+    for count in counts:
+        match given[0].items:
+            case (Rest(value, 0, None),):
+                items = tuple(_axes(value, start, start + count))
+            case items if given[0].counted:
+                items = items[start : start + count]
+            case _:
+                return []
+        pieces.append(replace(given[0], items=items))
+        start += count
+    return pieces if len(pieces) == len(node.outputs) else []
 
 
 def _axes(value: str, start: int, end: int | None) -> Iterator[Item]:
@@ -103,18 +122,52 @@ def _identity(node: Node, given: list[Sizes]) -> Sizes | None:
 
 def _signed(node: Node, given: list[Sizes]) -> Sizes | None:
     left, right = given
-    if not (left.counted and right.counted):
-        return None
-    wide = max(len(left.items), len(right.items))
-    if any(len(sizes.items) not in (1, wide) for sizes in given):
+    pairs = _paired(given)
+    if pairs is None:
         return None
     if node.kind == "Div" and not all(isinstance(i, int) and i > 0 for i in right.items):
         return None  # it is cut toward zero, which // is for what is not negative
-    pairs = zip(*(sizes.items * (wide // len(sizes.items)) for sizes in given), strict=True)
+    if node.kind == "Div":
+        wholes = [_floored(*pair) for pair in pairs]
+        if any(whole is None and _may_be_negative(item) for whole, (item, _) in zip(wholes, pairs, strict=True)):
+            return None
+        pairs = [(item if whole is None else whole, by) for whole, (item, by) in zip(wholes, pairs, strict=True)]
     items = tuple(_term(SIGNS[node.kind], *pair) for pair in pairs)
-    if node.kind == "Div" and any(_may_be_negative(item) for item in left.items):
-        return None
     return Sizes(items, left.scalar and right.scalar, left.dtype)
+
+
+def _modulo(node: Node, given: list[Sizes]) -> Sizes | None:
+    pairs = _paired(given)
+    if pairs is None or node.attributes.get("fmod"):
+        return None
+    return Sizes(tuple(_term("%", *pair) for pair in pairs), all(sizes.scalar for sizes in given), given[0].dtype)
+
+
+def _floored(item: Item, by: Item) -> Item | None:
+    """x of x - x % by, which can be divided by that number, whatever its sign."""
+    match item:
+        case Term("-", (left, Term("%", (right, number)))) if left == right and number == by:
+            return left
+    return None
+
+
+def _paired(given: list[Sizes]) -> list[tuple[Item, Item]] | None:
+    """The items that stand at one place each, single ones repeated."""
+    wide = max(len(sizes.items) for sizes in given)
+    if any(not sizes.counted or len(sizes.items) not in (1, wide) for sizes in given):
+        return None
+    return list(zip(*(sizes.items * (wide // len(sizes.items)) for sizes in given), strict=True))
+
+
+def _equal(node: Node, given: list[Sizes]) -> Sizes | None:
+    """Which are equal, as 0 and 1; no size is a negative number."""
+    items: list[Item] = []
+    for left, right in _paired(given) or [(None, None)]:
+        number, item = (left, right) if isinstance(left, int) else (right, left)
+        if not isinstance(number, int) or not (isinstance(item, int) or (isinstance(item, Size) and number < 0)):
+            return None
+        items.append(int(number == item))
+    return Sizes(tuple(items), all(sizes.scalar for sizes in given), "bool")
 
 
 def grown(item: Item, start: int, by: int) -> Item:
@@ -123,17 +176,21 @@ def grown(item: Item, start: int, by: int) -> Item:
 
 
 def _largest(node: Node, given: list[Sizes]) -> Sizes | None:
-    if any(not sizes.counted or len(sizes.items) != 1 for sizes in given):
+    pairs = _paired(given)
+    if pairs is None:
         return None
-    (total,), *others = (sizes.items for sizes in given)
-    for (item,) in others:
-        total = total if item == total else Term("max", (total, item))
-    return replace(given[0], items=(total,), scalar=all(sizes.scalar for sizes in given))
+    items = []
+    for total, *others in pairs:
+        for item in others:
+            total = total if item == total else Term("max", (total, item))
+        items.append(total)
+    return replace(given[0], items=tuple(items), scalar=all(sizes.scalar for sizes in given))
 
 
 def _term(sign: str, left: Item, right: Item) -> Item:
     if isinstance(left, int) and isinstance(right, int):
-        return {"+": left + right, "-": left - right, "*": left * right, "//": left // max(right, 1)}[sign]
+        whole, rest = divmod(left, right or 1)
+        return {"+": left + right, "-": left - right, "*": left * right, "//": whole, "%": rest}[sign]
     if (sign, right) in (("+", 0), ("-", 0), ("*", 1), ("//", 1)):
         return left
     return right if (sign, left) in (("+", 0), ("*", 1)) else Term(sign, (left, right))
@@ -171,5 +228,7 @@ _FORMS: dict[str, Callable[[Node, list[Sizes]], Sizes | None]] = {
     "ReduceProd": _product,
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _only),
     "Max": _largest,
+    "Equal": _equal,
+    "Mod": _modulo,
     **dict.fromkeys(SIGNS, _signed),
 }

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 from bridge.graph.bodies.activations import final_word
-from bridge.graph.changes.in_training import IN_TRAINING, needed
+from bridge.graph.changes.in_training import KINDS, needed
 from bridge.torch_side.writing.own_rules import source_of
 from bridge.torch_side.writing.part import Part, literal
 from bridge.torch_side.writing.plan import Plan, Step
@@ -80,7 +80,7 @@ def taps_source(plan: Plan) -> str:
     graph_made = {name for node in plan.graph.nodes for name in node.outputs}
     acting = {name for node in needed(plan.graph.nodes, outputs) for name in node.outputs}
     idle = graph_made - acting - {""}
-    steps = [_in_inference(step) if step.node.kind == IN_TRAINING else step for step in plan.steps]
+    steps = [_in_inference(step) if step.node.kind in KINDS else step for step in plan.steps]
     steps = [step for step in steps if not {*step.node.outputs} & idle]
     lines = lines_of(plan, steps, input_names(plan), outputs, taps=True)
     return method_text(

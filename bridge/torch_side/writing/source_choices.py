@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.graph.changes.in_training import in_inference, in_training
-from bridge.torch_side.writing.branches import Branches
+from bridge.torch_side.writing.branches import Branches, arguments, gradients, upstream
 from bridge.torch_side.writing.part import literal
 from bridge.torch_side.writing.plan import Plan, Step
 from bridge.torch_side.writing.source_names import method_name, plan_names, variable
@@ -41,3 +41,32 @@ def chosen(
         methods += [*lines.methods, method_text(method, names, doc, body, result)]
         calls.append(f"self.{method}({', '.join(expressions[name] for name in outer)})")
     return f"({calls[1]} if self.training else {calls[0]})", methods
+
+
+def with_gradient(
+    plan: Plan, step: Step, choice: Branches, expressions: dict[str, str], body_of: Callable[..., Lines]
+) -> tuple[str, list[str]]:
+    """The expression of values whose gradient the model's own code says, and the method that computes that."""
+    node = step.node
+    assert node.layer is not None
+    come, values = upstream(node), gradients(node)
+    steps = [each for each in choice.training if not {*each.node.outputs} & {*come}]
+    made = {name for each in steps for name in each.node.outputs} | {*come}
+    taken = [n for n in dict.fromkeys([*(n for each in steps for n in each.mentioned), *values]) if n not in made]
+    # weights too: by the time of the backward pass torch.func's functional_call has put the module's own back
+    outer = [n for n in taken if is_variable(given := expressions.get(n, "None")) or given.startswith("self.")]
+    reserved = plan_names(plan)
+    names = [variable(name, reserved) for name in [*come, *outer]]
+    lines = body_of(plan, steps, values, expressions | dict(zip([*come, *outer], names, strict=True)), names)
+    method = method_name(plan, f"backward_of_{node.name.replace('/', '_')}")
+    doc = "The gradients that the model's own code says, from those that come to what it gives."
+    body = [*lines.body, f"return {', '.join(bare(lines.values[value]) for value in values)}"]
+    result = "Tensor" if len(values) == 1 else f"tuple[{', '.join(['Tensor'] * len(values))}]"
+
+    def listed(values: list[str]) -> str:
+        texts = [expressions[value] for value in values]
+        return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+    parts = ", ".join(map(listed, (outer, node.inputs[: len(node.outputs)], arguments(node))))
+    call = f"with_gradient(self.{method}, {parts})"
+    return call, [*lines.methods, method_text(method, names, doc, body, result)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from bridge.graph import Node
+from bridge.graph.changes.in_training import OWN_GRADIENT
 from bridge.torch_side.writing.branches import branches
 from bridge.torch_side.writing.part import literal
 from bridge.torch_side.writing.plan import Plan, Step
-from bridge.torch_side.writing.source_choices import chosen
+from bridge.torch_side.writing.source_choices import chosen, with_gradient
 from bridge.torch_side.writing.source_names import RESERVED, plan_names, variable
 from bridge.torch_side.writing.source_text import Lines, bare, call_text, scalar
 from bridge.torch_side.writing.variables import with_few
@@ -52,7 +53,8 @@ def _body(
             given[-1] = given[-1].removesuffix(".clone()")
         call = call_text(step, given)
         if id(step) in choices:
-            call, more = chosen(plan, step, choices[id(step)], expressions, _body)
+            write = with_gradient if node.kind == OWN_GRADIENT else chosen
+            call, more = write(plan, step, choices[id(step)], expressions, _body)
             methods += more
         following = steps[position + 1].node if position + 1 < len(steps) else None
         output = node.outputs[0]

@@ -19,10 +19,22 @@ _CLASSES = {
 PADDED = ("Conv1D", "Conv2D", "Conv3D")  # those that bridge can pad as Theano did
 _CONVOLUTIONS = (
     *("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "SeparableConv2D"),
-    *("LocallyConnected1D", "LocallyConnected2D"),
+    *("LocallyConnected1D", "LocallyConnected2D", "ConvLSTM2D"),
 )
-_RECURRENT = ("SimpleRNN", "GRU", "LSTM")
+_RECURRENT = ("SimpleRNN", "GRU", "LSTM", "ConvLSTM2D")
+FIRST = "1.0"  # the first releases of Keras 1 did not write their version into a config; 1.0.4 did
+_WORDS = {"W_regularizer", "border_mode", "dim_ordering", "inner_init", "nb_filter", "output_dim"}
 _INITIALIZERS = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
+
+
+def is_keras1(config: Any) -> bool:
+    """Whether a config without a version has settings that only Keras 1 had."""
+    if isinstance(config, list):
+        return any(map(is_keras1, config))
+    if not isinstance(config, dict):
+        return False
+    own = _WORDS & set(config) and "embeddings_initializer" not in config  # Embedding has output_dim still
+    return bool(own) or any(map(is_keras1, config.values()))
 
 
 @upgrade("classes by their names in Keras 1", NOTES, until=UNTIL)
@@ -66,8 +78,6 @@ def names_of_keras1_settings(entry: Entry) -> bool:
         entry.config["unit_forget_bias"] = entry.config["forget_bias_init"] == "one"
     if kind == "Embedding":
         spare = []
-    if kind == "Conv2DTranspose":
-        spare.append("output_shape")  # it follows from the others, or Keras 1 could not have run it
     dropped = [entry.config.pop(key, "absent") != "absent" for key in spare]
     return found or any(dropped)
 
@@ -105,7 +115,7 @@ def keras1_dim_ordering(entry: Entry) -> bool:
     "kernels that lie in the file in the order of axes of Keras 1",
     "tf-keras 2.15: saving/legacy/hdf5_format.py, preprocess_weights_for_loading",
     until=UNTIL,
-    kinds=("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"),
+    kinds=("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"),
 )
 def keras1_kernels(entry: Entry) -> bool:
     first = entry.config.get("data_format") == "channels_first"
@@ -155,14 +165,26 @@ def _penalty(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @upgrade(
-    "a BatchNormalization by deviations, to which epsilon was added",
-    "keras 1.0.6, layers/normalization.py: normalize_batch_in_training",
-    until=(1, 0, 6),
+    "a BatchNormalization that adds epsilon to the deviation",
+    "keras 1.0.4 to 1.0.8: layers/normalization.py; backend/theano_backend.py, batch_normalization",
+    until=(1, 0, 8),
     kinds=("BatchNormalization",),
+    means=True,
 )
-def deviations_of_keras0(entry: Entry) -> bool:
-    entry.refuse("keeps deviations, as Keras did before 1.0.6, which no later BatchNormalization does.")
-    return False
+def batch_normalization_by_deviations(entry: Entry) -> bool:
+    """Before 1.0.6 it kept deviations; on Theano 1.0.6 did so too, and 1.0.7 had variances, but added it there."""
+    version, mode = entry.writer.version, entry.config.get("mode", 0)
+    if mode == 1 and version < (1, 0, 5):
+        entry.kind = "SampleNormalization"
+        entry.config["twice"] = False
+    elif mode in (0, 2) and (version < (1, 0, 6) or entry.writer.backend == "theano"):
+        entry.kind = "DeviationNormalization" if version < (1, 0, 7) else "RootNormalization"
+        entry.config["by_batch"] = mode == 2
+    else:
+        return False
+    entry.config.pop("mode", None)
+    own(entry)
+    return True
 
 
 @upgrade(
@@ -181,6 +203,29 @@ def keras1_batch_normalization(entry: Entry) -> bool:
     return True
 
 
-@upgrade("an Embedding's own dropout", NOTES, until=UNTIL, kinds=("Embedding",))
+@upgrade(
+    "the size of its images as a setting of a Conv2DTranspose",
+    "keras 1.2.2: layers/convolutional.py, Deconvolution2D",
+    until=UNTIL,
+    kinds=("Conv2DTranspose",),
+    last=True,
+)
+def keras1_output_shape(entry: Entry) -> bool:
+    """It follows from the others, or Keras 1 could not have run it; but with strides several sizes are possible."""
+    shape = entry.config.pop("output_shape", None)
+    steps = entry.config.get("strides")
+    if not isinstance(shape, list) or len(shape) != 4 or not isinstance(steps, list) or set(steps) == {1}:
+        return shape is not None
+    entry.config["output_size"] = shape[2:] if entry.config.get("data_format") == "channels_first" else shape[1:3]
+    own(entry)
+    return True
+
+
+@upgrade("an Embedding's own dropout", "keras 1.2.2: layers/embeddings.py, call", until=UNTIL, kinds=("Embedding",))
 def keras1_embedding_dropout(entry: Entry) -> bool:
-    return entry.drop("dropout", 0, 0.0)
+    if not entry.config.get("dropout"):
+        return entry.config.pop("dropout", "absent") != "absent"
+    entry.config.pop("input_length", None)
+    entry.kind = "DroppingEmbedding"
+    own(entry)
+    return True

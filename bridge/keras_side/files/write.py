@@ -1,4 +1,4 @@
-"""The way home: a Keras model with its weights into a file of any Keras format, bit for bit."""
+"""A Keras model with its weights into a file of any Keras format, bit for bit."""
 
 from __future__ import annotations
 

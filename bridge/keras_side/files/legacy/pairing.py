@@ -1,0 +1,127 @@
+"""Which group of a file is which layer's if their names differ: by order, by numbers, by the names that agree."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
+from bridge.errors import BridgeError
+from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.files.legacy.content import Group, words_of
+
+Pairs = list[tuple[Any, Group]]
+_TITLES = {"convolution": "conv", "model": "functional"}  # parts of names that Keras itself gave, old -> new
+
+
+def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: Weights) -> Pairs:
+    """As many layers as groups, of other names: in their order, unless the names say another one.
+
+    Keras numbers the names that it makes up, and an edited file may list them in another order. Raises BridgeError if
+    the sizes of the weights leave open which one is meant.
+    """
+    found: list[Pairs] = []
+    in_order = list(zip(layers, saved, strict=True))
+    for pairs in (in_order, _by_number(layers, names, saved), _by_rest(layers, names, saved)):
+        if pairs is not None and _fits(pairs, file) and not any(_same(pairs, other) for other in found):
+            found.append(pairs)
+    if len(found) > 1:
+        doubt = next((a, b) for a, b in zip(found[0], found[1], strict=True) if a[1] is not b[1])
+        (layer, here), (_, there) = doubt
+        raise BridgeError(
+            f"{file.name}: by its order of layers {layer.name} is {here.name!r} there, by their names {there.name!r}, "
+            "and both would fit.\nGive the architecture's layers the names that they have in the file."
+        )
+    return found[0] if found else _by_size(layers, names, saved, file) or in_order
+
+
+def _same(one: Pairs, other: Pairs) -> bool:
+    return all(a[1] is b[1] for a, b in zip(one, other, strict=True))
+
+
+def _fits(pairs: Pairs, file: Weights) -> bool:
+    """Whether each layer has weights of the sizes that its group holds."""
+    return all(_sizes(layer) == _sizes_in(group, file) for layer, group in pairs)
+
+
+def _sizes(layer: Any) -> tuple[int, ...]:
+    return tuple(sorted(math.prod(weight.shape) for weight in layer.weights))
+
+
+def _sizes_in(group: Group, file: Weights) -> tuple[int, ...]:
+    return tuple(sorted(math.prod(group.shape(weight, file)) for weight in group.weights))
+
+
+def _by_size(layers: list[Any], names: list[str], saved: list[Group], file: Weights) -> Pairs | None:
+    """Each layer with the group of its sizes; several of the same sizes only if their numbers go the same way."""
+    here: dict[tuple[int, ...], list[int]] = {}
+    there: dict[tuple[int, ...], list[int]] = {}
+    for place, (layer, group) in enumerate(zip(layers, saved, strict=True)):
+        here.setdefault(_sizes(layer), []).append(place)
+        there.setdefault(_sizes_in(group, file), []).append(place)
+    if {sizes: len(places) for sizes, places in here.items()} != {s: len(places) for s, places in there.items()}:
+        return None
+    partner = {}
+    for sizes, places in here.items():
+        partner |= dict(zip(places, there[sizes], strict=True))
+        keys = [[_counted(names[i]) for i in places], [_counted(saved[i].name) for i in there[sizes]]]
+        if len(places) > 1 and any(
+            sorted(listed) != listed or len({base for base, _ in listed}) > 1 for listed in keys
+        ):
+            return None
+    return [(layer, saved[partner[place]]) for place, layer in enumerate(layers)]
+
+
+def _by_number(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs | None:
+    """The first Dense by its number with the first `dense_...` by its: as the layers were made, in both."""
+    here, there = ([_counted(name) for name in listed] for listed in (names, [group.name for group in saved]))
+    if Counter(base for base, _ in here) != Counter(base for base, _ in there):
+        return None
+    ranked = [sorted(range(len(keys)), key=keys.__getitem__) for keys in (here, there)]
+    partner = dict(zip(*ranked, strict=True))
+    return [(layer, saved[partner[place]]) for place, layer in enumerate(layers)]
+
+
+def _by_rest(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs | None:
+    """Names that a person gave where they are in both, all others in their order."""
+    by_name = {group.name: group for group in saved}
+    own = {name for layer, name in zip(layers, names, strict=True) if not _made_up(layer, name)} & set(by_name)
+    rest = iter([group for group in saved if group.name not in own])
+    return [(layer, by_name[name] if name in own else next(rest)) for layer, name in zip(layers, names, strict=True)]
+
+
+def _counted(name: str) -> tuple[str, int]:
+    """("dense", 2) of dense_2, ("conv2d", 0) of convolution2d."""
+    base, _, number = name.rpartition("_")
+    base, count = (base, int(number)) if base and re.fullmatch(r"\d{1,9}", number) else (name, 0)
+    base = base.replace("_", "").lower()
+    for old, new in _TITLES.items():
+        base = base.replace(old, new)
+    return base, count
+
+
+def _made_up(layer: Any, name: str) -> bool:
+    return _counted(name)[0] == _counted(type(layer).__name__)[0]
+
+
+def leaves(layers: list[Any]) -> list[Any]:
+    """The layers within models in the models' place, for a file that holds each for itself."""
+    found: list[Any] = []
+    for layer in layers:
+        found += leaves(layer.layers) if hasattr(layer, "layers") and not layer._trainable_variables else [layer]
+    return [layer for layer in found if layer.weights]
+
+
+def split(saved: list[Group]) -> list[Group]:
+    """A group that holds several layers, a nested model's, as one group a layer."""
+    found = []
+    for group in saved:
+        if group.parts:
+            found.append(group)
+            continue
+        for owner, words in groupby(group.weights, key=lambda weight: tuple(words_of(weight)[:-1])):
+            name = owner[-1] if owner else group.name
+            found.append(Group(name, {word: group.weights[word] for word in words}))
+    return found

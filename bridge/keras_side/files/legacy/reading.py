@@ -1,0 +1,155 @@
+"""The weights of a file of the legacy layout into a model, all of both, and where each one lay."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from bridge.errors import BridgeError
+from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.files.legacy.content import (
+    TOP,
+    Group,
+    groups,
+    is_numbered,
+    layers_of,
+    root,
+    versions,
+    weights_of,
+)
+from bridge.keras_side.files.legacy.gates import with_gates
+from bridge.keras_side.files.legacy.matching import inner_name, layer_pairs, weight_pairs
+from bridge.keras_side.names import names as paths_of
+from bridge.keras_side.old import kernels, layouts, origins
+from bridge.keras_side.old.backends import Backend
+from bridge.keras_side.old.origins import Origin, Place
+from bridge.keras_side.weights import PASS_OTHER, assign, labelled
+
+
+def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None:
+    """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used.
+
+    written: the backend by which the file was.
+    """
+    saved = [with_gates(group) for group in groups(file, base)]
+    reader = _Reader(model, file, written)
+    if reader.origin is None and is_numbered(file, base):
+        _refuse_deviations(model, file)
+    top = [group for group in saved if group.name == TOP]
+    saved = [group for group in saved if group.name != TOP]
+    layers = [layer for layer in model.layers if layer.weights]
+    for layer, group in layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None):
+        reader.fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer))
+    own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
+    if own or top:
+        reader.fill(top[0] if top else Group(TOP, {}), own, labelled(model))
+    empty = [variable.path for variable in model.weights if id(variable) not in reader.filled]
+    if empty:
+        raise BridgeError(f"{file.name}: has nothing for {empty[0]} of the architecture.\n{PASS_OTHER}")
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state") and layer.weights:
+            layer.finalize_state()  # Normalization keeps values derived from its weights
+    if reader.origin is not None:
+        reader.origin.groups = reader.places(layers_of(file, base))
+        reader.origin.numbered = is_numbered(file, base)
+        stated = {key: file.attribute(base, key) for key in ("keras_version", "backend")}
+        reader.origin.stated = {key: str(value) for key, value in stated.items() if value}
+        reader.origin.has_config = file.attribute("", "model_config") is not None
+        written = reader.origin.written
+    for line in kernels.notes(model, versions(file), written, reader.origin):
+        origins.say(model, line)
+
+
+def _refuse_deviations(model: keras.Model, file: Weights) -> None:
+    layer = next(
+        (layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)), None
+    )
+    if layer is not None:
+        raise BridgeError(
+            f"{labelled(layer)}: {file.name} is of Keras 0.x, which kept a deviation where Keras keeps a variance, and "
+            "added epsilon to it.\nPass the architecture as Keras 0.x wrote it, whose layers are read so: "
+            "--arch config.json (model.to_json())"
+        )
+
+
+class _Reader:
+    """Fills a model's variables from a file, and knows afterwards where each one lies in it."""
+
+    def __init__(self, model: keras.Model, file: Weights, written: Backend):
+        self.file = file
+        self.origin: Origin | None = origins.of(model)
+        self.renamed = self.origin.upgrades.renamed if self.origin else {}
+        self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
+        self.words = _old_words(model, file)
+        self.layouts = {} if self.origin else kernels.by_code(model, versions(file), written)
+        self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
+        self._places: dict[str, dict[str, Place]] = {}
+
+    def fill(self, group: Group, variables: list[Any], label: str) -> None:
+        for variable, weight in weight_pairs(group, variables, label, self.file, self.words):
+            name = inner_name(variable, label)
+            values = self._read(group, weight, variable)
+            assign(variable, values, f"{label}: {name}", self.file.name)
+            digest = hashlib.sha256(np.ascontiguousarray(values).reshape(-1).view(np.uint8)).digest()
+            if self.filled.setdefault(id(variable), digest) != digest:
+                raise BridgeError(
+                    f"{label}: {name} is shared by two layers here and differs between them in {self.file.name}.\n"
+                    f"{PASS_OTHER}"
+                )
+
+    def _read(self, group: Group, weight: str, variable: Any) -> np.ndarray:
+        paths = group.parts.get(weight, (group.weights[weight],))
+        arrays = [self.file.read(path) for path in paths]
+        values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
+        path = self.paths.get(id(variable), variable.path)
+        known = self.origin is not None and id(variable) in self.paths
+        name = self.origin.layout(path) if self.origin and known else self.layouts.get(id(variable))
+        dtype = values.dtype.name
+        if name is not None:
+            name = layouts.chosen(name, values, tuple(variable.shape))
+            values = self._moved(values, name, path, variable)
+        if known:
+            own = self._places.setdefault(group.name, {})
+            for part, stored in enumerate(paths):
+                word = stored[len(self._below(group)) :]
+                own[word] = Place(word, variable, dtype, name, (part, len(paths)) if len(paths) > 1 else None)
+        return values
+
+    def _moved(self, values: np.ndarray, name: str, path: str, variable: Any) -> np.ndarray:
+        """The numbers in Keras 3's layout; where only the file's age speaks for the other one, if they then fit."""
+        try:
+            moved = layouts.LAYOUTS[name].to_keras(values)
+        except ValueError:
+            if self.origin is None:
+                return values
+            raise BridgeError(
+                f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
+            ) from None
+        return moved if self.origin or moved.shape == tuple(variable.shape) else values
+
+    def _below(self, group: Group) -> str:
+        base = root(self.file)
+        return f"{base}/{group.name}/" if base else f"{group.name}/"
+
+    def places(self, layers: list[str]) -> list[tuple[str, list[tuple[str, Place]]]]:
+        """Of all layers of the file, in its order, the weights and their places."""
+        listed = [*layers, *([TOP] if TOP in self._places else [])]
+        return [(layer, self._in_file_order(layer)) for layer in listed]
+
+    def _in_file_order(self, layer: str) -> list[tuple[str, Place]]:
+        found = self._places.get(layer, {})
+        place = self._below(Group(layer, {})).rstrip("/")
+        names = weights_of(self.file, place, is_numbered(self.file, root(self.file) or ""))
+        return [(name, found[name]) for name in names if name in found]
+
+
+def _old_words(model: keras.Model, file: Weights) -> dict[int, str]:
+    """What variables are called in files of Keras 1 and 2 where Keras 3 has another word, by their ids."""
+    if any(str(version).startswith("3") for version in versions(file) if version):
+        return {}
+    kinds = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
+    depthwise = [layer for layer in model._flatten_layers() if isinstance(layer, kinds) and layer.built]
+    return {id(layer.kernel): "depthwise_kernel" for layer in depthwise}

@@ -1,0 +1,219 @@
+"""Weights alone with names and orders of many kinds: each comes to its layer, or it is said why that is not clear."""
+
+import h5py
+import numpy as np
+import pytest
+from keras2_files import sha
+
+CODE = """
+import keras
+from keras import layers
+
+def stack(*inner, size=(4,)):
+    return keras.Sequential([keras.Input(size), *inner])
+
+def made_up():
+    return stack(*[layers.Dense(4, use_bias=False) for _ in range(3)])
+
+def named():
+    return stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second", "third")])
+
+def nested():
+    inner = stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second")])
+    return stack(inner, layers.Dense(4, use_bias=False, name="third"))
+
+def sized():
+    return stack(*[layers.Dense(n, use_bias=False) for n in (3, 5)])
+
+def one():
+    return stack(layers.Dense(4, name="block.1_dense"))
+
+def normalized():
+    return stack(layers.BatchNormalization())
+
+def image():
+    return stack(layers.Conv2D(3, (2, 2)), size=(4, 4, 2))
+
+def recurrent():
+    return stack(layers.LSTM(3), size=(4, 2))
+"""
+A, B, C = (np.random.default_rng(n).normal(size=(4, 4)).astype("float32") for n in range(3))
+BIAS, MEAN, SPREAD = (np.random.default_rng(n).uniform(1, 2, 4).astype("float32") for n in range(3, 6))
+KERNEL = np.random.default_rng(6).normal(size=(2, 2, 2, 3)).astype("float32")
+K = "kernel:0"
+KERAS2 = {"keras_version": "2.2.4", "backend": "tensorflow"}
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory):
+    path = tmp_path_factory.mktemp("code") / "arch.py"
+    path.write_text(CODE)
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes weights alone: {layer: {weight: numbers}}. told: what the file says of its writer."""
+
+    def one(layers, told=None):
+        path = tmp_path / "weights.h5"
+        with h5py.File(path, "w") as file:
+            file.attrs.update({key: value.encode() for key, value in (told or {}).items()})
+            file.attrs["layer_names"] = [name.encode() for name in layers]
+            for name, weights in layers.items():
+                below = file.create_group(name)
+                below.attrs["weight_names"] = [word.encode() for word in weights]
+                for word, values in weights.items():
+                    below[word] = values
+        return path
+
+    return one
+
+
+@pytest.fixture
+def read(keras, code, file):
+    """The digests of a model's weights, in its order, that a file of these layers gives it."""
+
+    def one(model, layers, told=None):
+        found = keras("read", path=file(layers, told), arch=f"{code}:{model}")
+        return [digest[2] for digest in found["digests"]]
+
+    return one
+
+
+def dense(*names, of=(A, B, C), word=K):
+    return {name: {f"{name}/{word}": values} for name, values in zip(names, of, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "told"),
+    [
+        pytest.param("made_up", dense("dense_7", "dense_8", "dense_9"), KERAS2, id="later numbers"),
+        pytest.param("made_up", dense("conv", "x", "dense_1"), KERAS2, id="other names, one of them by chance"),
+        pytest.param("made_up", dense("dense_1", "dense_2", "dense_3", word="kernel"), KERAS2, id="nothing behind"),
+        pytest.param("made_up", dense("a/b", "a/c", "a/d"), KERAS2, id="slashes"),
+        pytest.param("named", dense("first", "second", "other"), KERAS2, id="one renamed"),
+        pytest.param("named", dense("third", "first", "second", of=(C, A, B)), KERAS2, id="all names, another order"),
+        pytest.param("nested", dense("first", "second", "third"), KERAS2, id="models in the architecture alone"),
+        pytest.param(
+            "named",
+            {"inner": {f"first/{K}": A, f"second/{K}": B}, "third": {f"third/{K}": C}},
+            KERAS2,
+            id="models in the file alone",
+        ),
+        pytest.param(
+            "nested",
+            {"sequential_1": {f"dense_1/{K}": A, f"dense_2/{K}": B}, "dense_3": {f"dense_3/{K}": C}},
+            KERAS2,
+            id="models in both",
+        ),
+        pytest.param("made_up", {f"dense_{n}": {"param_0": w} for n, w in zip("123", (A, B, C), strict=True)}, None),
+    ],
+)
+def test_weights_come_to_their_layers(read, model, layers, told):
+    assert read(model, layers, told) == [sha(A), sha(B), sha(C)]
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "text"),
+    [
+        (
+            "made_up",
+            dense("dense_1", "dense_10", "dense_2"),
+            "dense_1 is 'dense_10' there, by their names 'dense_2', and",
+        ),
+        (
+            "named",
+            dense("second", "first", "other"),
+            "its order of layers first is 'second' there, by their names 'first'",
+        ),
+        (
+            "named",
+            dense("first", "second", of=(A, B)),
+            r"has 3 layers with weights\. Only in the architecture: third",
+        ),
+        ("named", dense("first", "second", "third", of=(A, B, A[:, :2])), r"third \(Dense\): kernel is \(4, 2\)"),
+    ],
+)
+def test_what_is_not_clear_is_refused(refusal, code, file, model, layers, text):
+    refusal(text, path=file(layers, KERAS2), arch=f"{code}:{model}")
+
+
+def test_a_layer_without_its_list_of_weights_is_refused(refusal, code, file):
+    path = file(dense("first", "second", "third"), KERAS2)
+    with h5py.File(path, "r+") as opened:
+        del opened["second"].attrs["weight_names"]
+    refusal("the layer 'second' there has no list of its weights", path=path, arch=f"{code}:named")
+
+
+def test_sizes_decide_between_numbers_and_order(read):
+    """An alphabetical list has dense_10 before dense_9."""
+    wide, narrow = np.ones((4, 3), "float32"), np.ones((3, 5), "float32")
+    assert read("sized", dense("dense_10", "dense_9", of=(narrow, wide)), KERAS2) == [sha(wide), sha(narrow)]
+
+
+def test_words_of_keras_1_count_not_their_order(read):
+    words = {"beta": BIAS, "gamma": SPREAD, "running_mean": MEAN, "running_std": BIAS + 1}
+    found = read("normalized", {"batchnormalization_1": {f"batchnormalization_1_{w}:0": v for w, v in words.items()}})
+    assert found == [sha(SPREAD), sha(BIAS), sha(MEAN), sha(BIAS + 1)]
+    gates = {f"lstm_1_{letter}_{gate}_1:0": random_of(letter, gate) for letter in "WUb" for gate in "cfio"}
+    found = read("recurrent", {"lstm_1": gates})
+    assert found == [sha(np.concatenate([random_of(letter, gate) for gate in "ifco"], axis=-1)) for letter in "WUb"]
+
+
+def random_of(letter, gate):
+    shape = {"W": (2, 3), "U": (3, 3), "b": (3,)}[letter]
+    return np.random.default_rng(ord(letter) + ord(gate)).normal(size=shape).astype("float32")
+
+
+def test_dots_in_names(read):
+    name = "block.1_dense"
+    assert read("one", {name: {f"{name}/bias:0": BIAS, f"{name}/{K}": A}}, KERAS2) == [sha(A), sha(BIAS)]
+
+
+OLD = "convolution2d_1"
+TURNED, THEANO = sha(KERNEL[::-1, ::-1]), {"keras_version": "2.0.5", "backend": "theano"}
+
+
+@pytest.mark.parametrize(
+    ("end", "told", "asked", "expected", "said"),
+    [
+        (":0", None, None, sha(KERNEL), None),
+        (
+            "",
+            None,
+            None,
+            TURNED,
+            "as Theano wrote them (the names of its weights don't end in :0, as TensorFlow's would)",
+        ),
+        (
+            ":0",
+            None,
+            "theano",
+            TURNED,
+            "(--backend theano): turned over, for Theano convolves where TensorFlow correlates.",
+        ),
+        ("", None, "tensorflow", sha(KERNEL), None),
+        (":0", THEANO, None, TURNED, None),
+        (":0", {**THEANO, "backend": "cntk"}, None, sha(KERNEL), None),
+    ],
+)
+def test_the_backend_that_wrote_kernels(keras, code, file, end, told, asked, expected, said):
+    weights = {f"{OLD}_{word}{end}": values for word, values in (("W", KERNEL), ("b", np.ones(3, "float32")))}
+    how = {"backend": asked} if asked else {}
+    found = keras("read", path=file({OLD: weights}, told), arch=f"{code}:image", **how)
+    assert found["digests"][0][2] == expected
+    assert said in found["said"][0] if said else not found["said"]
+
+
+def test_a_backend_is_not_asked_of_files_that_say_it(refusal, code, file):
+    path = file(dense("first", "second", "third"), KERAS2)
+    refusal("says itself that tensorflow wrote it", path=path, arch=f"{code}:named", backend="theano")
+
+
+def test_a_normalization_of_an_unknown_keras_1_is_told(keras, code, file):
+    weights = {f"bn_{word}:0": BIAS for word in ("gamma", "beta", "running_mean", "running_std")}
+    (said,) = keras("read", path=file({"bn": weights}), arch=f"{code}:normalized")["said"]
+    assert said.startswith(
+        "The file does not say by which Keras: batch_normalization (BatchNormalization) is read as of"
+    )
