@@ -30,7 +30,10 @@ class _InDouble(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is Tensor.to:
             args = tuple(torch.float64 if arg is torch.float32 else arg for arg in args)
-        elif kwargs.get("dtype") is torch.float32 and (func is torch.arange or (func is torch.full and args[0])):
+        elif kwargs.get("dtype") is torch.float32 and (
+            # a range from, to, by is the model's; bridge's functions count pixels, in float32 as TensorFlow does
+            (func is torch.arange and len(args) > 1) or (func is torch.full and args[0])
+        ):
             kwargs = {**kwargs, "dtype": torch.float64}
         if self.kept and getattr(func, "__name__", "__get__") not in _TELL:
             if func in _LOOKUPS:  # of a table only the rows that are looked up

@@ -17,6 +17,7 @@ import tensorflow as tf
 from bridge.keras_side.tracing.in_training import state
 from bridge.keras_side.tracing.refusals import BUILT_IN
 
+FOLLOWS = "<mode>"  # what a node does that is in training when the model is, until it is said which
 _IDLE = ("token", "shared_name", "container")  # attributes that are others in each trace
 _MODES = (False, True)
 _OLD = "bridge.keras_side.old."  # layers that compute by code of their own, as the user's do
@@ -68,9 +69,10 @@ class Deeds:
         lines = list(self._lines(graph, graph.get_operations()[first:], first, names))
         lines += [self._name(t, names) if tf.is_tensor(t) else type(t).__name__ for t in keras.tree.flatten(result)]
         lines += [f"{i} = {self._name(after[i], names)}" for i in own]
-        deed = hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+        told = "\n".join(lines)
         for each in _MODES if mode is None else (mode,):
-            self.done[each][id(layer)].append(deed)
+            deed = told.replace(FOLLOWS, str(each))  # as what is never in training is the same in inference
+            self.done[each][id(layer)].append(hashlib.blake2b(deed.encode(), digest_size=16).hexdigest())
         self.layers[id(layer)] = layer
         return result
 
@@ -127,12 +129,9 @@ class Deeds:
         return (id(tensor.graph), str(getattr(tensor, "name", ""))) if hasattr(tensor, "graph") else (0, "")
 
 
-def apart(one: Deeds, other: Deeds, mode: bool | None = None) -> list[keras.Layer]:
-    """The layers that did one thing in one trace, with the flag of a mode, and another thing in the other one.
-
-    mode: None compares inference in the one with training in the other one.
-    """
-    mine, theirs = (one.done[False], other.done[True]) if mode is None else (one.done[mode], other.done[mode])
+def apart(one: Deeds, other: Deeds, mode: bool) -> list[keras.Layer]:
+    """The layers that, with the training flag of a mode, did one thing in one trace and another thing in the other."""
+    mine, theirs = one.done[mode], other.done[mode]
     layers = one.layers | other.layers
     return [layers[i] for i in layers if mine.get(i) != theirs.get(i)]
 

@@ -33,8 +33,7 @@ class Modes:
                 self._failed = {self._described(model): failure}
                 return
             self._real[mode] = tracer.deeds
-        found = [*apart(self._real[False], self._real[True]), *self._others(open)]
-        self.layers = self._alive(list({id(layer): layer for layer in found}.values()))
+        self.layers = self._alive(list({id(layer): layer for layer in self._others(open)}.values()))
 
     def inert(self, tracer: Tracer) -> dict[str, str]:
         """The layers that do not do in a trace what they do in Keras; with the reason, if it is known."""

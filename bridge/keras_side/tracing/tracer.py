@@ -28,7 +28,7 @@ from bridge.keras_side.tracing import (
     time_distributed,
 )
 from bridge.keras_side.tracing.control_flow import in_inner_graph, in_loop_condition, operators_reason, penalty_reason
-from bridge.keras_side.tracing.deeds import Deeds, is_own
+from bridge.keras_side.tracing.deeds import FOLLOWS, Deeds, is_own
 from bridge.keras_side.tracing.forks import Forks
 from bridge.keras_side.tracing.in_training import drawing_by, state
 from bridge.keras_side.tracing.nodes import PLACEHOLDER, Call, placeholder_number
@@ -296,7 +296,7 @@ class Tracer:
             return None
         node = self.calls[number].node
         known = node.layer.path if node.layer.path in self._paths else ""
-        return f"{node.kind} {known} {node.training}"
+        return f"{node.kind} {known} {FOLLOWS if node.training is None else node.training}"
 
     def free_name(self, path: str) -> str:
         """A name for the node of a call: the second one of a layer is `path#2`."""
