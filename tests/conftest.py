@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -94,6 +95,12 @@ def needs_recorder(item):
 def pytest_collection_modifyitems(items):
     """What the recorder is needed for comes last: by then it, which works beside the tests, is done."""
     items.sort(key=lambda item: (needs_recorder(item), item.get_closest_marker("slow") is not None))
+
+
+def pytest_collection_finish():
+    """Ten thousand tests, and all that was imported, need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _cases(request, fixture, module=None):
