@@ -93,8 +93,13 @@ def needs_recorder(item):
 
 
 def pytest_collection_modifyitems(items):
-    """What the recorder is needed for comes last: by then it, which works beside the tests, is done."""
-    items.sort(key=lambda item: (needs_recorder(item), item.get_closest_marker("slow") is not None))
+    """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done."""
+
+    def place(item):
+        trains, slow = "truth" in getattr(item, "fixturenames", ()), item.get_closest_marker("slow") is not None
+        return needs_recorder(item), trains, slow
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish():
