@@ -19,7 +19,7 @@ from mnist_mlp import build  # noqa: E402
 
 from bridge.data import class_labels, fit_to, read  # noqa: E402
 from bridge.files import whole_file  # noqa: E402
-from bridge.keras_side.home import write  # noqa: E402
+from bridge.keras_side.files.write import write  # noqa: E402
 
 
 def main() -> None:
