@@ -97,7 +97,7 @@ def main() -> None:
         return
     from pathlib import Path
 
-    from bridge.keras_side.home import write
+    from bridge.keras_side.files.write import write
 
     randomize(model)
     write(model, Path(file))  # Keras's own way may hold the weights three times
