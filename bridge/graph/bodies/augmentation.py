@@ -34,7 +34,7 @@ def _line(path: str, kind: str) -> str:
 def auto_contrast(layer: Layer, shapes: list[Shape]) -> str:
     """The values of each image spread over the whole range, along axes 1 and 2 whatever the data format is.
 
-    An image whose values are all the same stays as it is.
+    An image whose values are all the same stays as it is: that is 0 times infinity, which is no number.
     """
     space(layer, shapes[0])  # refuses another rank
     low, high = contrast_range(layer)
@@ -45,11 +45,9 @@ def auto_contrast(layer: Layer, shapes: list[Shape]) -> str:
         lines += "above = Sub(x, low)\nshare = Div(above, width)\nf = Mul(share, most)\n"
         inner = "f"
     lines += f"least = ReduceMin <keepdims = 1> ({inner}, axes)\nlargest = ReduceMax <keepdims = 1> ({inner}, axes)\n"
-    lines += "spread = Sub(largest, least)\nflat = Equal(spread, zero)\n"
-    lines += (
-        "safe = Where(flat, most, spread)\nscale = Div(most, safe)\nminus = Neg(least)\noffset = Mul(minus, scale)\n"
-    )
+    lines += "spread = Sub(largest, least)\nscale = Div(most, spread)\nminus = Neg(least)\noffset = Mul(minus, scale)\n"
     lines += f"scaled = Mul({inner}, scale)\nmoved = Add(scaled, offset)\nclipped = Clip(moved, zero, most)\n"
+    lines += "flat = IsNaN(moved)\n"
     result = "clipped"
     if not whole:
         lines += "part = Div(clipped, most)\nwide = Mul(part, width)\nback = Add(wide, low)\n"

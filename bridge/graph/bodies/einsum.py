@@ -24,21 +24,26 @@ def einsum_dense(layer: Layer, shapes: list[Shape]) -> str:
 def _as_product(equation: str, shape: tuple[int, ...], y: str) -> str | None:
     """Lines for the product of two matrices, which ONNX Runtime computes faster; None if the axes stand otherwise.
 
-    The last axes of x must be the first of the kernel, and those of y the others of both.
+    The last axes of x must be those that are summed over, and those of y the others of the kernel.
     """
     x, kernel, out = re.split(",|->", equation)
-    summed = next((n for n in range(1, len(kernel) + 1) if x.endswith(kernel[:n]) and out == x[:-n] + kernel[n:]), 0)
-    rest, others = x[: len(x) - summed], kernel[summed:]
-    if not summed or set(rest) & set(others):
+    summed = "".join(letter for letter in x if letter in kernel and letter not in out)
+    rest, others = x[: len(x) - len(summed)], out[len(x) - len(summed) :]
+    if not summed or x != rest + summed or out != rest + others or sorted(kernel) != sorted(summed + others):
         return None
-    lines, flat = integers("wide", [math.prod(shape[:summed]), math.prod(shape[summed:])]), "x"
-    lines += "matrix = Reshape(kernel, wide)\n"
-    if summed > 1:
-        lines += integers("flat", [*[0] * len(rest), math.prod(shape[:summed])]) + "x_flat = Reshape(x, flat)\n"
+    turn = [kernel.index(letter) for letter in summed + others]
+    lengths = [shape[axis] for axis in turn]
+    wide = math.prod(lengths[: len(summed)]), math.prod(lengths[len(summed) :])
+    lines, flat, weights = integers("wide", wide), "x", "kernel"
+    if turn != sorted(turn):
+        lines, weights = f"{lines}turned = Transpose <perm = {turn}> (kernel)\n", "turned"
+    lines += f"matrix = Reshape({weights}, wide)\n"
+    if len(summed) > 1:
+        lines += integers("flat", [*[0] * len(rest), wide[0]]) + "x_flat = Reshape(x, flat)\n"
         flat = "x_flat"
     if len(others) == 1:
         return f"{lines}{y} = MatMul({flat}, matrix)"
-    lines += f"product = MatMul({flat}, matrix)\n" + integers("apart", [*[0] * len(rest), *shape[summed:]])
+    lines += f"product = MatMul({flat}, matrix)\n" + integers("apart", [*[0] * len(rest), *lengths[len(summed) :]])
     return f"{lines}{y} = Reshape(product, apart)"
 
 

@@ -9,6 +9,7 @@ Source of the arithmetic: TensorFlow's resize_bilinear_op, resize_bicubic_op, sc
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,11 @@ from bridge.graph.layer import Layer, Shape
 
 _RADIUS = {"lanczos3": 3, "lanczos5": 5}
 _MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
+_MANY = 8  # channels that stand together; so many are gathered faster than one by one
+_LONG = 2**16  # pixels of an axis, of longer ones nobody looks how places are rounded
 _NEAR = 2**-18  # pixels by which a place may be rounded otherwise: 4e-6 of the difference of two neighbours
+_LINEAR = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
+_NEAREST = 'mode = "nearest", coordinate_transformation_mode = "half_pixel", nearest_mode = "round_prefer_ceil"'
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
 
 
@@ -56,32 +61,57 @@ def exact_scales(resize: Resize) -> tuple[float, ...] | None:
     return scales if all(math.frexp(scale)[0] == 0.5 for scale in scales) else None
 
 
-def near_scales(resize: Resize) -> tuple[float, ...] | None:
-    """By what a bilinear resize multiplies the axes, if ONNX's places of the new pixels are Keras's but for `_NEAR`.
+def _near(resize: Resize) -> bool:
+    """Whether ONNX's places of a bilinear resize's new pixels are Keras's but for `_NEAR`.
 
     ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 64 their roundings
-    differ by no more than that, and beyond for some lengths. Rounded up, where ONNX would find one pixel less.
+    differ by no more than that, and beyond for some lengths.
     """
-    if resize.method != "bilinear" or resize.antialias or None in resize.lengths:
-        return exact_scales(resize)
-    old = np.array(resize.lengths, np.float32)
-    new = np.array(resize.size or np.multiply(old, resize.factors or ()), np.float32)
-    scales = new / old
-    scales = np.where(np.floor(scales * old.astype(np.float64)) < new, np.nextafter(scales, np.float32(np.inf)), scales)
-    for ours, keras, length in zip(scales, old / new, new, strict=True):
-        middles = np.arange(length, dtype=np.float32) + np.float32(0.5)
-        if np.abs((middles / ours - np.float32(0.5)) - (middles * keras - np.float32(0.5))).max() > _NEAR:
-            return None
-    return tuple(scales.tolist())
+    half = np.float32(0.5)
+    return all(np.abs((ours - half) - (keras - half)).max() <= _NEAR for ours, keras, _ in _middles(resize))
 
 
-def resized(layer: Layer, resize: Resize) -> str:
+def _same(resize: Resize) -> bool:
+    """Whether ONNX Runtime's nearest pixels are the very ones that Keras takes; of halves it takes the upper one."""
+    for ours, keras, last in _middles(resize):
+        place = (ours - np.float32(0.5)).astype(np.float64)
+        for slack in (1, 1 + 2**-21):  # the CPU takes places that are hardly less than a half for one
+            pixels = np.clip(np.floor(place * slack + 0.5), 0, last)
+            if not np.array_equal(pixels, np.minimum(np.floor(keras), last)):
+                return False
+    return True
+
+
+def _middles(resize: Resize) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """For each axis the places of its new pixels' middles, as ONNX and as Keras round them, and the last old pixel."""
+    for old, after in zip(np.array(resize.lengths, np.float32), _size(resize), strict=True):
+        new = np.float32(after)
+        middles = np.arange(after, dtype=np.float32) + np.float32(0.5)
+        yield middles / (new / old), middles * (old / new), int(old) - 1
+
+
+def _size(resize: Resize) -> tuple[int, ...]:
+    """What the lengths become: nothing, if that is unknown or so long that nobody looks how places are rounded."""
+    size = resize.size or tuple(
+        length * factor for length, factor in zip(resize.lengths, resize.factors or (), strict=True) if length
+    )
+    return () if None in resize.lengths or max(size) > _LONG else size
+
+
+def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
+    """Lines that make `y` of `x`, images of that shape."""
     lines, x = _framed(layer, resize)
     if resize.method == "none":
         return f"{lines}y = Identity({x})"
-    if scales := near_scales(resize):
-        return lines + scaled(layer, x, scales, 'mode = "linear", coordinate_transformation_mode = "half_pixel"')
-    axes = spatial_axes(layer)
+    axes, plain = spatial_axes(layer), resize.method == "bilinear" and not resize.antialias
+    if scales := exact_scales(resize):
+        return lines + scaled(layer, x, scales, _LINEAR)
+    if size := _size(resize):
+        few = not channels_last(layer) or (shape[-1] or _MANY) < _MANY
+        if plain and _near(resize):
+            return lines + _sized(axes, x, size, _LINEAR)
+        if resize.method == "nearest" and few and _same(resize):
+            return lines + _sized(axes, x, size, _NEAREST)
     lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)
     for axis, name in zip(axes, ("rows", "columns"), strict=True):
         lines += _lengths(resize, axes.index(axis), axis, name, x)
@@ -91,14 +121,13 @@ def resized(layer: Layer, resize: Resize) -> str:
             lines += f"{name}_y = Gather <axis = {axis}> ({x}, {name}_i)\n"
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"
-    if resize.method == "bilinear" and not resize.antialias and not _few(resize):
+    if plain and not _few(resize):
         for axis, name in zip(axes, ("rows", "columns"), strict=True):
             lines += _bilinear(name, x, axis)
             x = f"{name}_y"
         return f"{lines}y = Identity({x})"
     for name in ("rows", "columns"):
-        two = resize.method == "bilinear" and not resize.antialias
-        lines += _two_weights(name) if two else _places(name, resize) + _kernel(name, resize)
+        lines += _two_weights(name) if plain else _places(name, resize) + _kernel(name, resize)
     product = "across = Transpose (columns_w)\ntall = MatMul(rows_w, {x})\n{y} = MatMul(tall, across)"
     return lines + in_channels_first(layer, product, x)
 
@@ -106,6 +135,10 @@ def resized(layer: Layer, resize: Resize) -> str:
 def scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
     listed = [1.0, *map(float, scales), 1.0] if channels_last(layer) else [1.0, 1.0, *map(float, scales)]
     return f"scales = Constant <value_floats = {listed}> ()\ny = Resize <{how}> ({x}, , scales)"
+
+
+def _sized(axes: list[int], x: str, size: tuple[int, ...], how: str) -> str:
+    return integers("sizes", size) + f"y = Resize <{how}, axes = {axes}> ({x}, , , sizes)"
 
 
 def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:

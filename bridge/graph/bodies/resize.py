@@ -17,7 +17,7 @@ def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
     """Each value repeated along each spatial axis, or an interpolation between the values' middles."""
     found = up_sampling_of(layer, shapes[0])
     if found.method != "nearest":
-        return resized(layer, found)
+        return resized(layer, found, shapes[0])
     how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
     return scaled(layer, "x", found.factors or (), how)
 
@@ -31,7 +31,7 @@ def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
 
 @body("Resizing")
 def resizing(layer: Layer, shapes: list[Shape]) -> str:
-    return resized(layer, resizing_of(layer, shapes[0]))
+    return resized(layer, resizing_of(layer, shapes[0]), shapes[0])
 
 
 def resizing_of(layer: Layer, shape: Shape) -> Resize:
@@ -60,7 +60,7 @@ def resizing_of(layer: Layer, shape: Shape) -> Resize:
 
 @body("CenterCrop")
 def center_crop(layer: Layer, shapes: list[Shape]) -> str:
-    return resized(layer, center_crop_of(layer, shapes[0]))
+    return resized(layer, center_crop_of(layer, shapes[0]), shapes[0])
 
 
 def center_crop_of(layer: Layer, shape: Shape) -> Resize:

@@ -70,7 +70,7 @@ def _values(plain: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
     }
     inputs = {value.name: value for value in plain.graph.input}
     bare.graph.input.extend((weights | inputs).values())
-    graph = shape_inference.infer_shapes(bare).graph
+    graph = shape_inference.infer_shapes(bare, data_prop=True).graph
     return {value.name: value.type.tensor_type for value in [*graph.input, *graph.value_info, *graph.output]}
 
 
