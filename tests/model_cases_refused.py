@@ -62,6 +62,24 @@ def sums_over_all_calls():
     return keras.Sequential([keras.Input((3,)), Total(name="total")])
 
 
+@model(refused=r"change/last: the model's code changes it in inference, so that each call depends on those before")
+def what_the_call_before_was_given():
+    """Two calls with the same inputs leave the same behind. There are few words."""
+    import keras
+    from keras import layers, ops
+
+    class Change(layers.Layer):
+        def build(self, shape):
+            self.last = self.add_weight(name="last", shape=(shape[-1],), trainable=False)
+
+        def call(self, x):
+            change = x - self.last
+            self.last.assign(ops.mean(x, axis=(0, 1)))
+            return change
+
+    return keras.Sequential([keras.Input((3,), dtype="int32"), layers.Embedding(3, 4), Change(name="change")])
+
+
 @model(refused=r"text \(TextVectorization\)")
 def text():
     import keras

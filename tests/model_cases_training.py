@@ -150,14 +150,43 @@ def the_flag_in_every_way():
         by_match,
     ]
 
+    class Picks(Asks):
+        """The operations are the same in both ways, what they are given is not."""
+
+        def build(self, shape):
+            self.a, self.b = (self.add_weight(name=name, shape=(shape[-1],)) for name in "ab")
+            self.twice, self.attention = Asks([lambda x, training: ops.sin(x)], name="twice"), layers.Attention()
+
+        def call(self, x, training=False):
+            return x + sum(way(self, x, training) for way in self.ways)
+
+    def another_call(layer, x, training):
+        first, second = layer.twice(x), layer.twice(x * 2.0)
+        return first if training else second
+
+    def in_a_loop(layer, x, training):
+        def step(i, y, z):
+            return i + 1, y * z - (y if training else z), z
+
+        return ops.while_loop(lambda i, y, z: i < 2, step, (0, ops.sin(x), ops.cos(x)))[1]
+
+    def attended(layer, x, training):
+        x = ops.stack([x, x * layer.b], axis=1)
+        return layer.attention([x, x], use_causal_mask=bool(training))[:, 0]
+
+    picks = [lambda layer, x, training: x * (layer.a if training else layer.b), another_call, in_a_loop, attended]
+
     class Outer(layers.Layer):
         def __init__(self, **options):
             super().__init__(**options)
+            self.picks = [Picks([way], name=f"picks_{i}") for i, way in enumerate(picks)]
             self.norm, self.asks = layers.BatchNormalization(name="norm"), Asks(ways, name="asks")
             self.frozen, self.sees = layers.BatchNormalization(name="frozen"), Sees(self.asks.box, name="sees")
 
         def call(self, x, training=None):
             x = self.asks(self.norm(x, training=bool(training)))
+            for layer in self.picks:
+                x = layer(x)
             return self.sees(self.frozen(x, training=False))
 
     x = keras.Input((4,), name="x")
@@ -288,7 +317,14 @@ def a_gradient_of_weights():
 
                 return x * self.w, gradient
 
-            return scaled(x)
+            @tf.custom_gradient
+            def named(x):
+                def gradient(upstream, **others):
+                    return upstream, [tf.reduce_sum(upstream * x, 0) for _ in others["variables"]]
+
+                return x * self.w, gradient
+
+            return scaled(named(x))
 
     x = keras.Input((4,))
     return keras.Model(x, Own(name="own")(x))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -31,21 +32,31 @@ def is_own(layer: keras.Layer) -> bool:
     return not module.startswith((*BUILT_IN, "keras.src.models", "bridge."))
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A layer's call, by the id of the layer: its operations in a graph, from one up to another, and what it gave."""
+
+    start: int
+    end: int
+    layer: int
+    results: list[tf.Tensor]
+
+
 class Deeds:
     """For each layer of the model's own what its calls did, in a few bytes each, by what the training flag was.
 
-    called: what a node in the place of a layer's call is known by. parents: by a layer's id, the layer in whose code it
-    is called.
+    called: what a node in the place of a layer's call is known by. weights: the tensors of the model's variables, in
+    their order. parents: by a layer's id, the layer in whose code it is called.
     """
 
-    def __init__(self, called: Callable[[str], str | None]):
+    def __init__(self, called: Callable[[str], str | None], weights: Iterable[tf.Tensor]):
         self._called = called
         self.done: dict[bool, dict[int, list[str]]] = {mode: defaultdict(list) for mode in _MODES}
         self.parents: dict[int, keras.Layer] = {}
         self.layers: dict[int, keras.Layer] = {}
         self._within: list[keras.Layer] = []
-        self._calls: dict[int, list[tuple[int, int, str]]] = defaultdict(list)  # by a graph's id: first, last, what
-        self._names: dict[tuple[int, str], str] = {}  # what a tensor is known by: a result of a layer's call
+        self._calls: dict[int, list[_Call]] = defaultdict(list)  # by a graph's id
+        self._names = {self._key(weight): f"weight {i}" for i, weight in enumerate(weights)}  # known in all code
         self._changed: list[set[int]] = []  # variables that the calls within the present ones assigned to
         self._graphs: list[tf.Graph] = []  # kept, for their ids
 
@@ -72,7 +83,7 @@ class Deeds:
         told = "\n".join(lines)
         for each in _MODES if mode is None else (mode,):
             deed = told.replace(FOLLOWS, str(each))  # as what is never in training is the same in inference
-            self.done[each][id(layer)].append(hashlib.blake2b(deed.encode(), digest_size=16).hexdigest())
+            self.done[each][id(layer)].append(_digest(deed.encode()))
         self.layers[id(layer)] = layer
         return result
 
@@ -82,9 +93,7 @@ class Deeds:
         first, before = len(graph.get_operations()), dict(state())
         self._graphs.append(graph)
         result = call()
-        self._calls[id(graph)].append((first, len(graph.get_operations()), f"call {id(layer)}"))
-        for place, tensor in enumerate(_tensors(result)):
-            self._names[self._key(tensor)] = f"of {id(layer)} {place}"
+        self._calls[id(graph)].append(_Call(first, len(graph.get_operations()), id(layer), _tensors(result)))
         if self._changed:
             self._changed[-1] |= {i for i, value in state().items() if value is not before.get(i)}
         return result
@@ -96,8 +105,10 @@ class Deeds:
         calls, end, number = _outermost(self._calls[id(graph)], first), first, 0
         for place, operation in enumerate(operations, first):
             if place in calls:
-                end, what = calls[place]
-                yield what
+                end = calls[place].end
+                names.update({self._key(t): f"{number}:{i}" for i, t in enumerate(calls[place].results)})
+                number += 1
+                yield f"call {calls[place].layer}"
             if place < end or operation.type == "Placeholder":  # what a loop takes from outside, at its first use
                 continue
             for i, output in enumerate(operation.outputs):
@@ -116,13 +127,18 @@ class Deeds:
             functions = [value.func.name] if value.HasField("func") else [f.name for f in value.list.func]
             for function in functions:
                 inner = graph._get_function(function).graph
-                yield "\n".join([name, *self._lines(inner, inner.get_operations(), 0, {})])
+                names = {self._key(t): f"argument {i}" for i, t in enumerate(inner.inputs)}
+                lines = [*self._lines(inner, inner.get_operations(), 0, names)]
+                yield "\n".join([name, *lines, *(self._name(t, names) for t in inner.outputs)])
             if not functions:
-                yield f"{name}={value.SerializeToString(deterministic=True)!r}"
+                yield f"{name}={_digest(value.SerializeToString(deterministic=True))}"
 
     def _name(self, tensor: Any, names: dict[tuple[int, str], str]) -> str:
         key = self._key(tensor)
-        return names.get(key) or self._names.get(key) or "outside"
+        if known := names.get(key) or self._names.get(key):
+            return known
+        captures = getattr(getattr(tensor, "graph", None), "captures", ())  # what code in a loop takes from outside
+        return next((self._name(outer, names) for outer, inner in captures if self._key(inner) == key), "outside")
 
     @staticmethod
     def _key(tensor: Any) -> tuple[int, str]:
@@ -140,10 +156,14 @@ def _tensors(values: Any) -> list[Any]:
     return [leaf for leaf in keras.tree.flatten(values) if tf.is_tensor(leaf)]
 
 
-def _outermost(calls: list[tuple[int, int, str]], first: int) -> dict[int, tuple[int, str]]:
-    """The calls from a place on that are in no other one: by their first operation, their end and what they are."""
-    found: dict[int, tuple[int, str]] = {}
-    for start, end, what in calls:
-        if start >= first and end > start and end > found.get(start, (0, ""))[0]:
-            found[start] = end, what
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _outermost(calls: list[_Call], first: int) -> dict[int, _Call]:
+    """The calls from a place on that are in no other one, by their first operation."""
+    found: dict[int, _Call] = {}
+    for call in calls:
+        if call.start >= first and call.end > (found[call.start].end if call.start in found else call.start):
+            found[call.start] = call
     return found

@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 Handler = Callable[[Any, Any, str, Any], Any]
 HANDLERS: dict[str, Handler] = {}
+FAR = 2**62  # beyond any axis
 _QUANTIZED = "its rounding passes gradients on in TensorFlow, which ONNX can't say: it could not be trained"
 _REFUSED = {
     "ResizeArea": "tf2onnx writes it as another interpolation",
@@ -68,6 +69,15 @@ class Writer:
         if any(isinstance(value, str) for value in values):
             return self("Concat", *(v if isinstance(v, str) else self.vector([v]) for v in values), axis=0)
         return self.constant(np.array(values, np.int64))
+
+    def listed(self, name: str) -> str:
+        """The whole numbers of a tensor of any shape as a vector."""
+        return self("Reshape", self("Cast", name, to=TensorProto.INT64), self.vector([-1]))
+
+    def where_zero(self, name: str) -> tuple[str, str]:
+        """Where a tensor is zero, and a zero of its type."""
+        zero = self.like(0.0, name)
+        return self("Equal", name, zero), zero
 
     def end(self, kind: str, *inputs: str, **attributes: Any) -> None:
         self.graph.make_node(
@@ -152,8 +162,7 @@ def xlogy(graph: Any, node: Any, name: str, args: Any) -> None:
     """x log(y), 0 where x is 0."""
     make = Writer(graph, node)
     x, y = make.inputs
-    zero = make.like(0.0, x)
-    none = make("Equal", x, zero)
+    none, zero = make.where_zero(x)
     make.end("Where", none, zero, make("Mul", x, make("Log", make("Where", none, make.like(1.0, y), y))))
 
 
@@ -162,8 +171,7 @@ def divide_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     """0 where y is 0, and so is its gradient: tf2onnx divides by 0 first, of which training makes NaN."""
     make = Writer(graph, node)
     x, y = make.inputs
-    zero = make.like(0.0, y)
-    none = make("Equal", y, zero)
+    none, zero = make.where_zero(y)
     make.end("Where", none, zero, make("Div", x, make("Where", none, make.like(1.0, y), y)))
 
 
@@ -172,8 +180,7 @@ def multiply_no_nan(graph: Any, node: Any, name: str, args: Any) -> None:
     """0 where y is 0, whatever x is there."""
     make = Writer(graph, node)
     x, y = make.inputs
-    zero = make.like(0.0, y)
-    none = make("Equal", y, zero)
+    none, zero = make.where_zero(y)
     make.end("Mul", make("Where", none, zero, x), y)
 
 
@@ -182,8 +189,7 @@ def euclidean_norm(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = node.get_attr_value("keep_dims")
     make = Writer(graph, node)
     x, axes = make.inputs
-    axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
-    make.end("ReduceL2", x, axes, keepdims=int(bool(keep)))
+    make.end("ReduceL2", x, make.listed(axes), keepdims=int(bool(keep)))
 
 
 @handler("Mean")
@@ -198,8 +204,8 @@ def mean(graph: Any, node: Any, name: str, args: Any) -> None:
     keep = int(bool(node.get_attr_value("keep_dims")))
     make = Writer(graph, node)
     x, axes = make.inputs
-    axes = make("Reshape", make("Cast", axes, to=TensorProto.INT64), make.constant(np.array([-1])))
-    total = make("ReduceSum", make("Cast", x, to=TensorProto.INT64), axes, keepdims=keep, noop_with_empty_axes=1)
+    wide = make("Cast", x, to=TensorProto.INT64)
+    total = make("ReduceSum", wide, make.listed(axes), keepdims=keep, noop_with_empty_axes=1)
     count = make("Div", make("Size", x), make("Max", make("Size", total), make.constant(np.array(1))))
     make.end("Cast", make("Div", total, count), to=make.dtype)
 

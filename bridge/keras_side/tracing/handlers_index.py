@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from bridge.keras_side.tracing.handlers import Unwritten, Writer, handler
+from bridge.keras_side.tracing.handlers import FAR, Unwritten, Writer, handler
 
-_FAR = 2**62  # beyond any axis
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 
@@ -43,8 +42,8 @@ def strided_slice(graph: Any, node: Any, name: str, args: Any) -> None:
     make = Writer(graph, node)
     x = make.inputs[0]
     if not (open_start & open_end & (steps == 1)).all():
-        starts = _places(make, make.inputs[1], begin, found.entries, open_start, np.where(ahead, 0, _FAR))
-        ends = _places(make, make.inputs[2], end, found.entries, open_end, np.where(ahead, _FAR, -_FAR))
+        starts = _places(make, make.inputs[1], begin, found.entries, open_start, np.where(ahead, 0, FAR))
+        ends = _places(make, make.inputs[2], end, found.entries, open_end, np.where(ahead, FAR, -FAR))
         ends = _behind(make, starts, ends, one) if one.any() else ends
         placed = [
             make.constant(v) if isinstance(v, np.ndarray) else v for v in (starts, ends, np.array(found.axes), steps)
@@ -96,10 +95,10 @@ def _places(
 def _behind(make: Writer, starts: Any, ends: Any, one: np.ndarray) -> Any:
     """The ends, for an index what comes behind it; behind -1 that is no 0."""
     if isinstance(starts, np.ndarray) and isinstance(ends, np.ndarray):
-        return np.where(one, np.where(starts == -1, _FAR, starts + 1), ends)
+        return np.where(one, np.where(starts == -1, FAR, starts + 1), ends)
     starts, ends = (make.constant(v) if isinstance(v, np.ndarray) else v for v in (starts, ends))
     last = make("Equal", starts, make.constant(np.array([-1])))
-    behind = make("Where", last, make.constant(np.array([_FAR])), make("Add", starts, make.constant(np.array([1]))))
+    behind = make("Where", last, make.constant(np.array([FAR])), make("Add", starts, make.constant(np.array([1]))))
     return behind if one.all() else make("Where", make.constant(one), behind, ends)
 
 
@@ -113,7 +112,7 @@ def reverse(graph: Any, node: Any, name: str, args: Any) -> None:
     if not len(axes):
         make.end("Identity", make.inputs[0])
         return
-    places = [make.constant(np.full(len(axes), number)) for number in (-1, -_FAR, -1)]
+    places = [make.constant(np.full(len(axes), number)) for number in (-1, -FAR, -1)]
     make.end("Slice", make.inputs[0], *places[:2], make.constant(axes), places[2])
 
 

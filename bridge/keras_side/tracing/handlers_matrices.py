@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.keras_side.tracing.handlers import Unwritten, Writer, handler
+from bridge.keras_side.tracing.handlers import FAR, Unwritten, Writer, handler
 
 _MOST = 32  # rows: each is some ten operators
 
@@ -22,7 +22,7 @@ class _Matrices(Writer):
                 f"{node.type}: ONNX has no form for it; of up to {_MOST} rows, known in advance, it converts"
             )
         super().__init__(graph, node)
-        self.size, self.real = size, graph.get_dtype(node.output[-1])
+        self.size = size
 
     def number(self, array: Any) -> str:
         return self("CastLike", self.constant(np.asarray(array, np.float32)), self.inputs[0])
@@ -71,7 +71,7 @@ class _Matrices(Writer):
 
     def solved(self, a: str, b: str) -> str:
         x = self.eliminated(self("Concat", a, b, axis=-1))[0]
-        ends = [self.vector([n]) for n in (self.size, 2**62)]
+        ends = [self.vector([n]) for n in (self.size, FAR)]
         return self("Slice", x, *ends, self.vector([-1]))
 
     def identities(self) -> str:

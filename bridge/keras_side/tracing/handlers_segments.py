@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import helper
 
-from bridge.keras_side.tracing.handlers import Unwritten, Writer, handler
+from bridge.keras_side.tracing.handlers import FAR, Unwritten, Writer, handler
 
 _KINDS = ("Sum", "Mean", "Max", "Min", "Prod")
-_FAR = 2**62  # beyond any axis
 _REDUCTIONS = {"Max": "max", "Min": "min", "Prod": "mul"}
 
 
@@ -27,16 +26,16 @@ def segments(graph: Any, node: Any, name: str, args: Any) -> None:
     make = Writer(graph, node)
 
     def behind(values: str, axes: int) -> str:
-        return make("Slice", make("Shape", values), make.vector([axes]), make.vector([_FAR]))
+        return make("Slice", make("Shape", values), make.vector([axes]), make.vector([FAR]))
 
     x, ids = make.inputs[:2]
-    ids = make("Reshape", make("Cast", ids, to=TensorProto.INT64), make.vector([-1]))
+    ids = make.listed(ids)
     if rank > 1:
         x = make("Reshape", x, make("Concat", make.vector([-1]), behind(x, rank), axis=0))
     if sorted_ones:
         count = make("Add", make("ReduceMax", ids, keepdims=1), make.vector([1]))
     else:
-        count = make("Reshape", make("Cast", make.inputs[2], to=TensorProto.INT64), make.vector([-1]))
+        count = make.listed(make.inputs[2])
     places, rows = ids, count
     left_out = known is None or (known < 0).any()
     if left_out:
@@ -52,10 +51,10 @@ def segments(graph: Any, node: Any, name: str, args: Any) -> None:
 
     y = gathered(_first(kind, make.dtype), x, _REDUCTIONS.get(kind, "add"))
     if sorted_ones and kind in ("Mean", "Max", "Min"):
-        ones = make("Expand", make.like(1.0, x), make("Slice", make("Shape", x), *map(make.vector, ([0], [1]))))
+        one = make.like(1.0, x)
+        ones = make("Expand", one, make("Slice", make("Shape", x), *map(make.vector, ([0], [1]))))
         met = gathered(0, ones, "add")
         met = make("Reshape", met, make.vector([-1, *[1] * (ranks - 1)])) if ranks > 1 else met
-        one = make.like(1.0, x)
         if kind == "Mean":
             y = make("Div", y, make("Max", met, one))
         else:

@@ -52,8 +52,8 @@ def _says_what_is_right(function: Callable[..., Any]) -> bool:
 
 def _takes_variables(gradient: Callable[..., Any], tracer: Tracer, results: list[Any], arguments: list[Any]) -> bool:
     """Whether a gradient is of weights too that its function uses, which are then an argument of it."""
-    parameters = inspect.signature(gradient).parameters
-    if "variables" not in parameters:
+    parameters = inspect.signature(gradient).parameters.values()
+    if not any(one.name == "variables" or one.kind is one.VAR_KEYWORD for one in parameters):
         return False
     weights, ends = {value.name for value in tracer.values.values()}, {x.name for x in arguments}
     waiting, seen = [*results], set()

@@ -91,7 +91,6 @@ def _traced_through(
             layer._flash_attention = False  # a faster way to the same on other backends, an error on TensorFlow
     weights = list(found.weights.values())
     made, notes = _both_ways(model, found, rules, refused)
-    refuse(model, carried(model, inputs, made.assigned))
     tracer, proto, output_names = made.tracer, made.proto, made.output_names
     rename = {f"bridge_input_{i}": v.name for i, v in enumerate(inputs)}
     rename |= {f"bridge_weight_{i}": w.path for i, w in enumerate(weights)}
@@ -108,6 +107,7 @@ def _traced_through(
     kept = {id(node) for node in graph.nodes}
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
+    refuse(model, carried(model, graph, made.assigned))
     notes += lacking(found)
     if tracer.own_gradients:
         graph.source["own_gradients"] = tracer.own_gradients

@@ -77,7 +77,7 @@ class Tracer:
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
         self.forks.begin()
-        self.deeds = Deeds(self._known_as)
+        self.deeds = Deeds(self._known_as, values.values())
         self._count: dict[str, int] = {}
         self._apart = False  # while a layer's own code is asked what it gives, no call is a node
 
@@ -295,7 +295,7 @@ class Tracer:
         if number is None:
             return None
         node = self.calls[number].node
-        known = node.layer.path if node.layer.path in self._paths else ""
+        known = f"{node.layer.path} {node.layer.config}" if node.layer.path in self._paths else ""
         return f"{node.kind} {known} {FOLLOWS if node.training is None else node.training}"
 
     def free_name(self, path: str) -> str:
