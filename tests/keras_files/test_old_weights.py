@@ -22,6 +22,28 @@ def nested():
     inner = stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second")])
     return stack(inner, layers.Dense(4, use_bias=False, name="third"))
 
+def towers():
+    size = keras.Input((4,))
+    one, first, second = (layers.Dense(4, use_bias=False, name=name) for name in ("first", "first", "second"))
+    return stack(keras.Model(size, stack(first, second)(stack(one)(size))))
+
+def normalized_within():
+    return stack(layers.Dense(4, use_bias=False), layers.BatchNormalization(), layers.Dense(4, use_bias=False))
+
+class Own(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.layers, self.lora_enabled = 2, True
+
+    def build(self, shape):
+        self.lora_a = self.add_weight(shape=(4, 4), name="lora_a")
+
+    def call(self, x):
+        return x @ self.lora_a
+
+def own():
+    return stack(Own(), *[layers.Dense(4, use_bias=False) for _ in range(2)])
+
 def sized():
     return stack(*[layers.Dense(n, use_bias=False) for n in (3, 5)])
 
@@ -33,6 +55,15 @@ def normalized():
 
 def image():
     return stack(layers.Conv2D(3, (2, 2)), size=(4, 4, 2))
+
+def image_first():
+    return stack(layers.Conv2D(3, (2, 2), data_format="channels_first"), size=(2, 4, 4))
+
+def grown():
+    return stack(layers.Conv2DTranspose(2, (2, 2)), size=(4, 4, 2))
+
+def frames():
+    return stack(layers.ConvLSTM2D(1, (2, 2), use_bias=False), size=(3, 4, 4, 2))
 
 def recurrent():
     return stack(layers.LSTM(3), size=(4, 2))
@@ -107,6 +138,18 @@ def dense(*names, of=(A, B, C), word=K):
             KERAS2,
             id="models in both",
         ),
+        pytest.param(
+            "towers", {"t1": {f"first/{K}": A}, "t2": {f"first/{K}": B, f"second/{K}": C}}, KERAS2, id="a name twice"
+        ),
+        pytest.param(
+            "named", {"t1": {f"first/{K}": A}, "t2": {f"first/{K}": B, f"third/{K}": C}}, KERAS2, id="twice in the file"
+        ),
+        pytest.param(
+            "own",
+            {"own": {"own/lora_a:0": A}, **dense("dense", "dense_1", of=(B, C))},
+            KERAS2,
+            id="a class of the user's with Keras's own words",
+        ),
         pytest.param("made_up", {f"dense_{n}": {"param_0": w} for n, w in zip("123", (A, B, C), strict=True)}, None),
     ],
 )
@@ -132,6 +175,7 @@ def test_weights_come_to_their_layers(read, model, layers, told):
             dense("first", "second", of=(A, B)),
             r"has 3 layers with weights\. Only in the architecture: third",
         ),
+        ("own", dense("first", "second", of=(A, B)), "the architecture has 3 layers with weights"),
         ("named", dense("first", "second", "third", of=(A, B, A[:, :2])), r"third \(Dense\): kernel is \(4, 2\)"),
     ],
 )
@@ -159,6 +203,14 @@ def test_words_of_keras_1_count_not_their_order(read):
     gates = {f"lstm_1_{letter}_{gate}_1:0": random_of(letter, gate) for letter in "WUb" for gate in "cfio"}
     found = read("recurrent", {"lstm_1": gates})
     assert found == [sha(np.concatenate([random_of(letter, gate) for gate in "ifco"], axis=-1)) for letter in "WUb"]
+
+
+def test_statistics_within_a_nested_model(read):
+    """They are behind all that can be trained."""
+    words = {"a/kernel": A, "bn/gamma": BIAS, "bn/beta": MEAN, "c/kernel": C, "bn/moving_mean": SPREAD}
+    weights = {f"{word}:0": values for word, values in {**words, "bn/moving_variance": SPREAD + 1}.items()}
+    expected = [sha(values) for values in (A, BIAS, MEAN, SPREAD, SPREAD + 1, C)]
+    assert read("normalized_within", {"model_1": weights}, KERAS2) == expected
 
 
 def random_of(letter, gate):
@@ -204,6 +256,32 @@ def test_the_backend_that_wrote_kernels(keras, code, file, end, told, asked, exp
     found = keras("read", path=file({OLD: weights}, told), arch=f"{code}:image", **how)
     assert found["digests"][0][2] == expected
     assert said in found["said"][0] if said else not found["said"]
+
+
+SQUARE = KERNEL[..., :2]
+GATES = np.concatenate([KERNEL, KERNEL[..., :1]], axis=-1)
+RECURRENT = GATES[:, :, :1]
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "told", "expected"),
+    [
+        pytest.param("image", {"c/kernel": KERNEL, "c/bias": MEAN[:3]}, None, KERNEL, id="no :0 since Keras 3"),
+        pytest.param("grown", {"c/kernel:0": SQUARE, "c/bias:0": MEAN[:2]}, None, SQUARE, id="turned by Keras 1"),
+        pytest.param(
+            "image_first", {"c_W": KERNEL, "c_b": MEAN[:3]}, None, KERNEL[::-1, ::-1], id="channels last in the file"
+        ),
+        pytest.param(
+            "frames",
+            {"c/kernel": GATES, "c/recurrent_kernel": RECURRENT},
+            THEANO,
+            GATES[::-1, ::-1],
+            id="of a recurrent layer",
+        ),
+    ],
+)
+def test_how_kernels_lie_in_a_file(read, model, weights, told, expected):
+    assert read(model, {"c": weights}, told)[0] == sha(expected)
 
 
 def test_a_backend_is_not_asked_of_files_that_say_it(refusal, code, file):

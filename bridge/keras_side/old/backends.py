@@ -29,14 +29,11 @@ class Backend:
 UNKNOWN = Backend()
 
 
-def written_by(
-    asked: str | None, stated: object, versions: Iterable[object], weights: Iterable[str], numbered: bool
-) -> Backend:
+def written_by(asked: str | None, stated: object, weights: Iterable[str] | None, numbered: bool) -> Backend:
     """The backend of a file of weights.
 
-    asked: what the user says it is. stated: what the file says, since Keras 2. versions: of Keras, as the file says;
-    Keras 1 says none in a file of weights alone. weights: their names: TensorFlow put :0 behind, Theano nothing.
-    numbered: whether it is of Keras 0.x, which has numbers for names.
+    asked: what the user says it is. stated: what the file says, since Keras 2. weights: their names if it is of Keras 0
+    or 1: TensorFlow put :0 behind, Theano nothing. numbered: whether it is of Keras 0.x, which has numbers for names.
     """
     if asked:
         return Backend(asked, f"--backend {asked}")
@@ -44,7 +41,7 @@ def written_by(
         return Backend(stated)
     if numbered:
         return Backend(THEANO, "the default of Keras 0.x, whose files don't say", known=False)
-    if not all(version is None or str(version).startswith("1") for version in versions):
+    if weights is None:
         return UNKNOWN
     names = [name for name in weights if not re.fullmatch(r"param_\d+", name.rpartition("/")[2])]
     ended = {name.endswith(":0") for name in names}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import keras
 
 from bridge.keras_side.old import layouts
@@ -14,22 +12,20 @@ _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspo
 _CONVOLVING = (*_CONVOLUTIONS, "ConvLSTM2D")
 
 
-def by_code(model: keras.Model, versions: Iterable[object], written: Backend) -> dict[int, str]:
+def by_code(model: keras.Model, is_before_keras2: bool, written: Backend) -> dict[int, str]:
     """The layouts of kernels in a file that comes without a config, by the variables' ids.
 
-    As Keras 2 has it: a file of weights that names no version is of Keras 1. Source: keras 2.0, engine/topology.py,
-    preprocess_weights_for_loading.
+    Source: keras 2.0, engine/topology.py, preprocess_weights_for_loading.
     """
-    first_ones = all(version is None or str(version).startswith(("0", "1")) for version in versions)
     found = {}
     for layer in model._flatten_layers():
         kind = type(layer).__name__
         if kind not in _CONVOLVING or not layer.built:
             continue
-        name = _of_keras1(layer) if first_ones else ""
+        name = _of_keras1(layer) if is_before_keras2 else ""
         if written.name == THEANO:
             name = f"{name}_flipped" if name else "flipped"
-        for variable in layer._trainable_variables + layer._non_trainable_variables:
+        for variable in layer.weights:
             if f"{name}/{variable.name}" in layouts.LAYOUTS:
                 found[id(variable)] = f"{name}/{variable.name}"
     return found
@@ -42,13 +38,13 @@ def _of_keras1(layer: keras.Layer) -> str:
     return name if f"{name}/kernel" in layouts.LAYOUTS else ""
 
 
-def notes(model: keras.Model, versions: Iterable[object], written: Backend, origin: Origin | None) -> list[str]:
+def notes(model: keras.Model, is_undated: bool, written: Backend, origin: Origin | None) -> list[str]:
     """What was assumed of a file that does not say all, where it matters.
 
-    versions: of Keras, as the file says. origin: of a model that was built by an old config.
+    is_undated: whether it is of Keras 1 and does not say of which. origin: of a model that was built by an old config.
     """
     lines = [_of_backend(model, written, origin)]
-    if origin is None and not any(versions):
+    if origin is None and is_undated:
         lines.append(_of_deviations(model))
     return [line for line in lines if line is not None]
 

@@ -100,6 +100,23 @@ def versions(file: Weights) -> list[Any]:
     return [file.attribute(group, "keras_version") for group in ("", "model_weights")]
 
 
+def is_before_keras2(file: Weights, base: str) -> bool:
+    """Whether it is of Keras 0 or 1: by its version, else by its weights' names; since Keras 2 some of them say kernel.
+
+    Keras 2 itself takes every file of weights that names no version for one of Keras 1.
+    """
+    if not all(version is None or str(version).startswith(("0", "1")) for version in versions(file)):
+        return False
+    return not any(words_of(name)[-1].endswith("kernel") for name in names_of(file, base))
+
+
+def names_of(file: Weights, base: str) -> list[str]:
+    """The names of all weights of the file's layers."""
+    numbered = is_numbered(file, base)
+    places = [f"{base}/{layer}" if base else layer for layer in layers_of(file, base)]
+    return [name for place in places for name in weights_of(file, place, numbered)]
+
+
 def backend(file: Weights, base: str | None, asked: str | None) -> Backend:
     """The backend by which a file was written. base: where its weights are. asked: what the user says it is.
 
@@ -112,10 +129,8 @@ def backend(file: Weights, base: str | None, asked: str | None) -> Backend:
     stated = file.attribute("", "backend") or file.attribute(base, "backend")
     if asked and stated:
         raise BridgeError(f"{file.name}: says itself that {stated} wrote it; --backend is for files that don't.")
-    numbered = is_numbered(file, base)
-    places = [f"{base}/{layer}" if base else layer for layer in layers_of(file, base)]
-    names = [name for place in places for name in weights_of(file, place, numbered)]
-    return backends.written_by(asked, stated, versions(file), names, numbered)
+    names = names_of(file, base) if is_before_keras2(file, base) else None
+    return backends.written_by(asked, stated, names, is_numbered(file, base))
 
 
 def words_of(path: str) -> list[str]:

@@ -40,7 +40,7 @@ def layer_pairs(
             f"{file.name}: holds weights for {_count(saved)}, the architecture has {_count(layers)} with weights."
             f"{named}\n{PASS_OTHER}"
         )
-    if set(names) == set(by_name):
+    if set(names) == set(by_name) and len(by_name) == len(names):  # layers of different models may share a name
         return [(layer, by_name[name]) for layer, name in zip(layers, names, strict=True)]
     return pairing.unlike_names(layers, names, saved, file)
 
@@ -126,7 +126,11 @@ def _by_keras1_words(group: Group, wanted: list[list[str]], variables: list[Any]
     pairs = []
     for variable, words in zip(variables, wanted, strict=True):
         word = _OLD_WORDS.get(words[-1], words[-1])
-        ends = [weight for weight in group.weights if re.fullmatch(rf"(.*[_/])?{word}(_\d+)?", words_of(weight)[-1])]
+        ends = [
+            weight
+            for weight in group.weights
+            if re.fullmatch(rf"(.*[_/])?{re.escape(word)}(_\d+)?", words_of(weight)[-1])
+        ]
         if len(ends) != 1:
             return None
         pairs.append((variable, ends[0]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from itertools import groupby
 from typing import Any
+
+import keras
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files.hdf5 import Weights
@@ -85,11 +86,16 @@ def _by_number(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs
 
 
 def _by_rest(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs | None:
-    """Names that a person gave where they are in both, all others in their order."""
+    """Names that a person gave where they are in both, once, all others in their order."""
     by_name = {group.name: group for group in saved}
-    own = {name for layer, name in zip(layers, names, strict=True) if not _made_up(layer, name)} & set(by_name)
+    given = {name for layer, name in zip(layers, names, strict=True) if not _made_up(layer, name)}
+    own = given & _once(names) & _once([group.name for group in saved])
     rest = iter([group for group in saved if group.name not in own])
     return [(layer, by_name[name] if name in own else next(rest)) for layer, name in zip(layers, names, strict=True)]
+
+
+def _once(names: list[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count == 1}
 
 
 def _counted(name: str) -> tuple[str, int]:
@@ -110,7 +116,8 @@ def leaves(layers: list[Any]) -> list[Any]:
     """The layers within models in the models' place, for a file that holds each for itself."""
     found: list[Any] = []
     for layer in layers:
-        found += leaves(layer.layers) if hasattr(layer, "layers") and not layer._trainable_variables else [layer]
+        apart = isinstance(layer, keras.Model) and not layer._trainable_variables + layer._non_trainable_variables
+        found += leaves(layer.layers) if apart else [layer]
     return [layer for layer in found if layer.weights]
 
 
@@ -118,10 +125,11 @@ def split(saved: list[Group]) -> list[Group]:
     """A group that holds several layers, a nested model's, as one group a layer."""
     found = []
     for group in saved:
-        if group.parts:
+        owners: dict[tuple[str, ...], dict[str, str]] = {}  # what a layer can't train is behind all that others can
+        for weight, path in group.weights.items():
+            owners.setdefault(tuple(words_of(weight)[:-1]), {})[weight] = path
+        if group.parts or (len(owners) == 1 and group.name in next(iter(owners))):
             found.append(group)
-            continue
-        for owner, words in groupby(group.weights, key=lambda weight: tuple(words_of(weight)[:-1])):
-            name = owner[-1] if owner else group.name
-            found.append(Group(name, {word: group.weights[word] for word in words}))
+        else:
+            found += [Group(owner[-1] if owner else group.name, weights) for owner, weights in owners.items()]
     return found

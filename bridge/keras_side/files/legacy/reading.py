@@ -14,9 +14,9 @@ from bridge.keras_side.files.legacy.content import (
     TOP,
     Group,
     groups,
+    is_before_keras2,
     is_numbered,
     layers_of,
-    root,
     versions,
     weights_of,
 )
@@ -34,8 +34,8 @@ def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None
 
     written: the backend by which the file was.
     """
-    saved = [with_gates(group) for group in groups(file, base)]
-    reader = _Reader(model, file, written)
+    saved = [with_gates(group, file) for group in groups(file, base)]
+    reader = _Reader(model, file, base, written)
     if reader.origin is None and is_numbered(file, base):
         _refuse_deviations(model, file)
     top = [group for group in saved if group.name == TOP]
@@ -59,7 +59,8 @@ def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None
         reader.origin.stated = {key: str(value) for key, value in stated.items() if value}
         reader.origin.has_config = file.attribute("", "model_config") is not None
         written = reader.origin.written
-    for line in kernels.notes(model, versions(file), written, reader.origin):
+    is_undated = is_before_keras2(file, base) and not any(versions(file))
+    for line in kernels.notes(model, is_undated, written, reader.origin):
         origins.say(model, line)
 
 
@@ -78,13 +79,13 @@ def _refuse_deviations(model: keras.Model, file: Weights) -> None:
 class _Reader:
     """Fills a model's variables from a file, and knows afterwards where each one lies in it."""
 
-    def __init__(self, model: keras.Model, file: Weights, written: Backend):
-        self.file = file
+    def __init__(self, model: keras.Model, file: Weights, base: str, written: Backend):
+        self.file, self.base = file, base
         self.origin: Origin | None = origins.of(model)
         self.renamed = self.origin.upgrades.renamed if self.origin else {}
         self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
         self.words = _old_words(model, file)
-        self.layouts = {} if self.origin else kernels.by_code(model, versions(file), written)
+        self.layouts = {} if self.origin else kernels.by_code(model, is_before_keras2(file, base), written)
         self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
         self._places: dict[str, dict[str, Place]] = {}
 
@@ -122,17 +123,17 @@ class _Reader:
         """The numbers in Keras 3's layout; where only the file's age speaks for the other one, if they then fit."""
         try:
             moved = layouts.LAYOUTS[name].to_keras(values)
+            if self.origin or moved.shape == tuple(variable.shape):
+                return moved
         except ValueError:
-            if self.origin is None:
-                return values
-            raise BridgeError(
-                f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
-            ) from None
-        return moved if self.origin or moved.shape == tuple(variable.shape) else values
+            if self.origin:
+                raise BridgeError(
+                    f"{path}: is {values.shape} in {self.file.name}, which is no {name}.\n{PASS_OTHER}"
+                ) from None
+        return layouts.FLIPPED.to_keras(values) if "_flipped/" in name else values
 
     def _below(self, group: Group) -> str:
-        base = root(self.file)
-        return f"{base}/{group.name}/" if base else f"{group.name}/"
+        return f"{self.base}/{group.name}/" if self.base else f"{group.name}/"
 
     def places(self, layers: list[str]) -> list[tuple[str, list[tuple[str, Place]]]]:
         """Of all layers of the file, in its order, the weights and their places."""
@@ -142,7 +143,7 @@ class _Reader:
     def _in_file_order(self, layer: str) -> list[tuple[str, Place]]:
         found = self._places.get(layer, {})
         place = self._below(Group(layer, {})).rstrip("/")
-        names = weights_of(self.file, place, is_numbered(self.file, root(self.file) or ""))
+        names = weights_of(self.file, place, is_numbered(self.file, self.base))
         return [(name, found[name]) for name in names if name in found]
 
 
