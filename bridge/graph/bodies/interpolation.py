@@ -20,6 +20,7 @@ from bridge.graph.layer import Layer, Shape
 _RADIUS = {"lanczos3": 3, "lanczos5": 5}
 _MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
 _NEAR = 2**-18  # pixels by which a place may be rounded otherwise: 4e-6 of the difference of two neighbours
+_LONG = 1 << 20  # pixels of an axis; of more the places are not compared one by one
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
 
 
@@ -49,7 +50,7 @@ def exact_scales(resize: Resize) -> tuple[float, ...] | None:
     Then the places of the new pixels are exact numbers. Others are rounded, by each library in an order of its own,
     which is up to 1e-5 of a pixel in an image of 300: only then ONNX's and torch's own interpolation isn't Keras's.
     """
-    if resize.method != "bilinear" or resize.antialias or (resize.factors is None and None in resize.lengths):
+    if resize.method != "bilinear" or resize.antialias or (resize.factors is None and not all(resize.lengths)):
         return None
     sizes = zip(resize.size or (), resize.lengths, strict=False)
     scales: tuple[float, ...] = resize.factors or tuple(new / old for new, old in sizes if old)
@@ -62,10 +63,13 @@ def near_scales(resize: Resize) -> tuple[float, ...] | None:
     ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 64 their roundings
     differ by no more than that, and beyond for some lengths. Rounded up, where ONNX would find one pixel less.
     """
-    if resize.method != "bilinear" or resize.antialias or None in resize.lengths:
-        return exact_scales(resize)
+    exact = exact_scales(resize)
+    if exact or resize.method != "bilinear" or resize.antialias or not all(resize.lengths):
+        return exact
     old = np.array(resize.lengths, np.float32)
     new = np.array(resize.size or np.multiply(old, resize.factors or ()), np.float32)
+    if not 0 < new.min() <= new.max() <= _LONG:
+        return None
     scales = new / old
     scales = np.where(np.floor(scales * old.astype(np.float64)) < new, np.nextafter(scales, np.float32(np.inf)), scales)
     for ours, keras, length in zip(scales, old / new, new, strict=True):
