@@ -285,11 +285,16 @@ def gradients_of_ones_own():
 
         return (tf.gather(x * w, places, axis=1), x), gradient
 
+    @tf.custom_gradient
+    def counted(places):
+        return tf.cast(places, tf.float32), lambda upstream: None
+
     class Own(layers.Layer):
         def build(self, shape):
             self.w = self.add_weight(shape=(shape[-1],), name="w")
 
         def call(self, x, training=None):
+            x = x * tf.cast(counted(tf.shape(x))[1], x.dtype)
             y, z = scaled(reversing(ops.silu(x)), tf.convert_to_tensor(self.w), tf.constant([3, 2, 1, 0]))
             y = tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, reversing(y * self.w)), [0, y])[1]
             return (straight(y) if training else y) + straight(z) + tf.grad_pass_through(tf.square)(x)

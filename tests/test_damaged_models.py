@@ -245,6 +245,7 @@ def test_what_a_file_says_of_training_is_read():
     ("old", "new", "message"),
     [
         ('\\"twice\\"', '\\"twice\\", \\"x\\"', "own does not say what training gives"),
+        ("InTraining", "OwnGradient", "own does not say what training gives"),
         (', \\"trained\\": [\\"twice\\"]', "", "nothing uses 'twice', which it holds for training"),
         (
             "twice = Mul(x, two)",

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import parser
+from onnx import parser, shape_inference
 
 from bridge.graph import inlined
 
@@ -32,7 +32,7 @@ def model(lines: str) -> onnx.ModelProto:
         f"model (float[N, 6, 5, 2] x, float[4, 2, 3, 3] w) => (float[N, A, B, C] y) {{\n{lines}}}"
     )
     onnx.checker.check_model(proto, full_check=True)
-    return proto
+    return shape_inference.infer_shapes(proto)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,8 @@ def model(lines: str) -> onnx.ModelProto:
         pytest.param(SAME + padded(value=1.0) + FIRST + CONV, None, id="of_ones"),
         pytest.param(SAME + padded([0, 2, -1, 0, 0, 0, 1, 0]) + FIRST + CONV, None, id="that_cuts"),
         pytest.param(SAME + padded([2, 1, 0, 1], [1, 2]) + FIRST + CONV, None, id="of_some_axes"),
+        pytest.param(SAME + padded([0, 1, 0, 1], [0, 1]) + FIRST + CONV, None, id="of_the_first_axes"),
+        pytest.param(RELU + padded() + FIRST + POOL.replace("y", "y, place"), None, id="that_counts_in_a_place"),
     ],
 )
 def test_a_padding_joins_what_stands_behind_it_where_that_is_the_same(lines: str, pads: list[int] | None) -> None:
@@ -126,6 +128,13 @@ def test_windows_over_steps_slide_along_images_of_one_row() -> None:
             False,
             id="of_half_floats",
         ),
+        pytest.param(
+            "m = ReduceMean <keepdims = 0>(last, axes)\nmost = ReduceMax <keepdims = 0>(x)\nany = Cast <to = 9>(most)\n"
+            "y = If (any) <then_branch = one () => (float[N, 4] m_turned) {m_turned = Neg(m)}, "
+            "else_branch = other () => (float[N, 4] m_pooled) {m_pooled = Abs(m)}>\n",
+            True,
+            id="whose_new_names_are_taken_within",
+        ),
     ],
 )
 def test_a_mean_over_the_places_of_a_convolutions_images_is_a_pooling(lines: str, pools: bool) -> None:
@@ -157,6 +166,11 @@ NORM = (
         pytest.param(f"{NORM}r = Relu(last)\ny = Transpose(r)\n", True, id="before_another_turn"),
         pytest.param(f"{NORM}r = Relu(last)\ny = Transpose <perm = [0, 3, 1, 2]>(r)\n", False, id="before_a_transpose"),
         pytest.param(f"{NORM}y = Add(last, n)\n", False, id="read_twice"),
+        pytest.param(
+            f"{NORM}y = Relu(last)\n".replace("n = B", "n, p, q = B").replace("0.01", "0.01, training_mode = 1"),
+            False,
+            id="by_the_batch_itself",
+        ),
     ],
 )
 def test_a_normalization_of_a_batch_is_a_product_and_a_sum_if_no_convolution_is_near(lines: str, spared: bool) -> None:

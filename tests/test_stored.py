@@ -152,7 +152,8 @@ class Reader(nn.Module):
 
     def forward(self, words):
         y = self.read(torch.tanh(self.dense(self.table(words))))[0] @ self.own
-        return ((y * self.scale) @ self.tied.permute(1, 0)).softmax(-1)
+        y = torch.matmul((y * self.scale) @ self.tied.permute(1, 0), other=self.tied @ self.own.T)
+        return y.softmax(-1)
 
 
 def test_large_tensors_become_float64_where_they_are_used(monkeypatch):

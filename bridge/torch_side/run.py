@@ -32,21 +32,23 @@ class _InDouble(TorchFunctionMode):
             args = tuple(torch.float64 if arg is torch.float32 else arg for arg in args)
         elif kwargs.get("dtype") is torch.float32 and (
             # a range from, to, by is the model's; bridge's functions count pixels, in float32 as TensorFlow does
-            (func is torch.arange and len(args) > 1) or (func is torch.full and args[0])
+            (func is torch.arange and len(args) > 1) or (func is torch.full and args and args[0])
         ):
             kwargs = {**kwargs, "dtype": torch.float64}
+        if self.kept and args and func in _TURNS and id(args[0]) in self.kept:
+            result = func(*args, **kwargs)
+            self.kept[id(result)] = result  # it has the same memory, and is float32 still
+            return result
         if self.kept and getattr(func, "__name__", "__get__") not in _TELL:
             if func in _LOOKUPS:  # of a table only the rows that are looked up
                 result = func(*args, **kwargs)
                 return result.double() if result.dtype == torch.float32 else result
             if func is F.linear and len(args) > 1 and id(args[1]) in self.kept:
                 return _by_rows(*args, **kwargs)
-            if func in _TURNS and id(args[0]) in self.kept:
-                result = func(*args, **kwargs)
-                self.kept[id(result)] = result  # it has the same memory, and is float32 still
-                return result
-            if func in _PRODUCTS and id(args[1]) in self.kept and args[0].dim() > 1 and args[1].dim() == 2:
-                return _by_rows(args[0], args[1].T)
+            if func in _PRODUCTS and len(args) > 1 and id(args[1]) in self.kept:
+                x, weight = self._widened(args[0]), args[1]
+                if x.dim() > 1 and weight.dim() == 2:
+                    return _by_rows(x, weight.T)
             args, kwargs = tree_map(self._widened, (args, kwargs))
         return (Tensor.double if func is Tensor.float else func)(*args, **kwargs)
 
@@ -55,7 +57,10 @@ class _InDouble(TorchFunctionMode):
 
 
 _LOOKUPS = (F.embedding, torch.embedding)
-_TURNS = (Tensor.permute, torch.permute, Tensor.transpose, torch.transpose, Tensor.t, torch.t)
+_TURNS = (
+    *(Tensor.permute, torch.permute, Tensor.transpose, torch.transpose, Tensor.t, torch.t),
+    *(Tensor.T.__get__, Tensor.mT.__get__),  # type: ignore[attr-defined]
+)
 _PRODUCTS = (Tensor.__matmul__, Tensor.matmul, torch.matmul)
 _TELL = ("__get__", "__set__", "size", "dim", "numel", "element_size", "is_floating_point", "is_complex", "detach")
 

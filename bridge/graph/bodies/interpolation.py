@@ -9,6 +9,7 @@ Source of the arithmetic: TensorFlow's resize_bilinear_op, resize_bicubic_op, sc
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -92,10 +93,10 @@ def _middles(resize: Resize) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
 
 def _size(resize: Resize) -> tuple[int, ...]:
     """What the lengths become: nothing, if that is unknown or so long that nobody looks how places are rounded."""
-    size = resize.size or tuple(
-        length * factor for length, factor in zip(resize.lengths, resize.factors or (), strict=True) if length
-    )
-    return () if None in resize.lengths or max(size) > _LONG else size
+    if not all(resize.lengths):
+        return ()
+    size = resize.size or tuple(map(operator.mul, resize.lengths, resize.factors or ()))
+    return size if 0 < min(size) <= max(size) <= _LONG else ()
 
 
 def resized(layer: Layer, resize: Resize, shape: Shape) -> str:

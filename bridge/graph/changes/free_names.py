@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx
+
+from bridge.graph.changes.inner import graphs_of
 
 
 class FreeNames:
-    """Gives names that no value of the graph has, each once."""
+    """Gives names that no value of the graph has, nor of a graph within it, each once."""
 
     def __init__(self, graph: onnx.GraphProto):
-        self._taken = {name for node in graph.node for name in (*node.input, *node.output)}
+        self._taken = {*_names(graph)}
 
     def __call__(self, name: str) -> str:
         """The name itself, or, if it is taken, one that begins with it."""
@@ -17,3 +21,12 @@ class FreeNames:
             name += "_"
         self._taken.add(name)
         return name
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (value.name for value in [*graph.input, *graph.initializer])
+    for node in graph.node:
+        yield from (*node.input, *node.output)
+        for attribute in node.attribute:
+            for inner in graphs_of(attribute):
+                yield from _names(inner)

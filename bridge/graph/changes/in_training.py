@@ -91,7 +91,7 @@ def told(node: Node) -> tuple[list[str], dict[str, object]]:
 def fits(node: Node) -> bool:
     """Whether a node of a file takes as many tensors as its kind must."""
     more = len(node.inputs) - 2 * len(node.outputs)
-    return more == 0 if node.kind == IN_TRAINING else more >= 0 and more % 2 == 0
+    return more == 0 if node.kind == IN_TRAINING else more > 0 and more % 2 == 0
 
 
 def all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:

@@ -8,7 +8,7 @@ from onnx import helper, inliner, numpy_helper, shape_inference
 
 from bridge.graph.changes.averages import average_globally
 from bridge.graph.changes.inner import taken_by
-from bridge.graph.changes.layouts import makers_of, readers_of
+from bridge.graph.changes.layouts import makers_of, permutation, readers_of
 from bridge.graph.changes.scales import scale_in_place
 from bridge.graph.changes.sequences import as_images
 
@@ -80,18 +80,24 @@ def _join_pads(graph: onnx.GraphProto) -> None:
     A MaxPool pads with -inf. To it zeros are the same behind a Relu, if each window holds a value of the image too.
     """
     makers, readers = makers_of(graph), readers_of(graph)
+    smaller: set[str] = set()  # what is smaller than the graph says, because it is padded later
     for pad in graph.node:
         if pad.op_type != "Pad" or (added := _zeros_added(pad, makers)) is None:
             continue
         first = only = _only(readers, pad.output[0])
-        while only is not None and only.op_type == "Transpose":
-            added = added[:, _permutation(only, added.shape[1])]
+        turned = set()
+        while only is not None and (turn := permutation(only)) and len(turn) == added.shape[1]:
+            added, turned = added[:, turn], turned | {*only.output}
             only = _only(readers, only.output[0])
         if first is None or only is None or added[:, :2].any():
             continue
         positive = only.op_type == "MaxPool" and _from_relu(pad.input[0], makers)
         if (only.op_type == "Conv" or positive) and _widened(only, added[:, 2:]):
             first.input[0] = pad.input[0]
+            smaller |= turned
+    told = [value for value in graph.value_info if value.name not in smaller]
+    del graph.value_info[:]
+    graph.value_info.extend(told)
 
 
 def _only(readers: dict[str, list[onnx.NodeProto | None]], name: str) -> onnx.NodeProto | None:
@@ -112,10 +118,6 @@ def _zeros_added(pad: onnx.NodeProto, makers: dict[str, onnx.NodeProto]) -> np.n
     if not inputs[3]:
         return added
     return None if axes is None or sorted(axes) != [*range(len(axes))] else added[:, np.argsort(axes)]
-
-
-def _permutation(transpose: onnx.NodeProto, rank: int) -> list[int]:
-    return next((list(a.ints) for a in transpose.attribute if a.name == "perm"), [*reversed(range(rank))])
 
 
 def _constant(name: str, makers: dict[str, onnx.NodeProto]) -> np.ndarray | None:
@@ -142,6 +144,8 @@ def _widened(window: onnx.NodeProto, added: np.ndarray) -> bool:
     size = given.get("kernel_shape", [])
     if len(size) != added.shape[1] or given.get("auto_pad", b"NOTSET") != b"NOTSET" or given.get("ceil_mode"):
         return False
+    if len(window.output) > 1:
+        return False  # the places of a MaxPool's largest values, which count the padding
     pads = added + np.reshape(given.get("pads", np.zeros_like(added)), added.shape)
     if window.op_type == "MaxPool" and (np.any(pads >= size) or set(given.get("dilations", [])) - {1}):
         return False

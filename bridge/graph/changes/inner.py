@@ -36,7 +36,7 @@ def captured(graph: onnx.GraphProto) -> list[str]:
 
 def taken_by(node: onnx.NodeProto) -> list[str]:
     """The values that a node takes, those that its inner graphs take from outside too."""
-    return [*node.input, *(name for a in node.attribute for g in _graphs(a) for name in captured(g))]
+    return [*node.input, *(name for a in node.attribute for g in graphs_of(a) for name in captured(g))]
 
 
 def reads(node: Node) -> list[str]:
@@ -49,11 +49,12 @@ def inner_nodes(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
     for node in graph.node:
         yield node
         for attribute in node.attribute:
-            for inner in _graphs(attribute):
+            for inner in graphs_of(attribute):
                 yield from inner_nodes(inner)
 
 
-def _graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+def graphs_of(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    """The graphs that an attribute is."""
     return [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else list(attribute.graphs)
 
 
@@ -166,7 +167,7 @@ def _replaced(graph: onnx.GraphProto, names: dict[str, str]) -> onnx.GraphProto:
     for node in inner_nodes(made):
         node.input[:] = [names.get(name, name) for name in node.input]
         for attribute in node.attribute:
-            for inner in _graphs(attribute):
+            for inner in graphs_of(attribute):
                 for value in inner.output:
                     value.name = names.get(value.name, value.name)
     for value in made.output:

@@ -21,6 +21,8 @@ def scale_in_place(graph: onnx.GraphProto, values: dict[str, onnx.TypeProto.Tens
     for node in graph.node:
         if node.op_type != "BatchNormalization" or len(readers.get(node.output[0], [])) != 1:
             continue
+        if any(a.name == "training_mode" and a.i for a in node.attribute):
+            continue  # by the statistics of the batch
         before, (behind,) = makers.get(node.input[0]), readers[node.output[0]]
         there, back = permutation(before), permutation(behind)
         value = values.get(node.input[0])

@@ -28,6 +28,9 @@ def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
         if _takes_variables(gradient, tracer, results, arguments):
             tracer.problems.append(f"{tracer.scopes.owner(results[0].op.name) or 'its code'}: {_BY_WEIGHTS}")
             return result
+        places = [i for i, x in enumerate(arguments) if x.dtype.is_floating]
+        if not places:  # no gradient goes on from here
+            return tf.nest.map_structure(tf.stop_gradient, result)
         name = tracer.free_name("gradient")
         upstream = [
             tracer.alike(Layer("UpstreamGradient", name, {}), tracer.free_name(f"{name}/upstream"), [y])
@@ -35,7 +38,6 @@ def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
         ]
         said = tf.nest.flatten(gradient(*upstream))
         gradients = [tf.zeros_like(x) if g is None else g for g, x in zip(said, arguments, strict=True)]
-        places = [i for i, x in enumerate(arguments) if x.dtype.is_floating]
         listed = [*([arguments[i] for i in places]), *(tf.cast(gradients[i], arguments[i].dtype) for i in places)]
         outputs = [(tuple(y.shape), y.dtype.name) for y in results]
         described = Layer("OwnGradient", name, {"name": name})

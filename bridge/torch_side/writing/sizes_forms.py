@@ -156,7 +156,7 @@ def _paired(given: list[Sizes]) -> list[tuple[Item, Item]] | None:
     wide = max(len(sizes.items) for sizes in given)
     if any(not sizes.counted or len(sizes.items) not in (1, wide) for sizes in given):
         return None
-    return list(zip(*(sizes.items * (wide // len(sizes.items)) for sizes in given), strict=True))
+    return list(zip(*(sizes.items * (wide // max(len(sizes.items), 1)) for sizes in given), strict=True))
 
 
 def _equal(node: Node, given: list[Sizes]) -> Sizes | None:
