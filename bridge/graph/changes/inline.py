@@ -85,7 +85,7 @@ def _join_pads(graph: onnx.GraphProto) -> None:
         if pad.op_type != "Pad" or (added := _zeros_added(pad, makers)) is None:
             continue
         first = only = _only(readers, pad.output[0])
-        turned = set()
+        turned: set[str] = set()
         while only is not None and (turn := permutation(only)) and len(turn) == added.shape[1]:
             added, turned = added[:, turn], turned | {*only.output}
             only = _only(readers, only.output[0])
