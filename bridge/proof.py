@@ -13,7 +13,7 @@ from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import Graph
 from bridge.graph.changes.inner_layers import layer_nodes
 from bridge.graph.own_layers import is_own
-from bridge.graph.probe import counted, probe_inputs, probe_rows, relative_difference
+from bridge.graph.probe import probe_of, relative_difference
 from bridge.keras_side.client import Traced, ask
 from bridge.keras_side.source import Source
 from bridge.runs import in_onnx_runtime, in_torch
@@ -124,7 +124,7 @@ class _Exact:
 
     @functools.cached_property
     def inputs(self) -> dict[str, np.ndarray]:
-        made = probe_inputs(self.graph.inputs, probe_rows(self.graph), below=counted(self.graph))
+        made = probe_of(self.graph)
         return {name: x * x.dtype.type(self.scale) if x.dtype.kind == "f" else x for name, x in made.items()}
 
     @functools.cached_property

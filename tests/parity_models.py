@@ -35,6 +35,15 @@ def two_outputs():
     return keras.Model([a, b], [layers.Dense(3, "softmax", name="last")(hidden), layers.Dense(1, name="value")(hidden)])
 
 
+def open_sizes():
+    """Takes images of even sizes, of which its file names none."""
+    image = keras.Input((None, None, 2), name="x")
+    x = layers.Conv2D(3, 3, padding="same", name="first")(image)
+    x = layers.Conv2D(2, 3, padding="same", activation="tanh", name="low")(layers.MaxPooling2D()(x))
+    x = layers.Concatenate()([image, layers.UpSampling2D()(x)])
+    return keras.Model(image, layers.Conv2D(1, 1, name="last")(x))
+
+
 def hashed():
     hashes = [layers.Hashing(9, name="once"), layers.Hashing(5, name="second")]
     return keras.Sequential([keras.Input((6,), name="x"), *hashes, layers.Dense(6, name="first")])

@@ -120,13 +120,14 @@ def test_what_can_not_be_trained_alike_is_refused(made, files, options, message)
         compare_training(chosen, **{"steps": 1, "arch": arch} | options)
 
 
-@pytest.mark.parametrize("name", ["normalised", "two_outputs"])
+@pytest.mark.parametrize("name", ["normalised", "two_outputs", "open_sizes"])
 def test_gradients_of_every_weight_are_those_of_tensorflow(made, name):
     weights, folder, arch = made(name)
     found = compare_gradients([weights, folder], arch=arch)
     assert found.ok
     assert len(found.errors) == 6
     assert all(error < 1e-5 for error in found.errors.values())
+    assert compare([weights, folder], arch=arch, rows=2).ok
 
 
 def test_gradients_of_other_weights_differ(made, tmp_path):

@@ -48,6 +48,9 @@ LOSSES = [
     (CATEGORICAL, "opaque softmax"),
     (CATEGORICAL, "opaque sigmoid"),
     (BINARY, "opaque sigmoid"),
+    (SPARSE, "linear"),  # logits as they are, in Keras from_logits=True
+    (CATEGORICAL, "linear"),
+    (BINARY, "linear"),
     ("mse", "linear"),
     ("mse", "softmax"),
     ("mae", "linear"),

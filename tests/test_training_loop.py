@@ -365,6 +365,9 @@ def test_penalty_is_part_of_the_loss_and_constrain_follows_each_step(data):
         ("softmax", 3, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], "categorical_crossentropy"),
         ("sigmoid", 1, np.zeros(4, np.int64), "binary_crossentropy"),
         (None, 3, np.zeros((4, 3), np.float32), "mse"),
+        (None, 3, np.array([0, 2, 1, 1]), "sparse_categorical_crossentropy"),
+        (None, 3, np.eye(3)[[0, 2, 1, 1]], "categorical_crossentropy"),
+        (None, 1, np.array([0, 1, 1, 1]), "mse"),
     ],
 )
 def test_the_loss_is_chosen_by_final_activation_and_targets(final, shape, target, loss):

@@ -15,7 +15,7 @@ from model_cases import MODELS
 
 from bridge.graph import to_proto
 from bridge.keras_side.examples import remembered
-from bridge.keras_side.running.train import optimizer_from, train_steps
+from bridge.keras_side.running.train import FROM_LOGITS, optimizer_from, train_steps
 from bridge.keras_side.tracing.trace import trace
 
 # the same functions as softmax and sigmoid, but of a kind that Keras can't look through to the logits
@@ -79,7 +79,10 @@ def main(cases, arrays, out):
             for key, values in history.history.items():
                 results[f"{name}/{key}"] = np.array(values)
         else:
-            trained = train_steps(model, case["optimizer"], case["loss"], x, y, case["batch"], case["steps"])
+            logits = [case["final"] == "linear" and case["loss"] in FROM_LOGITS]
+            trained = train_steps(
+                model, case["optimizer"], case["loss"], x, y, case["batch"], case["steps"], logits=logits
+            )
             results[f"{name}/losses"] = trained["losses"]
             for i, weight in enumerate(trained["weights"].values()):
                 results[f"{name}/w{i}"] = weight

@@ -23,19 +23,26 @@ _KEEP = (
 )
 _JOIN = ("Concat", "Concatenate")
 ANY = 7  # how long an axis of unknown length is
+# And where a model can't be computed for that: poolings and strides that must fit together, kernels that need more
+LONGER = (16, 32, 64, 96, 128, 256)
 
 
 def probe_inputs(
-    inputs: Iterable[Value], rows: int = ROWS, seed: int = 0, below: dict[str, int] | None = None
+    inputs: Iterable[Value],
+    rows: int = ROWS,
+    seed: int = 0,
+    below: dict[str, int] | None = None,
+    unknown: int = ANY,
 ) -> dict[str, np.ndarray]:
     """Random arrays by input name, (rows, ...): normal floats, bytes over their range, other integers 0 to 9.
 
     below: inputs that are numbers of things, whatever their type, with how many there are: see `counted`.
+    unknown: how long an axis of unknown length is made.
     """
     random = np.random.default_rng(seed)
     made = {}
     for value in inputs:
-        shape = (rows, *(ANY if size is None else size for size in (value.shape or (None,))[1:]))
+        shape = (rows, *(unknown if size is None else size for size in (value.shape or (None,))[1:]))
         dtype = np.dtype(value.dtype)
         if below and value.name in below:
             made[value.name] = random.integers(0, min(below[value.name], _MOST), shape).astype(dtype)
@@ -46,6 +53,17 @@ def probe_inputs(
         else:
             made[value.name] = random.standard_normal(shape).astype(dtype)
     return made
+
+
+def probe_of(graph: Graph, rows: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+    """Inputs that a model can be computed for; as many rows as the proof takes, if no other number is given."""
+    return probe_inputs(graph.inputs, rows or probe_rows(graph), seed, counted(graph), unknown(graph))
+
+
+def unknown(graph: Graph) -> int:
+    """How long the model's axes of unknown length are made: what its conversion found that it can be computed for."""
+    length = graph.source.get("unknown", ANY)
+    return length if length in LONGER else ANY
 
 
 def counted(graph: Graph) -> dict[str, int]:
@@ -105,7 +123,7 @@ def _reached(
 
 def probe_rows(graph: Graph) -> int:
     """How many rows the proof of a conversion takes: a few, of a model with very large tensors fewer."""
-    sizes = [_bytes(value, 1) for value in graph.values.values()]
+    sizes = [_bytes(value, 1, unknown(graph)) for value in graph.values.values()]
     fits = (n for n in (ROWS, 2) if n * max(sizes, default=0) <= MOST_BYTES and n * sum(sizes) <= MOST_TOGETHER >> 1)
     return next(fits, 1)
 
@@ -114,7 +132,7 @@ def refuse_huge(graph: Graph, rows: int) -> None:
     """Raises BridgeError if a tensor of the model would take over 2 GiB for so many rows of a probe, or all over 8."""
     total = 0
     for value in graph.values.values():
-        size = _bytes(value, rows)
+        size = _bytes(value, rows, unknown(graph))
         total += size
         if size > MOST_BYTES:
             raise too_large(graph.name, value.name, (rows, *(value.shape or ())[1:]), size)
@@ -137,8 +155,8 @@ def _rows(count: int) -> str:
     return f"{count} row{'s' * (count > 1)}"
 
 
-def _bytes(value: Value, rows: int) -> int:
-    sizes = (ANY if size is None else size for size in (value.shape or ())[1:])
+def _bytes(value: Value, rows: int, unknown: int) -> int:
+    sizes = (unknown if size is None else size for size in (value.shape or ())[1:])
     return rows * math.prod(sizes) * np.dtype(value.dtype).itemsize
 
 

@@ -15,7 +15,7 @@ from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
-from bridge.graph.probe import counted, probe_inputs, probe_rows
+from bridge.graph.probe import ANY, counted, probe_of, unknown
 from bridge.keras_side.building import arch, lora
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
@@ -24,11 +24,12 @@ from bridge.keras_side.inspecting.survey import inputs_of, survey
 from bridge.keras_side.old import origins
 from bridge.keras_side.running.gradients import gradients
 from bridge.keras_side.running.run import run, run_layers
-from bridge.keras_side.running.sizes import refuse_huge_tensors
+from bridge.keras_side.running.sizes import choose_probe
 from bridge.keras_side.running.train import train_steps
 from bridge.keras_side.saved_model import home as saved_model
 from bridge.keras_side.saved_model.folder import is_saved_model, look
 from bridge.keras_side.saved_model.model import Operators
+from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
 from bridge.keras_side.tracing.trace import trace
 from bridge.keras_side.wayhome import go_home
@@ -53,10 +54,9 @@ def job_trace(
     graph = trace(model, told, read_rules(source.get("rules", ())))
     origins.note(model, graph)
     lora.note(model, graph)
-    rows = probe_rows(graph)
-    refuse_huge_tensors(model, graph, rows)
+    choose_probe(model, graph)
     proto = to_proto(graph, most_inside)
-    outputs = run(model, probe_inputs(graph.inputs, rows, below=counted(graph)))
+    outputs = run(model, probe_of(graph))
     if folder is not None and (outside := stored.outside(proto)):
         write_data(outside, graph.arrays, Path(folder) / stored.BESIDE)
     data = proto.SerializeToString(deterministic=True)
@@ -105,14 +105,19 @@ def job_signature(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def job_counted(source: dict[str, Any]) -> dict[str, Any]:
-    """{"counted": {input: how many}}: the inputs that are numbers of things, where layers say that there are any."""
+    """{"counted": {input: how many}, "unknown": length}: the inputs that are numbers of things, where layers say that
+    there are any, and how long axes of unknown length are best made.
+    """
     model = load(Source(**source))
-    if not isinstance(model, Operators) and not any(type(each).__name__ in _LOOK for each in model._flatten_layers()):
-        return {"counted": {}}
+    looks = isinstance(model, Operators) or any(type(each).__name__ in _LOOK for each in model._flatten_layers())
+    if not looks and not any(None in (value.shape or ())[1:] for value in signature(model)[0]):
+        return {"counted": {}, "unknown": ANY}
     try:
-        return {"counted": counted(trace(model, {}, read_rules(source.get("rules", ()))))}
+        graph = trace(model, {}, read_rules(source.get("rules", ())))
+        choose_probe(model, graph)
+        return {"counted": counted(graph), "unknown": unknown(graph)}
     except (BridgeError, CheckFailed):  # it need not convert to be run
-        return {"counted": {}}
+        return {"counted": {}, "unknown": ANY}
 
 
 _LOOK = ("Embedding", "ReversibleEmbedding", "IntegerLookup")

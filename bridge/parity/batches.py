@@ -8,7 +8,7 @@ from bridge.data import Data, class_labels, fit_to, targets_for
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.bodies.activations import final_word
-from bridge.graph.probe import counted, probe_inputs
+from bridge.graph.probe import probe_of, unknown
 from bridge.runtime.scoring import LOSSES
 
 SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
@@ -26,8 +26,8 @@ def batches(
     if data is None:
         random = np.random.default_rng(seed)
         most = min(steps, RANDOM_BATCHES) * batch
-        x = probe_inputs(graph.inputs, most, seed, below=counted(graph))
-        y = {name: _random_targets(losses[name], shape, most, random) for name, shape in outputs.items()}
+        x = probe_of(graph, most, seed)
+        y = {n: _random_targets(losses[n], (most, *_known(s, graph)), random) for n, s in outputs.items()}
         return x, y, losses, f"random (seed {seed})"
     data = data.head(steps * batch)
     if data.targets is None:
@@ -53,8 +53,11 @@ def _loss(graph: Graph, output: str) -> str:
     return {"softmax": SPARSE, "sigmoid": BINARY}.get(str(word), "mse")
 
 
-def _random_targets(loss: str, shape: tuple[int | None, ...], rows: int, random: np.random.Generator) -> np.ndarray:
-    sizes = (rows, *(7 if size is None else size for size in shape))
+def _known(shape: tuple[int | None, ...], graph: Graph) -> tuple[int, ...]:
+    return tuple(unknown(graph) if size is None else size for size in shape)
+
+
+def _random_targets(loss: str, sizes: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
     if loss == SPARSE:
         return random.integers(0, sizes[-1], sizes[:-1])
     if loss == CATEGORICAL:

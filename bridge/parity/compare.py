@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Value, stored
+from bridge.graph.probe import ANY
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import RTOL, Judged, judge
 from bridge.parity.inputs import check_rtol, check_seed, given, make_inputs, mismatch
@@ -59,8 +60,10 @@ def compare(
     signatures = [subject.inputs() for subject in found]
     faults = [mismatch(values, signatures[0]) for values in signatures]
     usable = [i for i, fault in enumerate(faults) if not fault]
-    below = _counted([(found[i], signatures[i]) for i in usable], signatures[0]) if chosen is None else {}
-    inputs = make_inputs([_in_order(signatures[i], signatures[0]) for i in usable], chosen, scale, rows, seed, below)
+    run_by = [(found[i], signatures[i]) for i in usable]
+    below, length = (_counted(run_by, signatures[0]), _length(run_by)) if chosen is None else ({}, ANY)
+    ordered = [_in_order(signatures[i], signatures[0]) for i in usable]
+    inputs = make_inputs(ordered, chosen, scale, rows, seed, below, length)
     feeds = {i: inputs.for_file(signatures[i], signatures[0]) for i in usable}
     outputs = {}
     for i in usable:
@@ -118,6 +121,15 @@ def _counted(usable: list[tuple[Subject, list[Value]]], first: list[Value]) -> d
         for name, size in subject.counted().items():
             found[pairs[name]] = min(size, found.get(pairs[name], size))
     return found
+
+
+def _length(usable: list[tuple[Subject, list[Value]]]) -> int:
+    """How long axes are made that a file leaves open: as the files' graphs say, or else Keras."""
+    if not any(None in (value.shape or ())[1:] for _, values in usable for value in values):
+        return ANY
+    apart = [subject for subject, _ in usable if isinstance(subject, KerasFile)]
+    told = [subject for subject, _ in usable if subject.layered and subject not in apart] or apart[:1]
+    return max((subject.length() for subject in told), default=ANY)
 
 
 def _letter(index: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bridge.folder import read_graph
-from bridge.graph.probe import counted, probe_inputs
+from bridge.graph.probe import probe_of
 from bridge.keras_side.client import ask
 from bridge.keras_side.source import Paths, Source, listed
 from bridge.parity.arrays import RTOL, difference
@@ -56,7 +56,7 @@ def compare_gradients(
     check_seed(seed)
     keras, folder = keras_and_torch(files)
     graph = read_graph(folder)
-    inputs = probe_inputs(graph.inputs, rows, seed, below=counted(graph))
+    inputs = probe_of(graph, rows, seed)
     source = asdict(Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend))
     found = ask("run", source=source, inputs=inputs)["outputs"]
     random = np.random.default_rng(seed)

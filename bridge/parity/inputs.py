@@ -11,7 +11,7 @@ import numpy as np
 from bridge.data import Data, fit_to, read
 from bridge.errors import BridgeError
 from bridge.graph import Value
-from bridge.graph.probe import probe_inputs
+from bridge.graph.probe import ANY, probe_inputs
 
 ROWS = 64  # random ones
 DATA_ROWS = 256  # the first ones of given data
@@ -53,10 +53,12 @@ def make_inputs(
     rows: int | None,
     seed: int,
     below: dict[str, int] | None = None,
+    unknown: int = ANY,
 ) -> Inputs:
     """The inputs for files whose inputs match: each size as the first file that fixes it has it.
 
-    below: those that are numbers of things, with how many there are, where random ones are made.
+    below: those that are numbers of things, with how many there are. unknown: how long axes are that no file fixes.
+    Both are for random ones.
 
     Raises BridgeError if `rows` can't be, or the data doesn't fit.
     """
@@ -68,7 +70,7 @@ def make_inputs(
     if data is None:
         batch = next((v.shape[0] for v in values if v.shape and v.shape[0] is not None), None)
         count = rows or batch or ROWS
-        return Inputs(probe_inputs(values, count, seed, below), f"{_count(count)}, random (seed {seed})")
+        return Inputs(probe_inputs(values, count, seed, below, unknown), f"{_count(count)}, random (seed {seed})")
     chosen = data.head(rows or DATA_ROWS)
     fitted = fit_to(
         chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale, {v.name: v.dtype for v in values}

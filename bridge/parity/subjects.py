@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +17,7 @@ from onnx import helper
 from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
-from bridge.graph.probe import counted, counted_in_plain
+from bridge.graph.probe import ANY, counted, counted_in_plain, unknown
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Source
@@ -69,6 +71,10 @@ class Subject(ABC):
         """The inputs that are numbers of things, and how many things there are: see probe.counted."""
         return {}
 
+    def length(self) -> int:
+        """How long axes of unknown length are best made: see probe.unknown."""
+        return ANY
+
 
 class KerasFile(Subject):
     framework, form = "Keras", "Keras file"
@@ -88,7 +94,14 @@ class KerasFile(Subject):
         return dict(ask("run", source=self.source, inputs=inputs, layers=True)["layers"])
 
     def counted(self) -> dict[str, int]:
-        return dict(ask("counted", source=self.source)["counted"])
+        return dict(self._probe["counted"])
+
+    def length(self) -> int:
+        return int(self._probe["unknown"])
+
+    @functools.cached_property
+    def _probe(self) -> dict[str, Any]:
+        return dict(ask("counted", source=self.source))
 
     def in_double(self, inputs: Arrays) -> dict[str, Arrays] | None:
         try:
@@ -115,6 +128,7 @@ class OnnxFile(Subject):
         self._kinds = kinds_of(graph) if graph else {}
         self._repeated = repeated_in(graph) if graph else set()
         self._counted = counted(graph) if graph else counted_in_plain(proto)
+        self._length = unknown(graph) if graph else ANY
 
     def inputs(self) -> list[Value]:
         return self._inputs
@@ -146,6 +160,9 @@ class OnnxFile(Subject):
 
     def counted(self) -> dict[str, int]:
         return self._counted
+
+    def length(self) -> int:
+        return self._length
 
 
 class TorchFolder(Subject):
@@ -182,6 +199,9 @@ class TorchFolder(Subject):
 
     def counted(self) -> dict[str, int]:
         return counted(self.graph)
+
+    def length(self) -> int:
+        return unknown(self.graph)
 
 
 def _torch_in_double(model: str, inputs: Arrays, rules: tuple[str, ...]) -> dict[str, Arrays]:

@@ -130,7 +130,7 @@ def compare_training(
     )  # first: it checks the optimizer's options
     tell(f"{steps:,} steps in Keras: {keras}")
     source = Source(keras, arch, mlp, unsafe, listed(from_layer), listed(custom), (), signature, backend)
-    theirs = ask("train", source=asdict(source), **options)
+    theirs = ask("train", source=asdict(source), logits=mine["logits"], **options)
     return _report(keras, folder, graph, theirs, mine, options, described, rtol)
 
 

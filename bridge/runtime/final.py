@@ -8,9 +8,7 @@ import onnx
 
 from bridge.graph import Layer
 from bridge.graph.bodies.activations import final_word
-
-LINEAR = ("Gemm", "MatMul", "Add", "Conv", "Dense", "EinsumDense")
-PASSING = ("Identity", "Cast", "Dropout", "ActivityRegularization")
+from bridge.graph.ending import PASSING, is_linear
 
 
 def final_activation(proto: onnx.ModelProto, output: str) -> str:
@@ -21,13 +19,15 @@ def final_activation(proto: onnx.ModelProto, output: str) -> str:
         node = makers.get(node.input[0])
     if node is None:
         return "unknown"
+    held = {tensor.name for tensor in proto.graph.initializer}
+    plain = "linear" if is_linear(node.op_type, node.input, held) else "unknown"
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     if node.domain == "keras":
         layer = Layer(node.op_type, "", json.loads(attributes.get("config", b"{}")))
-        return final_word(layer, _rank(proto, output)) or ("linear" if node.op_type in LINEAR else "unknown")
+        return final_word(layer, _rank(proto, output)) or plain
     if node.op_type == "Softmax":
         return "softmax" if attributes.get("axis", -1) in (-1, _rank(proto, output) - 1) else "unknown"
-    return {"Sigmoid": "sigmoid"}.get(node.op_type, "linear" if node.op_type in LINEAR else "unknown")
+    return {"Sigmoid": "sigmoid"}.get(node.op_type, plain)
 
 
 def _rank(proto: onnx.ModelProto, output: str) -> int:

@@ -99,10 +99,10 @@ def job_train(
     epochs: int = 1,
     rules: Rules = (),
 ) -> dict[str, Any]:
-    """Trains as fine-tuning does, on the rows in their order: {"weights": {Keras path: array}, "losses": (steps,)}."""
+    """Trains as fine-tuning does, on the rows in their order: see train_steps; weights by Keras's paths."""
     module = _module(model, rules)
-    losses = train_steps(module, optimizer, loss, x, y, batch, steps, epochs)["losses"]
-    return {"weights": build.arrays_from(build.plan_of(module), module.state_dict()), "losses": losses}
+    done = train_steps(module, optimizer, loss, x, y, batch, steps, epochs)
+    return done | {"weights": build.arrays_from(build.plan_of(module), module.state_dict())}
 
 
 def _module(model: str, rules: Rules) -> nn.Module:

@@ -9,11 +9,10 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.graph import notes_of, to_proto
-from bridge.graph.probe import probe_rows
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.old import origins
-from bridge.keras_side.running.sizes import refuse_huge_tensors
+from bridge.keras_side.running.sizes import choose_probe
 from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -50,7 +49,7 @@ def survey(source: Source) -> dict[str, Any]:
         inputs = inputs_of(model)
         graph = trace(model, rules=rules)  # the proof, which knows what each output is
         origins.note(model, graph)
-        refuse_huge_tensors(model, graph, probe_rows(graph))
+        choose_probe(model, graph)
         # a layer's body may refuse an option of it; nobody asks for the weights' numbers
         proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
         outputs = [{"name": v.name, "shape": list(v.shape or ()), "dtype": v.dtype} for v in graph.outputs]

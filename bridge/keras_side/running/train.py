@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,11 @@ from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
 from bridge.keras_side.signature import signature
 
+FROM_LOGITS = {
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+}
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 
 
@@ -32,15 +37,16 @@ def train_steps(
     batch: int = 32,
     steps: int | None = None,
     epochs: int = 1,
+    logits: Sequence[bool] = (),
 ) -> dict[str, Any]:
     """Trains `model` by `train_on_batch` on the rows of x and y in their order.
 
     x: an array, or by input name; y: an array, or by output name. steps: stop after so many steps, going round the rows
-    as often as needed; without it `epochs` whole passes.
+    as often as needed; without it `epochs` whole passes. logits: whether each output is logits to its cross-entropy.
     Returns {"weights": {bridge's path: array}, "losses": (steps,) float64, the loss of each batch before its step}.
     """
     with in_float32(model):
-        model.compile(optimizer=optimizer_from(optimizer), loss=loss)
+        model.compile(optimizer=optimizer_from(optimizer), loss=_losses(loss, logits))
         columns, arrange = _arranged(model, x) if isinstance(x, dict) else ([x], lambda parts: parts[0])
         rows = len(columns[0])
         a_pass = -(-rows // batch)
@@ -53,6 +59,13 @@ def train_steps(
             losses.append(float(found))
         weights = {path: np.asarray(variable) for path, variable in names(model).variables.items()}
         return {"weights": weights, "losses": np.array(losses, np.float64)}
+
+
+def _losses(loss: str | dict[str, str], logits: Sequence[bool]) -> Any:
+    if isinstance(loss, dict):
+        marked = zip(loss.items(), [*logits, *([False] * (len(loss) - len(logits)))], strict=True)
+        return {name: _losses(each, [from_logits]) for (name, each), from_logits in marked}
+    return FROM_LOGITS[loss](from_logits=True) if any(logits) else loss
 
 
 def _arranged(model: keras.Model, x: dict[str, np.ndarray]) -> tuple[list[np.ndarray], Callable[[list[Any]], Any]]:

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from bridge.graph import Graph
-from bridge.graph.probe import counted, probe_inputs, probe_rows
+from bridge.graph.probe import probe_of
 from bridge.keras_side.running.run import run
-from bridge.keras_side.running.sizes import refuse_huge_tensors
+from bridge.keras_side.running.sizes import choose_probe
 
 CARRIES = "the model's code changes it in inference, so that each call depends on those before; pass it in and out"
 
@@ -21,9 +21,8 @@ def carried(model: keras.Model, graph: Graph, assigned: dict[str, keras.Variable
     """
     if not assigned:
         return []
-    rows = probe_rows(graph)
-    refuse_huge_tensors(model, graph, rows)
-    given = probe_inputs(graph.inputs, rows, below=counted(graph))
+    choose_probe(model, graph)
+    given = probe_of(graph)
     values, outputs = [_values(assigned)], []
     try:
         for _ in range(2):

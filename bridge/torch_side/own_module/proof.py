@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Layer
-from bridge.graph.probe import counted, probe_inputs
+from bridge.graph.probe import probe_of
 from bridge.torch_side.own_module.matching import Assignment, Slot
 from bridge.torch_side.own_module.user_module import UserModule
 from bridge.torch_side.run import in_double, precision
@@ -63,7 +63,7 @@ class Reference:
         batches = [
             {
                 name: array * np.asarray(scale, array.dtype) if array.dtype.kind == "f" else array
-                for name, array in probe_inputs(graph.inputs, _ROWS, below=counted(graph)).items()
+                for name, array in probe_of(graph, _ROWS).items()
             }
             for scale in _SCALES
         ]

@@ -24,7 +24,7 @@ from bridge.torch_side.training import checkpoint as checkpoints
 from bridge.torch_side.training.feed import columns
 from bridge.torch_side.training.freeze import freeze as freeze_parts
 from bridge.torch_side.training.history import History
-from bridge.torch_side.training.objective import Objective
+from bridge.torch_side.training.objective import SHOWN, Objective
 from bridge.torch_side.training.train import fit
 from bridge.torch_side.writing.build import build, folder_graph, graph_of, plan_of
 
@@ -232,7 +232,7 @@ def _fitted(data: Data, graph: Graph, scale: float | None) -> Data:
 def _check_targets(module: nn.Module, data: Data, loss: str | dict[str, str] | None) -> None:
     """Raises BridgeError for targets that don't fit, by the data's name and its own numbers of rows."""
     y = _targets(data)
-    objective = Objective(module, columns(module, data.head(2).inputs), y, loss)
+    objective = Objective(module, columns(module, data.head(SHOWN).inputs), y, loss)
     objective.targets(y, f"{data.origin}: y")
 
 

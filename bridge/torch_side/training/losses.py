@@ -78,7 +78,21 @@ def choose(final: str | None, shape: tuple[int, ...], target: np.ndarray) -> str
         return BINARY
     if final == "softmax":
         return CATEGORICAL if target.shape[1:] == shape else SPARSE
+    if shape[-1:] > (1,):  # neither: classes all the same, if the targets say so
+        if target.shape[1:] == shape and _are_one_hot(target):
+            return CATEGORICAL
+        if target.shape[1:] in (shape[:-1], (*shape[:-1], 1)) and np.all(target == np.rint(target)):
+            return SPARSE
     return MSE
+
+
+def _are_one_hot(target: np.ndarray) -> bool:
+    return bool(((target == 0) | (target == 1)).all() and (np.count_nonzero(target, axis=-1) == 1).all())
+
+
+def are_logits(output: torch.Tensor, linear: bool) -> bool:
+    """Whether a cross-entropy takes this output for logits: it ends in a linear map, or has no probabilities in it."""
+    return linear or bool(((output < -1e-6) | (output > 1 + 1e-6)).any())
 
 
 def through_logits(name: str, final: str | None) -> bool:

@@ -9,11 +9,14 @@ import torch
 from torch import nn
 
 from bridge.errors import BridgeError
+from bridge.graph.ending import ends_linear
 from bridge.torch_side.training import losses
 from bridge.torch_side.training.metrics import Metric, accuracy_for
+from bridge.torch_side.writing.build import is_built, plan_of
 
 Loss = str | Mapping[str, str] | None
 Targets = np.ndarray | Mapping[str, np.ndarray]
+SHOWN = 16  # rows that an objective is shown
 Activate = Callable[[torch.Tensor], torch.Tensor]
 ACTIVATION: dict[str, Activate] = {"softmax": lambda logits: logits.softmax(-1), "sigmoid": torch.sigmoid}
 
@@ -21,7 +24,9 @@ ACTIVATION: dict[str, Activate] = {"softmax": lambda logits: logits.softmax(-1),
 class Objective:
     """The loss of `module` on a batch, through its logits where Keras would go through them.
 
-    inputs: a few rows that show the outputs' shapes. loss: a name, one for each output, or None to choose.
+    inputs: the first rows, by which the outputs' shapes are known, and whether they can be probabilities.
+    loss: a name, one for each output, or None to choose.
+    from_logits: the outputs that are logits to their cross-entropy as they are: no softmax or sigmoid at their end.
     """
 
     def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor], y: Targets, loss: Loss):
@@ -39,17 +44,22 @@ class Objective:
         }
         self.loss_name = "+".join(self.losses.values())
         through = [losses.through_logits(self.losses[name], finals.get(name)) for name in self.names]
+        open_ended = [n for n in self.names if not finals.get(n) and self.losses[n] in losses.CROSS_ENTROPIES]
+        linear = _linear(module, self.names) if open_ended else {}
+        self.from_logits = [n for n in open_ended if losses.are_logits(outputs[n], linear.get(n, False))]
         self.logits = any(through)
         self._call: Callable[..., object] = module.logits if self.logits else module  # type: ignore[assignment]
         self._functions = [
-            (losses.FROM_LOGITS if straight else losses.FROM_OUTPUT)[self.losses[name]]
+            (losses.FROM_LOGITS if straight or name in self.from_logits else losses.FROM_OUTPUT)[self.losses[name]]
             for name, straight in zip(self.names, through, strict=True)
         ]
         # what logits() left out of the outputs: those whose loss is not taken through it get it back here
         left_out = [ACTIVATION.get(finals.get(name) or "") if self.logits else None for name in self.names]
         self._activations = [None if straight else a for straight, a in zip(through, left_out, strict=True)]
         self._penalty: Callable[[], torch.Tensor] | None = getattr(module, "penalty", None)
-        self.accuracies = self._accuracies([a if s else None for s, a in zip(through, left_out, strict=True)])
+        last = [a if s else None for s, a in zip(through, left_out, strict=True)]
+        last = [torch.sigmoid if n in self.from_logits else a for n, a in zip(self.names, last, strict=True)]
+        self.accuracies = self._accuracies(last)
 
     def targets(self, y: Targets, origin: str = "the targets") -> list[torch.Tensor]:
         """The targets as tensors, in the outputs' order. Raises BridgeError if they don't fit."""
@@ -97,6 +107,14 @@ class Objective:
         if missing := [name for name in self.names if name not in given]:
             raise BridgeError(f"no {what} for the output {missing[0]!r}.\nThe outputs are {', '.join(self.names)}.")
         return {name: given[name] for name in self.names}
+
+
+def _linear(module: nn.Module, names: Sequence[str]) -> dict[str, bool]:
+    """Whether each output ends in a linear map, as far as bridge knows the module."""
+    if not is_built(module):
+        return {}
+    graph = plan_of(module).graph
+    return {name: ends_linear(graph, value.name) for name, value in zip(names, graph.outputs, strict=True)}
 
 
 def _after(activate: Activate, metric: Metric) -> Metric:

@@ -19,7 +19,7 @@ from bridge.torch_side.training.freeze import train_mode
 from bridge.torch_side.training.history import History
 from bridge.torch_side.training.lookups import recorded
 from bridge.torch_side.training.metrics import Running
-from bridge.torch_side.training.objective import Loss, Objective, Targets
+from bridge.torch_side.training.objective import SHOWN, Loss, Objective, Targets
 from bridge.torch_side.training.optimizers import KerasOptimizer
 from bridge.torch_side.training.optimizers import optimizer as make_optimizer
 from bridge.torch_side.training.resume import Best, checksum, frozen_checksum, restore, saved, settings
@@ -66,7 +66,7 @@ def fit(
     target_device, home = device_for(device), next(module.parameters(), torch.empty(0)).device
     module.to(target_device)
     inputs = columns(module, x)
-    objective = Objective(module, [column[:2].to(target_device) for column in inputs], y, loss)
+    objective = Objective(module, [column[:SHOWN].to(target_device) for column in inputs], y, loss)
     data = Rows(inputs, objective.targets(y))
     held_out = validation and Rows(
         columns(module, validation[0]), objective.targets(validation[1], "the validation targets")
@@ -133,10 +133,11 @@ def train_steps(
 ) -> dict[str, Any]:
     """Trains `module` on the CPU on the rows in their order; the counterpart of keras_side.running.train.train_steps.
 
-    Returns {"weights": {state_dict key: array}, "losses": (steps,) the loss of each batch before its step}.
+    Returns {"weights": {state_dict key: array}, "losses": (steps,) the loss of each batch before its step, "logits":
+    whether each output's cross-entropy was taken from it as logits}.
     """
     inputs = columns(module, x)
-    objective = Objective(module, [column[:2] for column in inputs], y, loss)
+    objective = Objective(module, [column[:SHOWN] for column in inputs], y, loss)
     data = Rows(inputs, objective.targets(y))
     stepper = make_optimizer(optimizer, _trainable(module))
     left = steps if steps is not None else epochs * -(-len(data) // batch)
@@ -151,7 +152,8 @@ def train_steps(
         finally:
             stepper.unflatten()
     weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
-    return {"weights": weights, "losses": np.array(losses)}
+    logits = [name in objective.from_logits for name in objective.names]
+    return {"weights": weights, "losses": np.array(losses), "logits": logits}
 
 
 def evaluate(module: nn.Module, objective: Objective, data: Rows, batch: int) -> dict[str, float]:

@@ -113,6 +113,11 @@ def plan_of(module: nn.Module) -> Plan:
     return plan
 
 
+def is_built(module: nn.Module) -> bool:
+    """Whether bridge built this module."""
+    return type(module) in _plans
+
+
 def state_from(plan: Plan, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """The state_dict for Keras's weights, by path."""
     state = {move.key: move.take.to_torch(arrays[path]) for path, move in plan.moves.items()}
