@@ -12,14 +12,15 @@ DENSE = ("kernel", "bias")
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-def dense(rows, columns):
-    return dict(zip(DENSE, [(rows, columns), (columns,)], strict=True))
+def dense(*shape):
+    return dict(zip(DENSE, [shape, shape[-1:]], strict=True))
 
 
 LAYERS = {
     "normalised": {"first": dense(6, 5), "norm": dict.fromkeys(NORM, (5,)), "last": dense(5, 3)},
     "dropped": {"first": dense(6, 5), "last": dense(5, 3)},
     "two_outputs": {"first": dense(6, 5), "last": dense(5, 3), "value": dense(5, 1)},
+    "open_sizes": {"first": dense(3, 3, 2, 3), "low": dense(3, 3, 3, 2), "last": dense(1, 1, 4, 1)},
     "hashed": {"first": dense(6, 6)},
     "hued": {"first": dense(12, 2)},
 }
