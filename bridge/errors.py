@@ -34,6 +34,7 @@ def require(package: str, extra: str, purpose: str) -> None:
 
 _NO_MEMORY = re.compile(r"can't allocate memory|bad_?alloc|OOM when allocating|out of memory", re.IGNORECASE)
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+OTHER_SIZE = "Give it data of a size that the model was made for."
 NEEDS = "A model needs about twice the memory of its weights and 1 GB, trained by Adam five times."
 
 

@@ -45,6 +45,8 @@ def inside(folder: Path, name: str, file: Path) -> Path:
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raises BridgeError if `path` is taken and `force` is not given, or if its parent folder is missing."""
+    if path.name in ("", ".."):
+        raise BridgeError(f"{path}: names no file or folder of its own to write. Choose a name for the output.")
     if not path.parent.is_dir():
         raise BridgeError(f"{path}: the folder {path.parent} does not exist. Create it first or choose another output.")
     if not force and os.path.lexists(path):

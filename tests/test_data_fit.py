@@ -84,6 +84,14 @@ def test_what_an_input_of_integers_can_not_hold_is_refused(value, dtype, match):
         fit_to(data_of(x=x), {"i": (2,)}, types={"i": dtype})
 
 
+@pytest.mark.parametrize("value", [4.0, -1.0])
+def test_a_number_that_no_row_of_a_table_has_is_refused(value):
+    x = np.array([[0.0, 3.0], [1.0, value]])
+    match = rf"x is {value:g} in row 1, position 1 .*in a table of 4, which knows 0 to 3"
+    with pytest.raises(BridgeError, match=match):
+        fit_to(data_of(x=x), {"i": (2,)}, below={"i": 4})
+
+
 def test_the_scale_is_for_floats_alone():
     data = data_of(a=np.full((2, 3), 4, np.uint8), b=np.full((2, 3), 4, np.uint8))
     fitted = fit_to(data, {"a": (3,), "b": (3,)}, 2, {"a": "int32", "b": "float32"})

@@ -385,10 +385,16 @@ def test_the_loss_is_chosen_by_final_activation_and_targets(final, shape, target
     [
         (None, np.array([0, 1, 3]), r"row 2 has class 3, the network has 0 to 2.\nGive the network another head"),
         (None, np.array([0, -1, 2]), r"row 1 has class -1"),
+        (None, np.array([1, 3, 2]), r"row 1 has class 3, .*\nThey seem to count from 1: subtract 1"),
+        ("sparse_categorical_crossentropy", np.eye(4)[:3], r"found \(3, 4\).\n.*of 4 classes pass --classes 4"),
         ("sparse_categorical_crossentropy", np.array([0, 1.5, 2]), r"whole class numbers"),
         ("sparse_categorical_crossentropy", np.zeros((3, 2)), r"class numbers in the shape \(3,\), found \(3, 2\)"),
         ("categorical_crossentropy", np.ones((3, 3)), r"rows that sum to 1"),
-        ("categorical_crossentropy", np.ones(3), r"wants the shape \(3, 3\), found \(3,\)"),
+        (
+            "categorical_crossentropy",
+            np.ones(3),
+            r"wants the shape \(3, 3\), that of the network.s output, found \(3,\)",
+        ),
         ("mse", np.array([[0, 0, np.nan]] * 3), r"row 0 holds NaN or infinity"),
         ("binary_crossentropy", np.full((3, 3), 2.0), r"between 0 and 1"),
         ("hinge", np.zeros(3), r"loss 'hinge' is not known.\nChoose one of sparse_categorical_crossentropy"),

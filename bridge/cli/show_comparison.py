@@ -85,7 +85,9 @@ def _show_layers(console: Console, report: Report) -> None:
     if len(shown) < len(names):
         console.print(f"{len(shown)} of {len(names)} layers; --json lists them all.")
     if len(names) < len(by_layer):
-        console.print(f"The {len(by_layer) - len(names)} operators between the layers agree too.", highlight=False)
+        count = len(by_layer) - len(names)
+        told = f"{count} operators between the layers agree" if count > 1 else "operator between the layers agrees"
+        console.print(f"The {told} too.", highlight=False)
 
 
 def _around(names: list[str], report: Report) -> list[str]:

@@ -128,5 +128,6 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
     if not math.prod(axes) or len(axes) > _MOST_AXES:
         raise BridgeError(f"{where}: the data is empty or has too many axes: its header says {axes}.")
     if dtype.kind not in "biuf":
-        raise BridgeError(f"{where}: holds {dtype}, expected numbers (integers, floats or booleans).")
+        way = "\nNumber labels that are text: numpy.unique(y, return_inverse=True)[1]." if dtype.kind in "US" else ""
+        raise BridgeError(f"{where}: holds {dtype}, expected numbers (integers, floats or booleans).{way}")
     return axes, flag == "True", dtype, 8 + width + length

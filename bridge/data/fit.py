@@ -16,16 +16,21 @@ _CHUNK = 2**22  # values that are looked at in one go
 
 
 def fit_to(
-    data: Data, inputs: dict[str, Shape], scale: float | None = None, types: dict[str, str] | None = None
+    data: Data,
+    inputs: dict[str, Shape],
+    scale: float | None = None,
+    types: dict[str, str] | None = None,
+    below: dict[str, int] | None = None,
 ) -> dict[str, Array]:
     """{model input: (rows, *shape), C-contiguous}: integers where `types` says so, else float32 divided by `scale`.
 
     inputs: model input name -> shape without the batch axis, None where any size fits.
     types: model input name -> numpy's name of its type; an input of integers or truth values takes whole numbers only.
+    below: model input name -> how many things it chooses from by their numbers, from 0 on.
     The only input of the data goes to the only input of the model whatever their names; several go by name. A row is
     reshaped only where its values keep their order beyond doubt: to or from one axis, or by axes of length 1.
     Raises BridgeError if names, shapes or `scale` don't fit, or a value is NaN, infinite, beyond the type or, for an
-    input of integers, no whole number.
+    input of integers, no whole number, or one that chooses nothing.
     """
     if scale is not None and not (math.isfinite(scale) and scale > 0):
         raise BridgeError(f"the scale is {scale}; it must be a positive number, such as 255.")
@@ -39,6 +44,8 @@ def fit_to(
             fitted[name] = _as_whole(array, wanted, whole[name], where)
         else:
             fitted[name] = _as_float32(array, wanted, scale, where)
+        if below and name in below:
+            _refuse_beyond(fitted[name], below[name], where)
     return fitted
 
 
@@ -47,9 +54,10 @@ def _sources(data: Data, inputs: dict[str, Shape]) -> list[str]:
     if len(data.inputs) == len(inputs) == 1:
         return list(data.inputs)
     if set(data.inputs) != set(inputs):
+        named = "the targets" if data.targets is not None else "the targets: y, or what --label names"
         raise BridgeError(
             f"{data.origin}: the model's inputs are {', '.join(inputs)}; the data has {', '.join(data.inputs)}.\n"
-            "Save the arrays of an .npz under the names of the model's inputs, and no others beside the targets."
+            f"Save the arrays of an .npz under the names of the model's inputs, and no others beside {named}."
         )
     return list(inputs)
 
@@ -99,13 +107,28 @@ def _as_whole(array: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where:
     different = np.argwhere(fitted != array) if fitted.dtype != array.dtype else np.empty((0, 1), int)
     if len(different):
         first = tuple(map(int, different[0]))
-        place = f", position {', '.join(map(str, first[1:]))}" if len(first) > 1 else ""
-        found = f"{where} is {array[first]} in row {first[0]}{place} (counted from 0)"
+        found = f"{where} is {array[first]}{_place(first)}"
         raise BridgeError(
             f"{found}; the model takes {dtype.name} there.\n"
             "Give whole numbers within that type, such as the indices that the model was trained on."
         )
     return fitted.reshape(shape)
+
+
+def _refuse_beyond(array: Array, count: int, where: str) -> None:
+    """Raises BridgeError with the first number that a table of so many rows doesn't have."""
+    outside = (array < 0) | (array >= count)
+    if outside.any():
+        first = tuple(map(int, np.argwhere(outside)[0]))
+        raise BridgeError(
+            f"{where} is {array[first]:g}{_place(first)}; the model looks it up in a table of {count:,}, "
+            f"which knows 0 to {count - 1:,}.\nGive the numbers that the model was trained on."
+        )
+
+
+def _place(index: tuple[int, ...]) -> str:
+    position = f", position {', '.join(map(str, index[1:]))}" if len(index) > 1 else ""
+    return f" in row {index[0]}{position} (counted from 0)"
 
 
 def refuse_not_finite(array: Array, where: str) -> None:
@@ -115,9 +138,8 @@ def refuse_not_finite(array: Array, where: str) -> None:
         finite = np.isfinite(array[start : start + rows])
         if not finite.all():
             first = tuple(int(axis) for axis in np.argwhere(~finite)[0])
-            value, row = array[start : start + rows][first], start + first[0]
-            place = f", position {', '.join(map(str, first[1:]))}" if len(first) > 1 else ""
+            value, place = array[start : start + rows][first], _place((start + first[0], *first[1:]))
             raise BridgeError(
-                f"{where} is {value} in row {row}{place} (counted from 0), expected finite float32 numbers.\n"
+                f"{where} is {value}{place}, expected finite float32 numbers.\n"
                 "Fill such values or leave those rows out."
             )

@@ -8,6 +8,7 @@ from bridge.data import Data, class_labels, fit_to, targets_for
 from bridge.errors import BridgeError
 from bridge.graph import Graph
 from bridge.graph.bodies.activations import final_word
+from bridge.graph.looked_up import looked_up
 from bridge.graph.probe import probe_of, unknown
 from bridge.runtime.scoring import LOSSES
 
@@ -35,7 +36,7 @@ def batches(
     if len(outputs) > 1 and not isinstance(data.targets, dict):
         raise BridgeError(f"{data.origin}: the model has the outputs {', '.join(outputs)}: give targets for each.")
     types = {v.name: v.dtype for v in graph.inputs}
-    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale, types)
+    fitted = fit_to(data, {v.name: (v.shape or (None,))[1:] for v in graph.inputs}, scale, types, looked_up(graph))
     x = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in graph.inputs}
     y = {}
     for name, shape in outputs.items():

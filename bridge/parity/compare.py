@@ -61,7 +61,10 @@ def compare(
     faults = [mismatch(values, signatures[0]) for values in signatures]
     usable = [i for i, fault in enumerate(faults) if not fault]
     run_by = [(found[i], signatures[i]) for i in usable]
-    below, length = (_counted(run_by, signatures[0]), _length(run_by)) if chosen is None else ({}, ANY)
+    if chosen is None:
+        below, length = _counted(run_by, signatures[0]), _length(run_by)
+    else:
+        below, length = _least([(s.looked_up(), values) for s, values in run_by], signatures[0]), ANY
     ordered = [_in_order(signatures[i], signatures[0]) for i in usable]
     inputs = make_inputs(ordered, chosen, scale, rows, seed, below, length)
     feeds = {i: inputs.for_file(signatures[i], signatures[0]) for i in usable}
@@ -115,10 +118,15 @@ def _in_order(values: list[Value], first: list[Value]) -> list[Value]:
 def _counted(usable: list[tuple[Subject, list[Value]]], first: list[Value]) -> dict[str, int]:
     """The first file's inputs that are numbers of things, with how many: as the files' graphs say, or else Keras."""
     told = [pair for pair in usable if not isinstance(pair[0], KerasFile)] or usable[:1]
+    return _least([(subject.counted(), values) for subject, values in told], first)
+
+
+def _least(told: list[tuple[dict[str, int], list[Value]]], first: list[Value]) -> dict[str, int]:
+    """The smallest of the numbers that files tell of their inputs, by the first file's names."""
     found: dict[str, int] = {}
-    for subject, values in told:
+    for numbers, values in told:
         pairs = {mine.name: other.name for mine, other in zip(_in_order(values, first), first, strict=True)}
-        for name, size in subject.counted().items():
+        for name, size in numbers.items():
             found[pairs[name]] = min(size, found.get(pairs[name], size))
     return found
 

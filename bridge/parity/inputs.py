@@ -57,8 +57,8 @@ def make_inputs(
 ) -> Inputs:
     """The inputs for files whose inputs match: each size as the first file that fixes it has it.
 
-    below: those that are numbers of things, with how many there are. unknown: how long axes are that no file fixes.
-    Both are for random ones.
+    below: those that are numbers of things, with how many there are. unknown: how long axes of random inputs are that
+    no file fixes.
 
     Raises BridgeError if `rows` can't be, or the data doesn't fit.
     """
@@ -73,7 +73,7 @@ def make_inputs(
         return Inputs(probe_inputs(values, count, seed, below, unknown), f"{_count(count)}, random (seed {seed})")
     chosen = data.head(rows or DATA_ROWS)
     fitted = fit_to(
-        chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale, {v.name: v.dtype for v in values}
+        chosen, {v.name: (v.shape or (None,))[1:] for v in values}, scale, {v.name: v.dtype for v in values}, below
     )
     arrays = {v.name: fitted[v.name].astype(v.dtype, copy=False) for v in values}
     of = f" of {len(data):,}" if len(chosen) < len(data) else ""

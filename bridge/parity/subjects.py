@@ -17,6 +17,7 @@ from onnx import helper
 from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
+from bridge.graph.looked_up import looked_up, looked_up_in
 from bridge.graph.probe import ANY, counted, counted_in_plain, unknown
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
@@ -69,6 +70,10 @@ class Subject(ABC):
 
     def counted(self) -> dict[str, int]:
         """The inputs that are numbers of things, and how many things there are: see probe.counted."""
+        return {}
+
+    def looked_up(self) -> dict[str, int]:
+        """The inputs that are looked up in tables as they are, with the tables' rows, as far as the file tells."""
         return {}
 
     def length(self) -> int:
@@ -129,6 +134,7 @@ class OnnxFile(Subject):
         self._repeated = repeated_in(graph) if graph else set()
         self._counted = counted(graph) if graph else counted_in_plain(proto)
         self._length = unknown(graph) if graph else ANY
+        self._looked_up = looked_up_in(proto)
 
     def inputs(self) -> list[Value]:
         return self._inputs
@@ -160,6 +166,9 @@ class OnnxFile(Subject):
 
     def counted(self) -> dict[str, int]:
         return self._counted
+
+    def looked_up(self) -> dict[str, int]:
+        return self._looked_up
 
     def length(self) -> int:
         return self._length
@@ -199,6 +208,9 @@ class TorchFolder(Subject):
 
     def counted(self) -> dict[str, int]:
         return counted(self.graph)
+
+    def looked_up(self) -> dict[str, int]:
+        return looked_up(self.graph)
 
     def length(self) -> int:
         return unknown(self.graph)

@@ -147,7 +147,7 @@ def _feeds(data: Data, session: Session, scale: float | None) -> dict[str, np.nd
         if not value.shape:
             raise BridgeError(f"{session.name}: its input {value.name} has no batch axis, so it can't be evaluated.")
     types = {v.name: v.dtype.name for v in session.inputs}
-    fitted = fit_to(data, {v.name: v.shape[1:] for v in session.inputs}, scale, types)
+    fitted = fit_to(data, {v.name: v.shape[1:] for v in session.inputs}, scale, types, session.below)
     return {name: np.ascontiguousarray(array, types[name]) for name, array in fitted.items()}
 
 

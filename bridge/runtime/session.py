@@ -11,6 +11,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.graph.files import read_proto
+from bridge.graph.looked_up import looked_up_in
 from bridge.runtime import cuda, providers
 from bridge.runtime.final import final_activation
 from bridge.runtime.library import SILENT, errors, held_output, library, message
@@ -40,15 +41,16 @@ class Session:
     provider: what the user would type for the provider that the session really runs on: "cpu", "cuda".
     fell_back: why it is not the provider that was asked for; None when it is.
     final: what each output ends in, as final_activation says; empty for a model that was given as bytes.
+    below: the inputs that are looked up in tables, with their rows; empty for such a model too.
     """
 
-    def __init__(self, raw: Any, name: str, fell_back: str | None, final: dict[str, str]):
+    def __init__(self, raw: Any, name: str, fell_back: str | None, final: dict[str, str], below: dict[str, int]):
         self._raw = raw
         self._errors = errors()
         self.name = name
         self.provider = providers.short(raw.get_providers()[0])
         self.fell_back = fell_back
-        self.final = final
+        self.final, self.below = final, below
         self.inputs = [_value(v, name) for v in raw.get_inputs()]
         self.outputs = [_value(v, name) for v in raw.get_outputs()]
         self.metadata: dict[str, str] = dict(raw.get_modelmeta().custom_metadata_map)
@@ -87,17 +89,18 @@ def open_session(
         raise BridgeError(f"--threads {threads}: must be 1 or more.")
     source: str | bytes
     if isinstance(model, bytes):
-        name, source, final = "the model", model, {}
+        name, source, final, below = "the model", model, {}, {}
     else:
         proto = read_proto(model)  # refuses sizes and links that lie, before ONNX Runtime's parser sees the file
         name = source = str(model)
         final = {output.name: final_activation(proto, output.name) for output in proto.graph.output}
+        below = looked_up_in(proto)
         del proto
     wanted = providers.resolve(provider)
     second = None if fallback is None else providers.resolve(fallback, "--fallback")
     raw, said = _create(source, name, wanted, threads, tf32, folder)
     if raw is not None:
-        return Session(raw, name, None, final)
+        return Session(raw, name, None, final, below)
     fault = providers.unusable(wanted, said)
     if second is None:
         raise fault
@@ -105,7 +108,7 @@ def open_session(
     if raw is None:
         raise providers.unusable(second, said)
     reason = str(fault).splitlines()[0].removesuffix(".")
-    return Session(raw, name, reason, final)
+    return Session(raw, name, reason, final, below)
 
 
 def _create(

@@ -20,6 +20,7 @@ from bridge.folder import read_graph
 from bridge.graph import from_proto
 from bridge.graph.own_layers import with_rules
 from bridge.torch_side.run import in_double, precision, run
+from bridge.torch_side.sizes import told_of_sizes
 from bridge.torch_side.training.train import train_steps
 from bridge.torch_side.writing import build
 from bridge.torch_side.writing.plan import Unconvertible, make_plan
@@ -44,7 +45,9 @@ def job_refusals(proto: np.ndarray, rules: Rules = ()) -> dict[str, Any]:
 
 def job_run(model: str, inputs: Arrays, double: bool = False, rules: Rules = ()) -> dict[str, Any]:
     """{"outputs": {name: array}} for these inputs. double: in float64, with the float32 weights' exact values."""
-    return {"outputs": run(_module(model, rules), inputs, double=double, given_up=True)}
+    module = _module(model, rules)
+    with told_of_sizes(module, _tensors(module, inputs)):
+        return {"outputs": run(module, inputs, double=double, given_up=True)}
 
 
 def job_layers(model: str, inputs: Arrays, double: bool = False, rules: Rules = ()) -> dict[str, Any]:

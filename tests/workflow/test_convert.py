@@ -158,6 +158,7 @@ REFUSED = {
     ),
     "missing file": (["convert", "keras2torch", "{tmp}/no.h5", "-o", "{tmp}/o"], r"no\.h5: no such file"),
     "output exists": (["convert", "keras2torch", PRETRAINED, "--arch", ARCH, "-o", "{converted}"], "pass --force"),
+    "output without a name": (["convert", "keras2torch", PRETRAINED, "-o", ".", "--force"], "names no file or folder"),
     "output's parent": (["convert", "keras2torch", PRETRAINED, "-o", "{tmp}/a/b"], "a does not exist"),
     "onnx suffix": (["convert", "keras2onnx", PRETRAINED, "-o", "{tmp}/o.txt"], "ends in .onnx"),
     "keras suffix": (["convert", "torch2keras", "{converted}", "-o", "{tmp}/o.txt"], "ends in .keras, .h5"),

@@ -26,7 +26,11 @@ def build(file: Path, function: str) -> keras.Model:
     """Calls `function` of `file`, which must return a built keras.Model."""
     label = f"--arch {file}:{function}"
     with remembered():
-        model = user_code.make(file, function, label, inspect.isfunction)
+        model = user_code.make(file, function, label, _may_be_meant)
     if not isinstance(model, keras.Model):
         raise BridgeError(f"{label}: returned {user_code.described(model)}, expected a keras.Model.")
     return model
+
+
+def _may_be_meant(item: object) -> bool:
+    return inspect.isfunction(item) or (inspect.isclass(item) and issubclass(item, keras.Model))

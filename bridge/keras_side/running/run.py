@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.utils.backend_utils import TFGraphScope
 
-from bridge.errors import BridgeError
+from bridge.errors import OTHER_SIZE, BridgeError
 from bridge.keras_side.building.architecture import REFUSALS, said
 from bridge.keras_side.names import names
 from bridge.keras_side.precision import in_float32
@@ -43,15 +43,22 @@ def _run(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndar
     for start in range(0, max(rows, 1), BATCH):
         args, kwargs = arrange([keras.ops.convert_to_tensor(inputs[v.name][start : start + BATCH]) for v in expected])
         with TFGraphScope():  # a call outside of a graph hands integers to preprocessing layers, `predict` hands floats
-            outputs = _called(model, args, kwargs)
+            outputs = _called(model, args, kwargs, any(None in (value.shape or ())[1:] for value in expected))
         for name, tensor in named_outputs(model, outputs).items():
             parts.setdefault(name, []).append(np.asarray(tensor))
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
-def _called(model: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _called(model: keras.Model, args: tuple[Any, ...], kwargs: dict[str, Any], any_size: bool) -> Any:
     try:
         return model(*args, training=False, **kwargs)
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        if not any_size:
+            raise
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in keras.tree.flatten((args, kwargs)))
+        raise BridgeError(
+            f"{model.name}: Keras can't compute it for inputs of {shapes}: {said(error)[:200]}\n{OTHER_SIZE}"
+        ) from error
     except tf.errors.UnimplementedError as error:  # many convolutions of channels_first are for GPUs alone
         found = re.search(r"The [A-Z]\w+ op .*?\.", str(error))
         raise BridgeError(

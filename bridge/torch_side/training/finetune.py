@@ -12,11 +12,12 @@ from torch import nn
 
 from bridge.data import Data, fit_to, read, split
 from bridge.errors import BridgeError
-from bridge.files import inside, refuse_existing, refuse_input_as_output
+from bridge.files import inside, refuse_existing, refuse_input_as_output, scratch
 from bridge.folder import read_graph
 from bridge.graph import Graph
 from bridge.graph.changes.fresh import fresh
 from bridge.graph.changes.head import head_layer, replace_head
+from bridge.graph.looked_up import looked_up
 from bridge.graph.own_layers import with_rules
 from bridge.keras_side.source import Paths
 from bridge.torch_side.folder import refuse_changed, write_folder
@@ -86,6 +87,8 @@ def finetune(
     if seed < 0:
         raise BridgeError(f"--seed {seed}: must be a whole number, 0 or more.")
     run = _run_of(output, model, resume, force)
+    with scratch(run and run.output):  # where nothing can be written, nothing is trained for hours before
+        pass
     graph = _graph(model, rules)
     if masked := graph.source.get("masked"):
         raise BridgeError(
@@ -226,13 +229,13 @@ def _fitted(data: Data, graph: Graph, scale: float | None) -> Data:
     """The data with its inputs as the network takes them."""
     shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
     types = {value.name: value.dtype for value in graph.inputs}
-    return replace(data, inputs=fit_to(data, shapes, scale, types))
+    return replace(data, inputs=fit_to(data, shapes, scale, types, looked_up(graph)))
 
 
 def _check_targets(module: nn.Module, data: Data, loss: str | dict[str, str] | None) -> None:
     """Raises BridgeError for targets that don't fit, by the data's name and its own numbers of rows."""
     y = _targets(data)
-    objective = Objective(module, columns(module, data.head(SHOWN).inputs), y, loss)
+    objective = Objective(module, columns(module, data.head(SHOWN).inputs), y, loss, data.origin)
     objective.targets(y, f"{data.origin}: y")
 
 
@@ -255,5 +258,5 @@ def _divided(
 
 def _targets(data: Data) -> Any:
     if data.targets is None:
-        raise BridgeError(f"{data.origin}: has no targets (y) to train on.")
+        raise BridgeError(f"{data.origin}: has no targets to train on.\nAdd them as y, say, or name --label.")
     return data.targets

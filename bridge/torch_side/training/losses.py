@@ -103,6 +103,11 @@ def through_logits(name: str, final: str | None) -> bool:
     return final in ("softmax", "sigmoid") and name in CROSS_ENTROPIES
 
 
+def _outside(classes: np.ndarray, count: int) -> list[int]:
+    """The index of the first that is no class number."""
+    return [int(number) for number in np.argwhere((classes < 0) | (classes >= count))[0]]
+
+
 def target_tensor(name: str, target: np.ndarray, shape: tuple[int, ...], origin: str = "the targets") -> torch.Tensor:
     """`target` as `name` wants it beside an output of `shape` (without the batch): int64 classes or float32 values.
 
@@ -112,30 +117,44 @@ def target_tensor(name: str, target: np.ndarray, shape: tuple[int, ...], origin:
     if name == SPARSE:
         wanted = shape[:-1]
         if target.shape[1:] != wanted and target.shape[1:] != (*wanted, 1):
+            way = f"For one-hot targets take {CATEGORICAL}."
+            if target.shape[1:-1] == wanted and target.shape[-1] != shape[-1]:
+                way = f"For one-hot targets of {target.shape[-1]} classes pass --classes {target.shape[-1]}."
             raise BridgeError(
-                f"{origin}: {name} wants class numbers in the shape {(rows, *wanted)}, found {target.shape}.\n"
-                f"For one-hot targets take {CATEGORICAL}."
+                f"{origin}: {name} wants class numbers in the shape {(rows, *wanted)}, found {target.shape}.\n{way}"
             )
         classes = target.reshape(rows, *wanted).astype(np.int64)
         if (classes != target.reshape(classes.shape)).any():
             raise BridgeError(f"{origin}: {name} wants whole class numbers, found fractions. For values take mse.")
         if classes.size and (classes.min() < 0 or classes.max() >= shape[-1]):
             bad = int(np.flatnonzero(((classes < 0) | (classes >= shape[-1])).reshape(rows, -1).any(1))[0])
+            way = "Give the network another head with --classes N, or mend the labels."
+            if (classes.min(), classes.max()) == (1, shape[-1]):
+                way = "They seem to count from 1: subtract 1 from them."
+            if shape[-1] == 1:
+                way = f"For one output take {BINARY}, or give the network another head with --classes N."
+            where = "" if classes.ndim == 1 else f", position {', '.join(map(str, _outside(classes, shape[-1])[1:]))},"
+            found = classes[tuple(_outside(classes, shape[-1]))]
             raise BridgeError(
-                f"{origin}: row {bad} has class {classes[bad].tolist()}, the network has 0 to {shape[-1] - 1}.\n"
-                "Give the network another head with --classes N, or mend the labels."
+                f"{origin}: row {bad}{where} has class {found}, the network has 0 to {shape[-1] - 1}.\n{way}"
             )
         return torch.from_numpy(np.ascontiguousarray(classes))
     if target.shape[1:] != shape and target.size == rows * int(np.prod(shape)) and 1 in (*shape, *target.shape[1:], 0):
         target = target.reshape(rows, *shape)  # (rows,) beside (rows, 1) and the other way round, as Keras does
     if target.shape[1:] != shape:
-        raise BridgeError(f"{origin}: {name} wants the shape {(rows, *shape)}, found {target.shape}.")
+        raise BridgeError(
+            f"{origin}: {name} wants the shape {(rows, *shape)}, that of the network's output, found {target.shape}.\n"
+            "Give targets of that shape, or the network a head of another size with --classes N."
+        )
     values = np.ascontiguousarray(target, np.float32)
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values).reshape(rows, -1).all(1))[0])
-        raise BridgeError(f"{origin}: row {bad} holds NaN or infinity.")
+        raise BridgeError(f"{origin}: row {bad} holds NaN or infinity.\nFill such values or leave those rows out.")
     if name == CATEGORICAL and np.abs(values.sum(-1) - 1).max(initial=0) > 1e-3:
         raise BridgeError(f"{origin}: {name} wants rows that sum to 1 (one-hot).\nFor class numbers take {SPARSE}.")
     if name == BINARY and (values.min(initial=0) < 0 or values.max(initial=0) > 1):
-        raise BridgeError(f"{origin}: {name} wants targets between 0 and 1, found {values.min()} to {values.max()}.")
+        raise BridgeError(
+            f"{origin}: {name} wants targets between 0 and 1, found {values.min():g} to {values.max():g}.\n"
+            "Number the two classes 0 and 1, divide masks of 255 by it, or choose another loss with --loss."
+        )
     return torch.from_numpy(values)

@@ -10,6 +10,7 @@ from torch import nn
 
 from bridge.errors import BridgeError
 from bridge.graph.ending import ends_linear
+from bridge.torch_side.sizes import told_of_sizes
 from bridge.torch_side.training import losses
 from bridge.torch_side.training.metrics import Metric, accuracy_for
 from bridge.torch_side.writing.build import is_built, plan_of
@@ -25,12 +26,13 @@ class Objective:
     """The loss of `module` on a batch, through its logits where Keras would go through them.
 
     inputs: the first rows, by which the outputs' shapes are known, and whether they can be probabilities.
-    loss: a name, one for each output, or None to choose.
+    loss: a name, one for each output, or None to choose. origin: what the user calls the data.
     from_logits: the outputs that are logits to their cross-entropy as they are: no softmax or sigmoid at their end.
     """
 
-    def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor], y: Targets, loss: Loss):
-        outputs = _outputs_of(module, inputs)
+    def __init__(self, module: nn.Module, inputs: Sequence[torch.Tensor], y: Targets, loss: Loss, origin: str = ""):
+        self._origin = f"{origin}: " if origin else ""
+        outputs = _outputs_of(module, inputs, self._origin)
         self.names: tuple[str, ...] = tuple(outputs)
         self.shapes = {name: tuple(output.shape[1:]) for name, output in outputs.items()}
         finals = getattr(module, "final", None) if hasattr(module, "logits") else None
@@ -64,7 +66,10 @@ class Objective:
     def targets(self, y: Targets, origin: str = "the targets") -> list[torch.Tensor]:
         """The targets as tensors, in the outputs' order. Raises BridgeError if they don't fit."""
         given = self._by_output(y, "targets")
-        return [losses.target_tensor(self.losses[n], np.asarray(given[n]), self.shapes[n], origin) for n in self.names]
+        called = {n: f"{origin}_{n}" if origin.endswith(": y") and len(self.names) > 1 else origin for n in self.names}
+        return [
+            losses.target_tensor(self.losses[n], np.asarray(given[n]), self.shapes[n], called[n]) for n in self.names
+        ]
 
     def __call__(
         self, inputs: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]
@@ -99,13 +104,19 @@ class Objective:
         if not isinstance(given, Mapping):
             if len(self.names) > 1 and what == "targets":
                 raise BridgeError(
-                    f"the network has the outputs {', '.join(self.names)}: give targets for each by name."
+                    f"{self._origin}the network has the outputs {', '.join(self.names)}: "
+                    "give targets for each by name.\n"
+                    f"In an .npz these are the arrays {', '.join(f'y_{name}' for name in self.names)}."
                 )
             return dict.fromkeys(self.names, given)
         if len(given) == 1 and len(self.names) == 1:
             return {self.names[0]: next(iter(given.values()))}
         if missing := [name for name in self.names if name not in given]:
-            raise BridgeError(f"no {what} for the output {missing[0]!r}.\nThe outputs are {', '.join(self.names)}.")
+            raise BridgeError(
+                f"{self._origin}no {what} for the output {missing[0]!r}, only for {', '.join(given)}.\n"
+                f"The network's outputs are {', '.join(self.names)}; each needs {what}"
+                + (", y_NAME in an .npz." if what == "targets" else ".")
+            )
         return {name: given[name] for name in self.names}
 
 
@@ -121,10 +132,10 @@ def _after(activate: Activate, metric: Metric) -> Metric:
     return lambda logits, target: metric(activate(logits), target)
 
 
-def _outputs_of(module: nn.Module, inputs: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+def _outputs_of(module: nn.Module, inputs: Sequence[torch.Tensor], origin: str) -> dict[str, torch.Tensor]:
     training = [part for part in module.modules() if part.training]
     module.eval()
-    with torch.no_grad():
+    with torch.no_grad(), told_of_sizes(module, inputs, origin):
         outputs = module(*inputs)
     for part in training:
         part.training = True
