@@ -393,7 +393,7 @@ def test_the_loss_is_chosen_by_final_activation_and_targets(final, shape, target
         (
             "categorical_crossentropy",
             np.ones(3),
-            r"wants the shape \(3, 3\), that of the network.s output, found \(3,\)",
+            r"that of the network.s output, found \(3,\)",
         ),
         ("mse", np.array([[0, 0, np.nan]] * 3), r"row 0 holds NaN or infinity"),
         ("binary_crossentropy", np.full((3, 3), 2.0), r"between 0 and 1"),

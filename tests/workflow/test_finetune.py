@@ -276,5 +276,5 @@ def test_layered_onnx_can_be_finetuned(bridge, converted, tmp_path):
 
 def test_data_object_with_targets_missing_is_refused(converted):
     data = Data({"x": np.zeros((4, 784), np.float32)}, None, "mine")
-    with pytest.raises(api.BridgeError, match=r"mine: has no targets \(y\) to train on"):
+    with pytest.raises(api.BridgeError, match=r"mine: has no targets to train on"):
         finetune(converted, data, validation=None)
