@@ -113,6 +113,7 @@ def test_a_damaged_checkpoint_is_refused(data, tmp_path):
 
 OTHERS = {
     "validation": ({"validation": "same"}, r"best epoch by was \"loss\" in that run and is \"val_loss\" now"),
+    "learning rate": ({"learning_rate": 0.5}, r"optimizer was {\"lr\": 0.\d+} in that run and is {\"lr\": 0.5} now"),
     "seed": ({"seed": 1}, r"seed was 0 in that run and is 1 now"),
     "optimizer": ({"optimizer": "sgd"}, r"optimizer was \{\"name\": \"Adam\""),
     "what was asked": ({"asked": {"transfer": "structure"}}, r"transfer was \"parameters\" in that run"),

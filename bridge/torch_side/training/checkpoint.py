@@ -100,9 +100,13 @@ def _is_row(row: Any, number: int) -> bool:
 def check_same(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raises BridgeError if a resumed run was asked for something else than the one that it continues."""
     for key in now:
-        if json.loads(json.dumps(now[key])) != then.get(key):
+        before, wanted = then.get(key), json.loads(json.dumps(now[key]))
+        if before != wanted:
+            if isinstance(before, dict) and isinstance(wanted, dict):  # an optimizer: its options that differ
+                differing = {k for k in {**before, **wanted} if before.get(k) != wanted.get(k)}
+                before, wanted = ({k: v for k, v in each.items() if k in differing} for each in (before, wanted))
             raise BridgeError(
-                f"{folder / NAME}: {key} was {_short(then.get(key))} in that run and is {_short(now[key])} now.\n"
+                f"{folder / NAME}: {key} was {_short(before)} in that run and is {_short(wanted)} now.\n"
                 "Resume with what the run began with, or train again without --resume."
             )
 

@@ -186,6 +186,8 @@ def _graph(model: str | Path | nn.Module, rules: Paths) -> Graph:
     path = Path(model)
     if path.is_dir():
         return folder_graph(path, rules)
+    if not path.exists():
+        raise BridgeError(f"{path}: no such folder or file (the model).")
     if path.suffix.lower() != ".onnx":
         raise BridgeError(
             f"{path}: is neither a bridge folder nor a layered .onnx file.\n"
@@ -214,7 +216,11 @@ def _freeze_as(given: nn.Module, module: nn.Module, but: set[str]) -> None:
 
 def _frozen(module: nn.Module, graph: Graph, transfer: str, patterns: Sequence[str]) -> tuple[str, ...]:
     if transfer == "features":
-        head = _head(module, graph)
+        try:
+            head = _head(module, graph)
+        except BridgeError as error:
+            first = str(error).splitlines()[0]
+            raise BridgeError(f"{first}\nSay yourself what is to stay as it is: --freeze PATTERN.") from None
         own = {".".join(name) for name in plan_of(module).modules}
         keep = {key.rpartition(".")[0] for key in head}
         freeze_parts(module, sorted(own - keep))
