@@ -69,7 +69,7 @@ def _near(resize: Resize) -> bool:
     roundings differ by no more than that, and beyond for some lengths.
     """
     half = np.float32(0.5)
-    return sum(np.abs((ours - half) - (keras - half)).max() for ours, keras, _ in _middles(resize)) <= _NEAR
+    return sum(float(np.abs((ours - half) - (keras - half)).max()) for ours, keras, _ in _middles(resize)) <= _NEAR
 
 
 def _same(resize: Resize) -> bool:
