@@ -210,7 +210,8 @@ def test_the_onnx_projects_node_tests_pass(node_tests: list[Any], capsys: pytest
 SHAPES = """
 <ir_version: 8, opset_import: ["" : 18]>
 agraph (float[n, 6] x) => (float[n, 2, 3] y)
-<int64[1] zero = {0}, int64[1] one = {1}, int64[1] far = {9}, int64[2] tail = {2, 3}, float[1] half = {0.5}>
+<int64[1] zero = {0}, int64[1] one = {1}, int64[1] far = {9}, int64[2] tail = {2, 3}, float[1] half = {0.5},
+ int64[2] behind = {2, -1}>
 {
     shape = Shape(x)
     beyond = Slice(shape, one, far, zero)
@@ -220,7 +221,10 @@ agraph (float[n, 6] x) => (float[n, 2, 3] y)
     wanted = Concat<axis = 0>(back, tail)
     halves = Expand(half, wanted)
     same = Concat<axis = 0>(back, beyond)
-    rows = Reshape(x, same)
+    twice = Concat<axis = 0>(shape, shape)
+    again = Gather(twice, behind)
+    itself = Reshape(x, again)
+    rows = Reshape(itself, same)
     parts = Reshape(rows, wanted)
     y = Mul(parts, halves)
 }
