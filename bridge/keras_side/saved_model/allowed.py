@@ -142,7 +142,7 @@ RUNS = frozenset(" ".join([_ARITHMETIC, _REDUCTIONS, _MATRICES, _SHAPES, _NETWOR
 REASONS = {
     "it reads and writes files": _SAVING,
     "it changes variables or computes gradients, which a model in inference does not": _TRAINING,
-    "it draws random numbers; export the model for inference": _RANDOM,
+    "it draws random numbers, as augmentation does unless it is exported with training=False": _RANDOM,
     "text and tables have no ONNX form here; export the part behind them": _TEXT,
     "it reads encoded records; export the part behind it, which takes tensors": _RECORDS,
     "sparse and ragged tensors have no ONNX form": _SPARSE,
