@@ -48,7 +48,7 @@ def _whole(source: Source) -> keras.Model:
     if kind == formats.KERAS:
         with (
             archive.opened(path) as content,
-            hdf5.opened(content.weights, source.name, path.stat().st_size) as file,
+            hdf5.opened(content.weights, source.name, path.stat().st_size, content.lies) as file,
         ):
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
