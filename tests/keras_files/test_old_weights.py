@@ -22,6 +22,10 @@ def nested():
     inner = stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second")])
     return stack(inner, layers.Dense(4, use_bias=False, name="third"))
 
+def nested_made_up():
+    inner = stack(*[layers.Dense(4, use_bias=False) for _ in range(2)])
+    return stack(inner, layers.Dense(4, use_bias=False))
+
 def towers():
     size = keras.Input((4,))
     one, first, second = (layers.Dense(4, use_bias=False, name=name) for name in ("first", "first", "second"))
@@ -171,6 +175,11 @@ def test_weights_come_to_their_layers(read, model, layers, told):
             "its order of layers first is 'second' there, by their names 'first'",
         ),
         (
+            "nested_made_up",
+            {"sequential_1": {f"dense_2/{K}": B, f"dense_1/{K}": A}, "dense_3": {f"dense_3/{K}": C}},
+            r"its order of layers dense is 'dense_2' there, by their names 'dense_1'",
+        ),
+        (
             "named",
             dense("first", "second", of=(A, B)),
             r"has 3 layers with weights\. Only in the architecture: third",
@@ -181,6 +190,24 @@ def test_weights_come_to_their_layers(read, model, layers, told):
 )
 def test_what_is_not_clear_is_refused(refusal, code, file, model, layers, text):
     refusal(text, path=file(layers, KERAS2), arch=f"{code}:{model}")
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "said"),
+    [
+        ("named", dense("a", "b", "c"), "(first is 'a', second is 'b', third is 'c')"),
+        (
+            "nested",
+            {"sequential_1": {f"a/{K}": A, f"b/{K}": B}, "third": {f"third/{K}": C}},
+            "(first is 'a', second is 'b')",
+        ),
+        ("made_up", dense("dense_7", "dense_8", "dense_9"), None),
+    ],
+)
+def test_an_order_that_nothing_else_speaks_for_is_told(keras, code, file, model, layers, said):
+    found = keras("read", path=file(layers, KERAS2), arch=f"{code}:{model}")
+    assert [digest[2] for digest in found["digests"]] == [sha(A), sha(B), sha(C)]
+    assert said in found["said"][0] if said else not found["said"]
 
 
 def test_a_layer_without_its_list_of_weights_is_refused(refusal, code, file):
