@@ -57,6 +57,8 @@ def test_what_is_not_given_is_refused_all_at_once(keras, saved, refusal, tmp_pat
     assert f"{ADVICE}, such as\ndef build(): model = " in said
     part = tmp_path / "part.py"
     part.write_text("import keras\n\n\nclass Plain(keras.layers.Layer): ...\n")
+    (tmp_path / "by_module.py").write_text("import part\n")
+    refusal("The files given define Plain", path=path, custom=[tmp_path / "by_module.py"])
     said = refusal("The files given define Plain", path=path, custom=[part])
     assert "'Plain'" not in said
     assert "'lib>Scale'" in said

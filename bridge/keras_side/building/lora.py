@@ -42,7 +42,7 @@ def _enabling(plain: Callable[..., None]) -> Callable[..., None]:
     return enable
 
 
-def without_adapters(model: keras.Model, apart: bool) -> keras.Model:
+def without_adapters(model: keras.Model, apart: bool = False) -> keras.Model:
     """The model, filled from a file, with the adapters of its layers taken out, but those of quantized layers, which
     are refused.
 
