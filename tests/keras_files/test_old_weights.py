@@ -1,5 +1,7 @@
 """Weights alone with names and orders of many kinds: each comes to its layer, or it is said why that is not clear."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -283,6 +285,15 @@ def test_the_backend_that_wrote_kernels(keras, code, file, end, told, asked, exp
     found = keras("read", path=file({OLD: weights}, told), arch=f"{code}:image", **how)
     assert found["digests"][0][2] == expected
     assert said in found["said"][0] if said else not found["said"]
+
+
+@pytest.mark.parametrize(("backend", "step"), [({}, -1), ({"backend": "tensorflow"}, 1)], ids=["Theano", "TensorFlow"])
+def test_a_numbered_file_of_either_backend(keras, backend, step):
+    path = Path(__file__).parent / "old" / "numbers_by_0_3_3.h5"
+    with h5py.File(path) as file:
+        kernel = file["layer_0/param_0"][()].transpose(2, 3, 1, 0)[:, 0]
+    found = keras("read", path=path, arch=path.with_suffix(".json"), **backend)
+    assert found["digests"][0][2] == sha(kernel[::step])
 
 
 SQUARE = KERNEL[..., :2]
