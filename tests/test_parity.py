@@ -20,9 +20,11 @@ from bridge.cli import cli
 from bridge.convert import keras2onnx, keras2torch
 from bridge.data import Data
 from bridge.errors import BridgeError, CheckFailed
+from bridge.graph import Value
 from bridge.keras_side.source import Source
 from bridge.parity import compare
 from bridge.parity.arrays import difference, judge, relative_l2
+from bridge.parity.inputs import make_inputs
 from bridge.parity.subjects import KerasFile
 
 ARCH = f"{MODELS}:normalised"
@@ -154,6 +156,13 @@ def test_a_fixed_batch_is_run_in_its_own_size(tmp_path):
     found = compare([tmp_path / "any.onnx", tmp_path / "five.onnx"], rows=12)
     assert found.ok
     assert found.inputs == "12 rows, random (seed 0)"
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((3,), 64), ((None, 3), 64), ((224, 224, 3), 2), ((512, 512, 3), 1)])
+def test_random_rows_of_large_inputs_are_few(shape, rows):
+    value = Value(name="x", dtype="float32", shape=(None, *shape))
+    (made,) = make_inputs([[value]], None, None, None, 0).arrays.values()
+    assert len(made) == rows
 
 
 def test_given_data_is_fitted_to_the_model(tmp_path):

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True)
 @keras_options
 @data_options("test", optional="Run on this, not on random rows: ")
-@click.option("--rows", type=int, help="How many rows. By default 64 random ones, or the first 256 of the data.")
+@click.option(
+    "--rows",
+    type=int,
+    help="How many rows. By default 64 random ones (fewer of large ones), or the first 256 of the data.",
+)
 @seed_option("Of the random inputs.")
 @click.option("--rtol", type=float, default=1e-5, show_default=True, help="The largest error that passes.")
 @click.option("--layers/--no-layers", default=True, show_default=True, help="Compare layer by layer too.")

@@ -11,6 +11,7 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
+from bridge.keras_side.files.formats import refuse_checkpoint
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Paths, Source, listed
 
@@ -36,6 +37,8 @@ def inspect(
     file = Path(path)
     suffix = file.suffix.lower()
     is_keras = suffix in KERAS_FILES or is_saved_model(file)
+    if not is_keras:
+        refuse_checkpoint(file)
     if not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:

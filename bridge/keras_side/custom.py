@@ -66,13 +66,17 @@ def named(*names: Any) -> str | None:
 def _of(file: Path) -> dict[str, Any]:
     """What a file defines, and what it takes from files beside it and from packages that it imports."""
     module = user_code.load(file, f"{_PREFIX}{next(_numbers)}", "the custom code")
-    packages = _packages(module, file)
-    plain = {n: thing for n, thing in vars(module).items() if _is_theirs(thing, module, file, packages)}
+    beside, packages = _imported(module, file)
+    plain, *others = [
+        {n: thing for n, thing in vars(each).items() if _is_theirs(thing, module, file, packages)}
+        for each in (module, *beside)
+    ]
     registered = {n: thing for n, thing in GLOBAL_CUSTOM_OBJECTS.items() if _is_theirs(thing, module, file, packages)}
-    # where two registered ones share a plain name, that name means neither of them
+    # where two registered ones share a plain name, or two files beside this one have it, that name means neither
     short: dict[str, list[Any]] = {}
-    for name, thing in registered.items():
-        short.setdefault(name.rpartition(">")[2], []).append(thing)
+    for name, thing in itertools.chain(registered.items(), *(other.items() for other in others)):
+        same = short.setdefault(name.rpartition(">")[2], [])
+        same += [] if any(thing is one for one in same) else [thing]
     found = {n: things[0] for n, things in short.items() if len(things) == 1} | plain | registered
     for thing in found.values():
         if thing.__module__ == module.__name__:
@@ -80,21 +84,25 @@ def _of(file: Path) -> dict[str, Any]:
     return found
 
 
-def _packages(module: ModuleType, file: Path) -> set[str]:
-    """The installed packages whose modules, classes or functions the file names, or one beside it that it imports."""
-    found, waiting, seen = set(), [module], set()
+def _imported(module: ModuleType, file: Path) -> tuple[list[ModuleType], set[str]]:
+    """The modules beside a file that it or one of them imports; and the installed packages of whose modules, classes or
+    functions these name some.
+    """
+    found, waiting, seen = set(), [module], []
     while waiting:
         each = waiting.pop()
-        seen.add(each)
+        if each in seen:
+            continue
+        seen.append(each)
         for thing in vars(each).values():
             if not isinstance(thing, ModuleType | type) and not inspect.isfunction(thing):
                 continue
             source = thing if isinstance(thing, ModuleType) else sys.modules.get(thing.__module__)
             if source is not None and user_code.is_beside(source, file):
-                waiting += [] if source in seen else [source]
+                waiting.append(source)
             elif source is not None:
                 found.add(source.__name__.partition(".")[0])
-    return found - {module.__name__, *_LIBRARIES, *sys.stdlib_module_names}
+    return seen[1:], found - {module.__name__, *_LIBRARIES, *sys.stdlib_module_names}
 
 
 def _is_theirs(thing: Any, module: ModuleType, file: Path, packages: set[str]) -> bool:

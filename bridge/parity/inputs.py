@@ -14,6 +14,7 @@ from bridge.graph import Value
 from bridge.graph.probe import ANY, probe_inputs
 
 ROWS = 64  # random ones
+MOST = 400_000  # numbers in these; all layers' results, which are kept, in float64 too, are a hundred times as many
 DATA_ROWS = 256  # the first ones of given data
 
 
@@ -69,7 +70,8 @@ def make_inputs(
         raise BridgeError("the first file has no input, so there is nothing to run it on.")
     if data is None:
         batch = next((v.shape[0] for v in values if v.shape and v.shape[0] is not None), None)
-        count = rows or batch or ROWS
+        size = sum(math.prod(unknown if n is None else n for n in (v.shape or (None,))[1:]) for v in values)
+        count = rows or batch or min(ROWS, max(1, MOST // max(size, 1)))
         return Inputs(probe_inputs(values, count, seed, below, unknown), f"{_count(count)}, random (seed {seed})")
     chosen = data.head(rows or DATA_ROWS)
     fitted = fit_to(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dialect_case import ADD, ADDED, ENDS, Dialect, X, called, functional
+from typing import Any
+
+from dialect_case import ADD, ADDED, ENDS, Dialect, X, called, functional, tensor
 
 DENSE = {"class_name": "Dense", "config": {"name": "dense", "units": 2}}
 
@@ -21,7 +23,42 @@ MASKED = {
     ],
 }
 
+
+def part(number: int) -> dict[str, Any]:
+    """What gives a GPU its part of the batch, as multi_gpu_model made it; of its code there is the name get_slice."""
+    given = {"function": ["Z2V0X3NsaWNl", None, None], "arguments": {"i": number, "parts": 2}}
+    return called("Lambda", f"lambda_{number}", [[["x", 0, 0, {}]]], **given)
+
+
+def spread(*nodes: Any) -> dict[str, Any]:
+    return {"class_name": "Model", "name": "inner", "config": functional(X, ADD), "inbound_nodes": list(nodes)}
+
+
 CASES = [
+    Dialect(
+        "multi_gpu_model",
+        "2.2.4",
+        "Model",
+        functional(
+            X,
+            *map(part, (0, 1)),
+            spread([["lambda_0", 0, 0, {}]], [["lambda_1", 0, 0, {}]]),
+            called("Concatenate", "d", [[["inner", 1, 0, {}], ["inner", 2, 0, {}]]], axis=0),
+        ),
+        functional(
+            X,
+            {
+                "class_name": "Functional",
+                "name": "inner",
+                "config": functional(X, ADDED, **ENDS),
+                "inbound_nodes": [{"args": [tensor("x")], "kwargs": {}}],
+            },
+            input_layers=["x", 0, 0],
+            output_layers=["inner", 1, 0],
+        ),
+        new="Functional",
+        model=True,
+    ),
     Dialect(
         "sequential_as_a_list",
         "2.1.6",
@@ -36,6 +73,19 @@ CASES = [
         "Model",
         functional(X, ADD),
         functional(X, ADDED, **ENDS),
+        new="Functional",
+        model=True,
+    ),
+    Dialect(
+        "causal_attention",
+        "2.4.0",
+        "Model",
+        functional(X, called("Attention", "d", [[["x", 0, 0, {}], ["x", 0, 0]]], causal=True)),
+        functional(
+            X,
+            called("Attention", "d", [{"args": [[tensor("x"), tensor("x")]], "kwargs": {"use_causal_mask": True}}]),
+            **ENDS,
+        ),
         new="Functional",
         model=True,
     ),

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 
@@ -60,6 +61,12 @@ def adapted():
     for layer in stack:
         layer.enable_lora(2, lora_alpha=4)
     return model
+
+
+def features():
+    space = keras.utils.FeatureSpace({"a": "float_normalized", "b": "float_rescaled"}, output_mode="concat")
+    space.adapt(tf.data.Dataset.from_tensors({name: np.arange(6.0)[:, None] for name in "ab"}))
+    return keras.Model(space.get_inputs(), layers.Dense(2)(space.get_encoded_features()))
 
 
 def normalised():
@@ -186,7 +193,7 @@ CASES = {
     f.__name__: f
     for f in (
         *(mlp, no_bias, many, functional, with_operations, nested, frozen, normalised, with_lambda),
-        *(pictures, pooled, words, tied, tagged, frames, pictures_from_codes, adapted),
+        *(pictures, pooled, words, tied, tagged, frames, pictures_from_codes, adapted, features),
     )
 }
 

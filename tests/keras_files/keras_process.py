@@ -25,9 +25,11 @@ from bridge.errors import BridgeError  # noqa: E402
 from bridge.graph import stored  # noqa: E402
 from bridge.keras_side import jobs, weights  # noqa: E402
 from bridge.keras_side.custom import scope as own_classes  # noqa: E402
+from bridge.keras_side.files import hdf5  # noqa: E402
 from bridge.keras_side.files.load import load, non_finite  # noqa: E402
 from bridge.keras_side.files.write import write  # noqa: E402
-from bridge.keras_side.inspecting.survey import inputs_of  # noqa: E402
+from bridge.keras_side.inspecting import looking  # noqa: E402
+from bridge.keras_side.inspecting.survey import inputs_of, survey  # noqa: E402
 from bridge.keras_side.jobs import job_describe as describe  # noqa: E402
 from bridge.keras_side.old import origins  # noqa: E402
 from bridge.keras_side.running.double import in_double  # noqa: E402
@@ -108,8 +110,9 @@ def outputs(model):
 
 
 def read(path, chunk=None, **how):
-    """Loads with bridge; what it got. chunk: bytes that are assigned at a time."""
-    with mock.patch.object(weights, "CHUNK", chunk or weights.CHUNK):
+    """Loads with bridge; what it got. chunk: bytes that are read and assigned at a time."""
+    chunk = chunk or weights.CHUNK
+    with mock.patch.object(weights, "CHUNK", chunk), mock.patch.object(hdf5, "CHUNK", chunk):
         model = load(Source(path, **how))
     built = getattr(model, "inputs", None) is not None
     return {
@@ -121,6 +124,18 @@ def read(path, chunk=None, **how):
         "non_finite": non_finite(model),
         "said": origins.said(model),
     }
+
+
+def look(path, **how):
+    """What inspect tells of a model all of whose weights are large, and the sizes of those that took no memory."""
+    sizes, plain = [], looking._untouched
+    with (
+        mock.patch.object(looking, "CHUNK", 4),
+        mock.patch.object(hdf5, "CHUNK", 4),
+        mock.patch.object(looking, "_untouched", lambda shape, dtype: sizes.append(list(shape)) or plain(shape, dtype)),
+    ):
+        told = survey(Source(path, **how))
+    return {"sizes": sizes, **{key: told[key] for key in ("non_finite", "refusals", "weights")}}
 
 
 def rewrite(path, to, weights_only=False, **how):
@@ -182,7 +197,7 @@ def script(text, words):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "old": old, "keras_reads": keras_reads}
-JOBS |= saved_model_files.JOBS
+JOBS |= {"look": look, **saved_model_files.JOBS}
 JOBS |= {
     "script": script,
     "make_custom": make_custom,

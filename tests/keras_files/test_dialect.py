@@ -107,6 +107,15 @@ def test_tensors_among_the_keywords_and_constants():
     assert found["d"]["inbound_nodes"] == [{"args": [tensor("x")], "kwargs": {"value": tensor("tf.sub")}}]
 
 
+def test_slices_that_are_put_together_in_another_order_stay_code():
+    case = next(case for case in CASES if case.upgrade == "multi_gpu_model")
+    config = copy.deepcopy(case.config)
+    config["layers"][-1]["inbound_nodes"][0].reverse()
+    told = upgraded({"class_name": "Model", "config": config}, Writer("2.2.4"))
+    assert "multi_gpu_model" not in told.done
+    assert [layer["class_name"] for layer in told.config["config"]["layers"]].count("Lambda") == 2
+
+
 def test_states_in_the_list_of_inputs_are_initial_states():
     found, _ = calls(called("LSTM", "d", [[["x", 0, 0, {}], ["x", 0, 0, {}], ["x", 0, 0, {}]]]))
     assert found["d"]["inbound_nodes"] == [{"args": [tensor("x")], "kwargs": {"initial_state": [tensor("x")] * 2}}]

@@ -54,9 +54,12 @@ def test_what_is_not_given_is_refused_all_at_once(keras, saved, refusal, tmp_pat
     said = refusal("layer 'plain' has the custom class 'Plain'", path=path)
     for name in ("lib>Scale", "Plain", "lib>Start", "lib>wave", "bent", "lib>Pull", "lib>Box", "lib>Residual"):
         assert f"'{name}'" in said
-    assert f"{ADVICE}, such as\ndef build(): model = " in said
+    assert said.endswith(ADVICE)
+    refusal(r", such as\ndef build\(\): model = Net\(width=5\); ", path=saved("subclassed")[0] / "model.keras")
     part = tmp_path / "part.py"
     part.write_text("import keras\n\n\nclass Plain(keras.layers.Layer): ...\n")
+    (tmp_path / "by_module.py").write_text("import part\n")
+    refusal("The files given define Plain", path=path, custom=[tmp_path / "by_module.py"])
     said = refusal("The files given define Plain", path=path, custom=[part])
     assert "'Plain'" not in said
     assert "'lib>Scale'" in said

@@ -1,6 +1,7 @@
 """Files that are missing, cut short, or not what their name says."""
 
 import re
+from collections import Counter
 
 import h5py
 import numpy as np
@@ -86,3 +87,14 @@ def test_nan_and_infinity_are_loaded_and_reported(keras, made, tmp_path):
         kernel[0, :2] = np.nan, np.inf
     found = keras("read", path=path, mlp="6-5-5-3")["non_finite"]
     assert found == ["dense_1/kernel: 1 NaN, 1 infinite of 25"]
+    assert keras("look", path=path, mlp="6-5-5-3")["non_finite"] == found
+
+
+@pytest.mark.parametrize("file", ["model.keras", "model.h5"])
+def test_inspect_looks_at_large_weights_where_they_lie(keras, made, file):
+    folder, truth = made("normalised")
+    told = keras("look", path=folder / file)
+    assert not told["refusals"]
+    assert not told["non_finite"]
+    assert [weight["shape"] for weight in told["weights"]] == [shape for shape, _, _ in truth["digests"]]
+    assert not Counter(tuple(w) for w, _, _ in truth["digests"] if w) - Counter(map(tuple, told["sizes"]))

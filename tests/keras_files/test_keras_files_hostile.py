@@ -44,7 +44,7 @@ LAMBDA = {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, Non
     [
         (
             lambda d: d.update(module="evil", class_name="Evil"),
-            rf"layer 'dense' has the custom class 'Evil'.\n{CUSTOM}",
+            rf"layer 'dense' has the custom class 'Evil'.\n{CUSTOM}$",
         ),
         (
             lambda d: d["config"].update(

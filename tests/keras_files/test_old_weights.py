@@ -1,5 +1,7 @@
 """Weights alone with names and orders of many kinds: each comes to its layer, or it is said why that is not clear."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ def named():
 def nested():
     inner = stack(*[layers.Dense(4, use_bias=False, name=name) for name in ("first", "second")])
     return stack(inner, layers.Dense(4, use_bias=False, name="third"))
+
+def nested_made_up():
+    inner = stack(*[layers.Dense(4, use_bias=False) for _ in range(2)])
+    return stack(inner, layers.Dense(4, use_bias=False))
 
 def towers():
     size = keras.Input((4,))
@@ -171,6 +177,11 @@ def test_weights_come_to_their_layers(read, model, layers, told):
             "its order of layers first is 'second' there, by their names 'first'",
         ),
         (
+            "nested_made_up",
+            {"sequential_1": {f"dense_2/{K}": B, f"dense_1/{K}": A}, "dense_3": {f"dense_3/{K}": C}},
+            r"its order of layers dense is 'dense_2' there, by their names 'dense_1'",
+        ),
+        (
             "named",
             dense("first", "second", of=(A, B)),
             r"has 3 layers with weights\. Only in the architecture: third",
@@ -181,6 +192,24 @@ def test_weights_come_to_their_layers(read, model, layers, told):
 )
 def test_what_is_not_clear_is_refused(refusal, code, file, model, layers, text):
     refusal(text, path=file(layers, KERAS2), arch=f"{code}:{model}")
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "said"),
+    [
+        ("named", dense("a", "b", "c"), "(first is 'a', second is 'b', third is 'c')"),
+        (
+            "nested",
+            {"sequential_1": {f"a/{K}": A, f"b/{K}": B}, "third": {f"third/{K}": C}},
+            "(first is 'a', second is 'b')",
+        ),
+        ("made_up", dense("dense_7", "dense_8", "dense_9"), None),
+    ],
+)
+def test_an_order_that_nothing_else_speaks_for_is_told(keras, code, file, model, layers, said):
+    found = keras("read", path=file(layers, KERAS2), arch=f"{code}:{model}")
+    assert [digest[2] for digest in found["digests"]] == [sha(A), sha(B), sha(C)]
+    assert said in found["said"][0] if said else not found["said"]
 
 
 def test_a_layer_without_its_list_of_weights_is_refused(refusal, code, file):
@@ -256,6 +285,15 @@ def test_the_backend_that_wrote_kernels(keras, code, file, end, told, asked, exp
     found = keras("read", path=file({OLD: weights}, told), arch=f"{code}:image", **how)
     assert found["digests"][0][2] == expected
     assert said in found["said"][0] if said else not found["said"]
+
+
+@pytest.mark.parametrize(("backend", "step"), [({}, -1), ({"backend": "tensorflow"}, 1)], ids=["Theano", "TensorFlow"])
+def test_a_numbered_file_of_either_backend(keras, backend, step):
+    path = Path(__file__).parent / "old" / "numbers_by_0_3_3.h5"
+    with h5py.File(path) as file:
+        kernel = file["layer_0/param_0"][()].transpose(2, 3, 1, 0)[:, 0]
+    found = keras("read", path=path, arch=path.with_suffix(".json"), **backend)
+    assert found["digests"][0][2] == sha(kernel[::step])
 
 
 SQUARE = KERNEL[..., :2]

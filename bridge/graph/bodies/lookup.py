@@ -32,7 +32,9 @@ def table_of(layer: Layer) -> Table:
     config = layer.config
     vocabulary, mask, oov = config["vocabulary"], config["mask_token"], int(config["num_oov_indices"])
     if not vocabulary:
-        raise Refused("its vocabulary is empty; adapt the layer, or give it one")
+        raise Refused(
+            "its vocabulary is empty; adapt the layer, or give it one (a full .h5 keeps none: save as .keras)"
+        )
     if config.get("oov_method", "floormod") != "floormod" and oov > 1:
         raise Refused(f"its option oov_method={config['oov_method']!r} is not supported, only 'floormod'")
     inverse, to_places = bool(config["invert"]), config["output_mode"] == "int"

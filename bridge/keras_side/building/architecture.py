@@ -16,7 +16,7 @@ from keras.src.initializers.random_initializers import RandomInitializer
 from bridge.errors import BridgeError
 from bridge.files import existing_file
 from bridge.keras_side import custom
-from bridge.keras_side.building import arch, config
+from bridge.keras_side.building import arch, config, lora
 from bridge.keras_side.examples import remembered
 from bridge.keras_side.old import origins
 from bridge.keras_side.old.backends import UNKNOWN, Backend
@@ -52,7 +52,7 @@ def from_json(
     try:
         old = found.upgrades
         masks = nullcontext() if old is None else with_masks("attention_without_masks" not in old.done)
-        with remembered(), masks, keras.saving.custom_object_scope(custom.objects()):
+        with remembered(), masks, lora.with_alpha(), keras.saving.custom_object_scope(custom.objects()):
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
     except REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {said(error)[:300]}") from error

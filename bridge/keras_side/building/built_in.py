@@ -58,8 +58,10 @@ def module_of(name: str, kind: str, node: dict[str, Any]) -> str | None:
         name = "DTypePolicy"
     if kind == "layers" and name in MODELS:
         return MODELS[name]
-    if kind == "layers" and stated in (APPLICATIONS.get(name), FEATURES.get(name)):
+    if kind == "layers" and stated == APPLICATIONS.get(name):
         return stated
+    if kind == "layers" and name in FEATURES and stated in ("keras", FEATURES[name]):  # a legacy file says no module
+        return FEATURES[name]
     return _classes(kind).get(name)
 
 

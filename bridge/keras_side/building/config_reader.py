@@ -91,7 +91,7 @@ class Reader:
             if own is not None:
                 return self.own(node, own, layer, depth)
         if module is None:
-            self.unknown(name, node, layer)
+            self.unknown(name, node, layer, depth)
             return node
         if kind == "layers":
             layer = f"layer {_name(node)!r}" if depth and _name(node) else layer
@@ -168,7 +168,7 @@ class Reader:
         self.missing.add(str(name), f"{layer} has the custom function {str(name)!r}")
         return node
 
-    def unknown(self, name: str, node: dict[str, Any], layer: str) -> None:
+    def unknown(self, name: str, node: dict[str, Any], layer: str, depth: int) -> None:
         where = f"layer {_name(node)!r}" if isinstance(_name(node), str) else layer
         if self.is_old and name in _REFUSED_BY_DIALECT:
             return  # with its own reason
@@ -178,7 +178,7 @@ class Reader:
         elif quantized != name and node.get("module") == "keras.quantizers":
             self.problem(f"{where}: {QUANTIZED.format(quantized.lower())}.")
         else:
-            if layer == "the model":
+            if not depth:
                 self.missing.model(name, node)
             registered = node.get("registered_name")
             known_as = registered if isinstance(registered, str) else name

@@ -1,18 +1,22 @@
-"""Layers with LoRA adapters, as plain ones: Keras's files hold their weights with the adapters merged into them."""
+"""Layers with LoRA adapters, as plain ones: most of Keras's files hold weights with the adapters merged into them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
 from weakref import WeakKeyDictionary
 
 import keras
-from keras import layers
+from keras import layers, ops
 from keras.src.layers.convolutional.base_conv import BaseConv
 
-from bridge.errors import BridgeError
 from bridge.graph import Graph
 
 MERGED = "its LoRA adapters are merged into its weights, as in Keras's own files; in torch the weights themselves train"
-_ENABLING = tuple(kind.enable_lora for kind in (layers.Dense, layers.EinsumDense, layers.Embedding, BaseConv))
+_KINDS = (layers.Dense, layers.EinsumDense, layers.Embedding, BaseConv)
+_ENABLING = tuple(kind.enable_lora for kind in _KINDS)
 _merged: WeakKeyDictionary[keras.Model, list[str]] = WeakKeyDictionary()
 
 
@@ -22,22 +26,35 @@ def _adapted(model: keras.Model) -> list[keras.Layer]:
     return [layer for layer in made if getattr(type(layer), "enable_lora", None) in _ENABLING]
 
 
-def refuse_apart(model: keras.Model, path: str) -> None:
-    """Raises BridgeError for a file in the legacy layout, which has adapters apart; Keras itself reads them wrongly."""
-    if found := _adapted(model):
-        raise BridgeError(
-            f"{path}: {found[0].name} ({type(found[0]).__name__}) has LoRA adapters, which this kind of file keeps "
-            "apart, and Keras itself forgets their lora_alpha.\n"
-            "Save the model as .keras or .weights.h5, which merge them."
-        )
+@contextmanager
+def with_alpha() -> Iterator[None]:
+    """While this lasts, a layer that is built by its config keeps the lora_alpha in it, which Keras's Dense forgets."""
+    with ExitStack() as stack:
+        for kind in _KINDS:
+            stack.enter_context(mock.patch.object(kind, "enable_lora", _enabling(kind.enable_lora)))
+        yield
 
 
-def without_adapters(model: keras.Model) -> keras.Model:
+def _enabling(plain: Callable[..., None]) -> Callable[..., None]:
+    def enable(layer: Any, *args: Any, **options: Any) -> None:
+        plain(layer, *args, **{"lora_alpha": layer.lora_alpha, **options})
+
+    return enable
+
+
+def without_adapters(model: keras.Model, apart: bool = False) -> keras.Model:
     """The model, filled from a file, with the adapters of its layers taken out, but those of quantized layers, which
     are refused.
+
+    apart: whether the file has the adapters beside the weights, where most have both as one.
     """
     found = [layer for layer in _adapted(model) if getattr(layer, "quantization_mode", None) is None]
     for layer in found:
+        if apart:
+            word = "embeddings" if isinstance(layer, layers.Embedding) else "kernel"
+            first, second = (getattr(layer, f"lora_{word}_{end}") for end in ("a", "b"))
+            weight = getattr(layer, f"_{word}")
+            weight.assign(weight + (layer.lora_alpha / layer.lora_rank) * ops.matmul(first, second))
         for variable in [v for v in layer.variables if v.name.startswith("lora_")]:
             layer._untrack_variable(variable)
         layer.lora_enabled, layer.lora_rank = False, None

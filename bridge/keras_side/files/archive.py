@@ -33,11 +33,15 @@ JSON_FLOOR, JSON_LIMIT, WEIGHTS_FLOOR = 1 << 20, 16 << 20, 16 << 20
 
 @dataclass(frozen=True)
 class Archive:
-    """The members of a .keras file, weights as an open file. assets: vocabularies, by their names in the file."""
+    """The members of a .keras file, weights as an open file. assets: vocabularies, by their names in the file.
+
+    lies: the archive and where in it the weights begin, unless they are compressed.
+    """
 
     config: bytes
     metadata: bytes
     weights: IO[bytes]
+    lies: tuple[Path, int] | None
     assets: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -53,7 +57,7 @@ def opened(path: Path) -> Iterator[Archive]:
             with zipfile.ZipFile(file) as archive:
                 members = _members(archive, path, size)
                 content = {name: archive.read(member) for name, member in members.items() if name != WEIGHTS}
-                weights = _weights(archive, members[WEIGHTS], file)
+                weights, begin = _weights(archive, members[WEIGHTS], file)
         except _DAMAGE as error:
             raise BridgeError(
                 f"{path}: is damaged or cut short ({error or type(error).__name__}).\n"
@@ -61,16 +65,20 @@ def opened(path: Path) -> Iterator[Archive]:
             ) from error
         assets = {name: text for name, text in content.items() if name.startswith(ASSETS)}
         with weights:
-            yield Archive(content[CONFIG], content.get(METADATA, b"{}"), weights, assets)
+            lies = None if begin is None else (path, begin)
+            yield Archive(content[CONFIG], content.get(METADATA, b"{}"), weights, lies, assets)
 
 
-def _weights(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: IO[bytes]) -> IO[bytes]:
-    """A member as a file to read anywhere in. Raises what zipfile raises if it is damaged."""
+def _weights(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: IO[bytes]) -> tuple[IO[bytes], int | None]:
+    """A member as a file to read anywhere in, and where it begins; None if it was inflated.
+
+    Raises what zipfile raises if it is damaged.
+    """
     if member.compress_type != zipfile.ZIP_STORED:
         inflated = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
         with archive.open(member) as source:  # gives no more than the size that it claims
             shutil.copyfileobj(source, inflated, 1 << 20)
-        return inflated
+        return inflated, None
     file.seek(member.header_offset)
     header = file.read(30)
     if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
@@ -83,7 +91,7 @@ def _weights(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: IO[bytes])
     if part.tell() != member.file_size or checksum != member.CRC:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.filename!r}")
     part.seek(0)
-    return io.BufferedReader(part)
+    return io.BufferedReader(part), begin
 
 
 class _Part(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bridge.errors import BridgeError
@@ -18,6 +19,7 @@ def kind(path: str | Path) -> str:
     path = Path(path)
     if is_saved_model(path):
         return SAVED_MODEL
+    refuse_checkpoint(path)
     if path.is_dir():
         raise BridgeError(_folder(path))
     path = existing_file(path, "the Keras model")
@@ -37,6 +39,22 @@ def kind(path: str | Path) -> str:
     raise BridgeError(
         f"{path}: bridge reads Keras models from .keras, .h5, .hdf5 and .weights.h5 files, not from {suffix or 'this'}."
     )
+
+
+def refuse_checkpoint(path: Path) -> None:
+    """Raises BridgeError for TensorFlow's checkpoints: NAME.index and NAME.data-..., whose NAME is no file itself."""
+    named = re.fullmatch(r"(.+)\.(index|data-\d{5}-of-\d{5})", path.name)
+    begin = path.with_name(named[1]) if named else path
+    if path.is_dir():
+        indices = sorted(path.glob("*.index")) if (path / "checkpoint").is_file() else []
+    else:
+        indices = [] if named is None and path.is_file() else [begin.with_name(f"{begin.name}.index")]
+    if any(index.is_file() for index in indices):
+        raise BridgeError(
+            f"{path}: is a checkpoint of TensorFlow's: weights alone, in a form that Keras 3 does not read either.\n"
+            "Where it was saved, or with tf_keras, load it into the model that your code builds, model.load_weights"
+            f"({str(indices[0].with_suffix(''))!r}),\nand save that whole, or its weights to a file that ends in .h5."
+        )
 
 
 def _content(path: Path) -> str | None:

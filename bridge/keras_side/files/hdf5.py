@@ -18,6 +18,7 @@ import ml_dtypes
 import numpy as np
 
 from bridge.errors import BridgeError
+from bridge.graph.stored import CHUNK, mapped
 
 TOTAL_FLOOR, TOTAL_FACTOR = 64 << 20, 50
 DATASET_FLOOR, DATASET_FACTOR = 1 << 20, 1100
@@ -35,8 +36,8 @@ _FILTERS = {
 class Weights:
     """A checked, open HDF5 file: its datasets by path, its attributes, its numbers when asked for."""
 
-    def __init__(self, file: h5py.File, name: str, size: int):
-        self._file = file
+    def __init__(self, file: h5py.File, name: str, size: int, lies: tuple[Path, int] | None = None):
+        self._file, self._lies = file, lies
         self.name = name
         self.size = size
         self._loose = size  # bytes that are no numbers: as much as any text in the file can have
@@ -55,13 +56,25 @@ class Weights:
         return sum(_bytes(dataset) for dataset in self.datasets.values())
 
     def read(self, path: str) -> np.ndarray:
-        """One dataset's numbers, in the dtype they were stored in (native byte order)."""
+        """One dataset's numbers, in the dtype they were stored in (native byte order).
+
+        Many that lie in one piece are read when they are looked at.
+        """
         dataset = self.datasets[path]
         with self._guarded():
-            values = np.asarray(dataset[()])
+            place = self._place(dataset)
+            values = np.asarray(dataset[()]) if place is None else mapped(*place, dataset.dtype, dataset.shape)
         if values.dtype.kind == "V":  # h5py has no name for bfloat16, Keras marks it by an attribute
             return values.view(ml_dtypes.bfloat16)
         return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def _place(self, dataset: h5py.Dataset) -> tuple[Path, int] | None:
+        """The file that many numbers lie in as numpy has them, and where they begin; None for all others."""
+        if self._lies is None or _bytes(dataset) <= CHUNK or dataset.id.get_storage_size() != _bytes(dataset):
+            return None
+        offset = dataset.id.get_offset()  # None of chunks
+        same = dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype))
+        return (self._lies[0], self._lies[1] + offset) if same and offset is not None else None
 
     def shape(self, path: str) -> tuple[int, ...]:
         return tuple(self.datasets[path].shape)
@@ -174,8 +187,10 @@ class Weights:
 
 
 @contextmanager
-def opened(file: Path | IO[bytes], name: str, size: int) -> Iterator[Weights]:
+def opened(file: Path | IO[bytes], name: str, size: int, lies: tuple[Path, int] | None = None) -> Iterator[Weights]:
     """A checked HDF5 file, open for reading. `name` is what messages call it, `size` its real size in bytes.
+
+    lies: of one that is part of a larger file, that file and where in it it begins.
 
     Raises BridgeError if it is damaged or breaks one of the rules above.
     """
@@ -184,7 +199,7 @@ def opened(file: Path | IO[bytes], name: str, size: int) -> Iterator[Weights]:
     except (OSError, RuntimeError, ValueError) as error:
         raise _damaged(name, error) from error
     try:
-        yield Weights(handle, name, size)
+        yield Weights(handle, name, size, (file, 0) if isinstance(file, Path) else lies)
     finally:
         handle.close()
 

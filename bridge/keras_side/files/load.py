@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.keras_side import custom
 from bridge.keras_side.building import arch, architecture, built_in, config, mlp
 from bridge.keras_side.building.cut import from_layers
-from bridge.keras_side.building.lora import refuse_apart, without_adapters
+from bridge.keras_side.building.lora import without_adapters
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.old.backends import Backend
@@ -48,7 +48,7 @@ def _whole(source: Source) -> keras.Model:
     if kind == formats.KERAS:
         with (
             archive.opened(path) as content,
-            hdf5.opened(content.weights, source.name, path.stat().st_size) as file,
+            hdf5.opened(content.weights, source.name, path.stat().st_size, content.lies) as file,
         ):
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             saved = (content.config, f"{path}: {archive.CONFIG}", metadata.get("keras_version"))
@@ -74,11 +74,10 @@ def _filled(
         _build(model, source, file)
     assets.fill(model, texts or {}, source.name)
     if base is not None:
-        refuse_apart(model, source.path)
         legacy.fill(model, file, base, written)
     else:
         tree.fill(model, file)
-    return without_adapters(model)
+    return without_adapters(model, apart=base is not None)
 
 
 def _architecture(source: Source, file: Weights, saved: tuple[Any, str, Any] | None, written: Backend) -> keras.Model:

@@ -16,6 +16,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras.src.saving import saving_lib
 
 from bridge.errors import BridgeError
+from bridge.graph.refused import FEATURES
 from bridge.keras_side.weights import numbers
 
 
@@ -49,7 +50,7 @@ def _write(model: keras.Model, path: Path, weights_only: bool) -> None:
         with h5py.File(path, "w") as file, _twins(path):
             legacy_h5_format.save_weights_to_hdf5_group(file, model)
     elif name.endswith((".h5", ".hdf5")):
-        operation = next((item for item in _operations(model) if not isinstance(item, keras.Layer)), None)
+        operation = next((item for item in _operations(model) if not _is_read(item)), None)
         if operation is not None:
             raise BridgeError(
                 f"{path}: {operation.name} is an operation between layers ({type(operation).__name__}), which Keras "
@@ -84,6 +85,11 @@ def _twins(path: Path) -> Iterator[None]:
             f"{path}: Keras itself can't write this model so: a layer of it has two weights of one name.\n"
             "Write a .keras or a .weights.h5 file."
         ) from error
+
+
+def _is_read(item: Any) -> bool:
+    """Whether Keras finds what this is by its class's name alone: layers, but those between a FeatureSpace's."""
+    return isinstance(item, keras.Layer) and type(item).__name__ not in FEATURES
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:

@@ -37,7 +37,7 @@ def describe(path: str | Path, backend: str | None = None) -> dict[str, Any]:
         with archive.opened(path) as content:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
             parsed = config.parse(content.config, f"{path}: {archive.CONFIG}")
-            with hdf5.opened(content.weights, path.name, path.stat().st_size) as file:
+            with hdf5.opened(content.weights, path.name, path.stat().st_size, content.lies) as file:
                 told = {"format": ".keras archive", "training_config": bool(parsed.get("compile_config"))}
                 return _described(path, file, parsed, metadata.get("keras_version"), told)
     with hdf5.opened(path, path.name, path.stat().st_size) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -9,10 +10,13 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.graph import notes_of, to_proto
+from bridge.keras_side.building import lora
 from bridge.keras_side.files.load import load, non_finite
+from bridge.keras_side.inspecting.looking import looking
 from bridge.keras_side.names import layers_by_path, names
 from bridge.keras_side.old import origins
 from bridge.keras_side.running.sizes import choose_probe
+from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.saved_model.model import Operators, Variables
 from bridge.keras_side.signature import signature
 from bridge.keras_side.source import Source
@@ -38,7 +42,9 @@ def survey(source: Source) -> dict[str, Any]:
     weights: [{"name": path, "shape", "dtype", "trainable"}]. refusals: every reason.
     notes: what of Keras's training torch will lack.
     """
-    model, rules = load(source), read(source.rules)
+    rules = read(source.rules)
+    with nullcontext({}) if is_saved_model(source.path) else looking() as seen:  # a SavedModel's are compared with it
+        model = load(source)
     found = names(model)
     lines: list[str] = []
     inputs: list[dict[str, Any]] = []
@@ -49,6 +55,7 @@ def survey(source: Source) -> dict[str, Any]:
         inputs = inputs_of(model)
         graph = trace(model, rules=rules)  # the proof, which knows what each output is
         origins.note(model, graph)
+        lora.note(model, graph)
         choose_probe(model, graph)
         # a layer's body may refuse an option of it; nobody asks for the weights' numbers
         proto = to_proto(graph, most_inside=0).SerializeToString(deterministic=True)
@@ -71,7 +78,7 @@ def survey(source: Source) -> dict[str, Any]:
         ],
         "refusals": lines,
         "notes": list(notes),
-        "non_finite": non_finite(model),
+        "non_finite": non_finite(model, seen),
         "proto": np.frombuffer(proto, np.uint8),
     }
 

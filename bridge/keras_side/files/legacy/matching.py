@@ -58,17 +58,30 @@ def weight_pairs(
         raise BridgeError(
             f"{label}: the weights in {file.name} are {held}; the architecture wants {wanted}.\n{PASS_OTHER}"
         )
-    saved = {weight: words_of(weight) for weight in group.weights}
-    wanted = [words_of(variable.path) for variable in variables]
-    for words, variable in zip(wanted, variables, strict=True):
-        words[-1] = old_words.get(id(variable), words[-1])
+    if (named := by_names(group, variables, old_words)) is not None:
+        return named
+    saved, wanted = {weight: words_of(weight) for weight in group.weights}, _words(variables, old_words)
+    by_shape = _by_shape(group, wanted, variables, file)
+    return _by_order(group, saved, variables, wanted, label, file) if by_shape is None else by_shape
+
+
+def by_names(group: Group, variables: list[Any], old_words: dict[int, str]) -> list[tuple[Any, str]] | None:
+    """Each variable with the weight whose name ends as its does, if there is one for each; else None."""
+    saved, wanted = {weight: words_of(weight) for weight in group.weights}, _words(variables, old_words)
     for depth in (4, 3, 2, 1):
         by_tail = {tuple(words[-depth:]): weight for weight, words in saved.items()}
         tails = [tuple(words[-depth:]) for words in wanted]
         if len(by_tail) == len(saved) and set(tails) == set(by_tail) and len(set(tails)) == len(tails):
             return [(variable, by_tail[tail]) for variable, tail in zip(variables, tails, strict=True)]
-    by_shape = _by_shape(group, wanted, variables, file)
-    return _by_order(group, saved, variables, wanted, label, file) if by_shape is None else by_shape
+    return None
+
+
+def _words(variables: list[Any], old_words: dict[int, str]) -> list[list[str]]:
+    """The words of each variable's path, the last one as the file has it."""
+    wanted = [words_of(variable.path) for variable in variables]
+    for words, variable in zip(wanted, variables, strict=True):
+        words[-1] = old_words.get(id(variable), words[-1])
+    return wanted
 
 
 def _by_order(

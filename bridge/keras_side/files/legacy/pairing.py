@@ -38,6 +38,44 @@ def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: 
     return found[0] if found else _by_size(layers, names, saved, file) or in_order
 
 
+def within(model: keras.Model, group: Group, variables: list[Any], file: Weights) -> Pairs | None:
+    """The same for the layers of a nested model, which the file has in one group; None if it has not each for itself.
+
+    variables: of the model, in the order in which Keras writes them. Raises BridgeError as `unlike_names`.
+    """
+    places = {id(variable): place for place, variable in enumerate(variables)}
+    layers = sorted(leaves([model]), key=lambda layer: min(places[id(weight)] for weight in layer.weights))
+    parts = split([group])
+    if len(layers) != len(parts) or sum(len(layer.weights) for layer in layers) != len(variables):
+        return None
+    pairs = unlike_names(layers, [layer.name for layer in layers], parts, file)
+    return pairs if _fits(pairs, file) else None
+
+
+def by_order_alone(pairs: Pairs) -> str | None:
+    """What users should know where layers of equal sizes have other names in the file and nothing but their order."""
+    alike: dict[tuple[int, ...], Pairs] = {}
+    for layer, group in pairs:
+        if layer.name != group.name:
+            alike.setdefault(_sizes(layer), []).append((layer, group))
+    doubtful = [pair for listed in alike.values() if len(listed) > 1 and not _go_alike(listed) for pair in listed]
+    if not doubtful:
+        return None
+    told = ", ".join(f"{layer.name} is {group.name!r}" for layer, group in doubtful[:4])
+    more = f" and {len(doubtful) - 4} more" if doubtful[4:] else ""
+    return (
+        f"Weights alone: layers of equal sizes are matched by nothing but their order ({told}{more}). "
+        "If the architecture has them in another one, give its layers the names that they have in the file."
+    )
+
+
+def _go_alike(pairs: Pairs) -> bool:
+    """Whether the numbers that Keras gave both sides' names go the same way."""
+    sides = [[_counted(layer.name) for layer, _ in pairs], [_counted(group.name) for _, group in pairs]]
+    bases = {base for side in sides for base, _ in side}
+    return len(bases) == 1 and all(sorted(side) == side for side in sides)
+
+
 def _same(one: Pairs, other: Pairs) -> bool:
     return all(a[1] is b[1] for a, b in zip(one, other, strict=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files.hdf5 import Weights
+from bridge.keras_side.files.legacy import pairing
 from bridge.keras_side.files.legacy.content import (
     TOP,
     Group,
@@ -21,7 +23,7 @@ from bridge.keras_side.files.legacy.content import (
     weights_of,
 )
 from bridge.keras_side.files.legacy.gates import with_gates
-from bridge.keras_side.files.legacy.matching import inner_name, layer_pairs, weight_pairs
+from bridge.keras_side.files.legacy.matching import by_names, inner_name, layer_pairs, weight_pairs
 from bridge.keras_side.names import names as paths_of
 from bridge.keras_side.old import kernels, layouts, origins
 from bridge.keras_side.old.backends import Backend
@@ -41,8 +43,10 @@ def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None
     top = [group for group in saved if group.name == TOP]
     saved = [group for group in saved if group.name != TOP]
     layers = [layer for layer in model.layers if layer.weights]
-    for layer, group in layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None):
-        reader.fill(group, layer.trainable_weights + layer.non_trainable_weights, labelled(layer))
+    pairs = layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None)
+    reader.tell(pairs)
+    for layer, group in pairs:
+        reader.fill_layer(layer, group)
     own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
     if own or top:
         reader.fill(top[0] if top else Group(TOP, {}), own, labelled(model))
@@ -80,7 +84,7 @@ class _Reader:
     """Fills a model's variables from a file, and knows afterwards where each one lies in it."""
 
     def __init__(self, model: keras.Model, file: Weights, base: str, written: Backend):
-        self.file, self.base = file, base
+        self.model, self.file, self.base = model, file, base
         self.origin: Origin | None = origins.of(model)
         self.renamed = self.origin.upgrades.renamed if self.origin else {}
         self.paths = {key: weight.path for key, weight in paths_of(model).weights.items()} if self.origin else {}
@@ -88,6 +92,25 @@ class _Reader:
         self.layouts = {} if self.origin else kernels.by_code(model, is_before_keras2(file, base), written)
         self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
         self._places: dict[str, dict[str, Place]] = {}
+
+    def tell(self, pairs: list[tuple[Any, Group]]) -> None:
+        renamed = [(layer, group) for layer, group in pairs if self.renamed.get(layer.name) != group.name]
+        if (line := pairing.by_order_alone(renamed)) is not None:
+            origins.say(self.model, line)
+
+    def fill_layer(self, layer: keras.Layer, group: Group) -> None:
+        """A nested model's layers each for itself, where their weights' names don't tell which is which."""
+        variables, parts = layer.trainable_weights + layer.non_trainable_weights, None
+        model = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+        several = isinstance(model, keras.Model) and len(variables) == len(group.weights) and pairing.split([group])[1:]
+        if several and by_names(group, variables, self.words) is None:
+            parts = pairing.within(model, group, variables, self.file)
+            if parts is None:
+                origins.say(self.model, f"Weights within {labelled(layer)} are matched by nothing but their order.")
+        self.tell(parts or [])
+        for inner, part in parts or [(layer, group)]:
+            held = inner.trainable_weights + inner.non_trainable_weights
+            self.fill(replace(part, name=group.name), held, labelled(layer))
 
     def fill(self, group: Group, variables: list[Any], label: str) -> None:
         for variable, weight in weight_pairs(group, variables, label, self.file, self.words):

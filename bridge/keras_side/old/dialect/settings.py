@@ -170,13 +170,14 @@ def activation_objects(entry: Entry) -> bool:
     for key, value in entry.config.items():
         if not key.endswith("activation"):
             continue
+        name = value
         if isinstance(value, dict):
             name = value.get("config") if value.get("class_name") == "function" else value.get("class_name")
             own = value.get("registered_name") in (None, name) and "function_type" not in value
             if own and isinstance(name, str) and name.islower() and name.isidentifier():
                 entry.config[key], found = name, True
-        if entry.config[key] == "softmax_v2":
-            entry.config[key], found = "softmax", True
+        if isinstance(name, str) and name in ("softmax_v2", "log_softmax_v2"):  # TensorFlow's own, of tf.nn
+            entry.config[key], found = name.removesuffix("_v2"), True
     return found
 
 
@@ -270,6 +271,19 @@ def preprocessing_names(entry: Entry) -> bool:
 def attention_shapes(entry: Entry) -> bool:
     found = [entry.config.pop(key, "absent") != "absent" for key in ("query_shape", "key_shape", "value_shape")]
     return any([*found, entry.drop("softmax_robust_masking", False)])
+
+
+@upgrade(
+    "an attention that looks at no later step, which is said in its calls now",
+    "tensorflow 2.1 to keras 2.9: layers/dense_attention.py; use_causal_mask since keras 2.10",
+    kinds=("Attention", "AdditiveAttention"),
+)
+def causal_attention(entry: Entry) -> bool:
+    causal = entry.config.pop("causal", "absent")
+    if causal is True:
+        for node in entry.node.get("inbound_nodes") or []:
+            node[0][3:] = [{**(node[0][3] if len(node[0]) > 3 else {}), "use_causal_mask": True}]
+    return causal != "absent"
 
 
 @upgrade(
