@@ -174,6 +174,8 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
     (cell,) = recorded(MODELS["dropout_around_functions_of_ones_own"]).graph.source["notes"]
     assert cell.startswith("Training in torch will lack the dropout of own/cell (SimpleRNNCell), which")
+    (ctc,) = recorded(MODELS["a_reader_of_texts_as_it_is_trained"]).graph.source["notes"]
+    assert ctc.startswith("Training in torch will lack the CTC loss that ctc (Loss) adds")
     for name in ("subclassed", "variational_autoencoder", "noise_of_every_kind", "the_flag_in_every_way"):
         assert recorded(MODELS[name]).graph.source.get("notes", []) == []
 
