@@ -19,6 +19,7 @@ from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.keras_side.names import Names
 from bridge.keras_side.tracing import (
     ctc,
+    derivatives,
     dropping,
     layer_calls,
     layer_facts,
@@ -105,7 +106,7 @@ class Tracer:
             elif isinstance(operation, keras.Layer) and is_known(operation):
                 args, kwargs = layer_calls.without_variables(args, kwargs)
                 found = layer_calls.reason(self, operation, args, kwargs)
-                apart = in_inner_graph() or self._is_changed(operation)
+                apart = in_inner_graph() or self._is_changed(operation) or derivatives.recorded()
                 if apart and (found := self._reason_apart(operation, kwargs, found)) is None:
                     return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not found and time_distributed.is_time_distributed(operation):
@@ -142,6 +143,7 @@ class Tracer:
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(tf, "stop_gradient", self._stopped),
             ctc.standing_in(self),
+            derivatives.guarded(self),
             mock.patch.object(custom_gradient, "_graph_mode_decorator", own_gradients.decorated(self, by_tensorflow)),
             mock.patch.object(keras.Layer, "add_loss", self._adding_losses()),
             as_onnx_has_it(),
@@ -178,6 +180,10 @@ class Tracer:
             reason = _CHANGED
             if penalty_reason(layer):
                 return f"{_CHANGED}, and its activity penalty would be lost"
+        if derivatives.recorded():
+            reason = "the model's own code asks for its gradient"
+            if penalty_reason(layer):
+                return f"{reason}, and its activity penalty would be lost"
         if in_loop_condition():
             reason = "it is called to say whether a loop goes on"
         if reason is None:

@@ -70,9 +70,10 @@ def _gather(node: Node, given: list[Sizes]) -> Sizes | None:
 def _item(items: tuple[Item, ...], index: int) -> Item | None:
     for place, item in enumerate(items) if index >= 0 else enumerate(reversed(items)):
         if isinstance(item, Rest):
-            if index >= 0 and item.start >= 0:
+            if index >= 0 and item.start >= 0 and place == len(items) - 1:
                 return Size(item.value, item.start + index - place)
-            return Size(item.value, index + place) if index < 0 and item.end is None else None
+            last = index < 0 and item.end is None and place == len(items) - 1
+            return Size(item.value, index + place) if last else None
         if place == (index if index >= 0 else -index - 1):
             return item
     return None
