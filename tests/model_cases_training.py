@@ -304,37 +304,6 @@ def gradients_of_ones_own():
     return keras.Model(x, layers.Dense(2)(Own(name="own")(y)))
 
 
-@model(refused=r"own \(Own\): its own code says what the gradients of weights are \(custom_gradient with variables\)")
-def a_gradient_of_weights():
-    import keras
-    import tensorflow as tf
-    from keras import layers
-
-    class Own(layers.Layer):
-        def build(self, shape):
-            self.w = self.add_weight(shape=(shape[-1],), name="w")
-
-        def call(self, x):
-            @tf.custom_gradient
-            def scaled(x):
-                def gradient(upstream, variables=None):
-                    return (upstream, [tf.reduce_sum(upstream * x, 0)]) if variables else upstream
-
-                return x * self.w, gradient
-
-            @tf.custom_gradient
-            def named(x):
-                def gradient(upstream, **others):
-                    return upstream, [tf.reduce_sum(upstream * x, 0) for _ in others["variables"]]
-
-                return x * self.w, gradient
-
-            return scaled(named(x))
-
-    x = keras.Input((4,))
-    return keras.Model(x, Own(name="own")(x))
-
-
 @model()
 def a_gradient_that_keras_says():
     import keras
@@ -359,7 +328,9 @@ def a_reader_of_texts_as_it_is_trained():
             return y_pred
 
     x, label = keras.Input((8, 4), name="image"), keras.Input((3,), dtype="int32", name="label")
-    y = layers.Dense(12, activation="softmax", name="softmax")(layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x))
+    y = layers.Dense(12, activation="softmax", name="softmax")(
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    )
     return keras.Model([x, label], Loss(name="ctc")(label, y))
 
 

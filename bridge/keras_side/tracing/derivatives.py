@@ -31,7 +31,7 @@ def guarded(tracer: Tracer) -> Iterator[None]:
     def through(operator: Any, *upstream: Any) -> list[Any]:
         number = placeholder_number(operator.outputs[0].op.name)
         node = tracer.calls[number].node if number is not None else None
-        if node is None or node.kind != "StopGradient":
+        if node is None or node.kind not in ("StopGradient", "UpstreamGradient"):
             owner = tracer.scopes.owner(operator.outputs[0].op.name)
             tracer.problems.append(f"{node.name if node is not None else owner}: {_REASON}")
             return [tf.zeros_like(x) if x.dtype.is_floating else None for x in operator.inputs]

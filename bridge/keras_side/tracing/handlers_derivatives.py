@@ -116,7 +116,9 @@ def where_parts_begin(graph: Any, node: Any, name: str, args: Any) -> None:
     for place, output in zip(np.cumsum([0, *sizes[:-1]]), outputs, strict=True):
         offset = np.zeros(len(shapes[0]), np.int32)
         offset[axis] = place
-        graph.make_node("Identity", [make.constant(offset)], outputs=[output], shapes=[offset.shape], dtypes=[make.dtype])
+        graph.make_node(
+            "Identity", [make.constant(offset)], outputs=[output], shapes=[offset.shape], dtypes=[make.dtype]
+        )
 
 
 @handler("DynamicStitch", "ParallelDynamicStitch")
@@ -162,7 +164,9 @@ def of_a_slice(graph: Any, node: Any, name: str, args: Any) -> None:
             if told["shrink_axis"]:
                 gone.append(axis)
                 begin, end = (begin, begin + 1) if begin != -1 else (begin, FAR)
-            begin, end = (None if told[word] and not told["shrink_axis"] else n for word, n in (("begin", begin), ("end", end)))
+            begin, end = (
+                None if told[word] and not told["shrink_axis"] else n for word, n in (("begin", begin), ("end", end))
+            )
             if step != 1 or (size < 0 and (begin or 0, end) != (0, None)):
                 raise Unwritten("StridedSliceGrad: of a slice with steps, or of an axis of any length")
             first, last, _ = slice(begin, end).indices(size) if size >= 0 else (0, 0, 1)

@@ -44,10 +44,15 @@ def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
         ]
         with derivatives.watching(weights):
             said, of_weights = gradient(*upstream, variables=weights) if weights else (gradient(*upstream), [])
-        gradients = [tf.zeros_like(x) if g is None else g for g, x in zip(tf.nest.flatten(said), arguments, strict=True)]
+        gradients = [
+            tf.zeros_like(x) if g is None else g for g, x in zip(tf.nest.flatten(said), arguments, strict=True)
+        ]
         of_weights = [tf.zeros_like(w) if g is None else g for g, w in zip(of_weights, weights, strict=True)]
         of = [*(arguments[i] for i in places), *weights]
-        listed = [tf.cast(tf.convert_to_tensor(g), x.dtype) for g, x in zip([*(gradients[i] for i in places), *of_weights], of, strict=True)]
+        listed = [
+            tf.cast(tf.convert_to_tensor(g), x.dtype)
+            for g, x in zip([*(gradients[i] for i in places), *of_weights], of, strict=True)
+        ]
         outputs = [(tuple(y.shape), y.dtype.name) for y in results]
         described = Layer("OwnGradient", name, {"name": name})
         made = tracer.placeholders(described, name, [*results, *upstream, *of, *listed], [], outputs, split=True)
@@ -75,9 +80,7 @@ def _reading() -> Iterator[list[keras.Variable]]:
         yield read
 
 
-def _weights(
-    tracer: Tracer, gradient: Callable[..., Any], read: list[keras.Variable], first: int
-) -> list[tf.Tensor]:
+def _weights(tracer: Tracer, gradient: Callable[..., Any], read: list[keras.Variable], first: int) -> list[tf.Tensor]:
     """The weights that a gradient is of too, by name as TensorFlow has them: what its function reads and trains.
 
     first: of the calls of layers that are its.
