@@ -14,6 +14,7 @@ from bridge.graph import notes_of
 from bridge.torch_side.layers.modules_normalization import BatchNorm
 from bridge.torch_side.run import run
 from bridge.torch_side.writing.build import arrays_from, plan_of
+from bridge.torch_side.writing.source import class_source
 
 CONVERTED = [case for case in MODELS.values() if not case.refused]
 REFUSED = [case for case in MODELS.values() if case.refused]
@@ -129,6 +130,12 @@ def test_an_unused_layers_weights_are_kept(module):
     spare = module("an_unused_layer")
     assert {"unused/kernel", "unused/bias"} <= {*arrays_from(plan_of(spare), spare.state_dict())}
     assert {"unused.kernel", "unused.bias"} <= {*spare.state_dict()}
+
+
+def test_negative_numbers_are_counted_from_the_end_of_a_table_where_the_model_computes_them(recorded):
+    source = class_source(plan_of(recorded(MODELS["numbers_from_the_end_of_a_table"]).module()))
+    assert "self.words(x)" in source
+    assert source.count("counted_from_end(") == 2
 
 
 def test_zero_biases_stay_parameters(module):

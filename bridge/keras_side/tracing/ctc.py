@@ -1,4 +1,4 @@
-"""CTC losses, which ONNX has no form for: a model that only adds one converts without it. Greedy decoding has a form."""
+"""CTC losses, which ONNX has no form for: a model that only adds one converts without it. Greedy decoding has one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def is_in(loss: Any) -> bool:
 
 
 def lack(described: str) -> str:
-    return f"Training in torch will lack the CTC loss that {described} adds: ONNX has no form for it (torch has F.ctc_loss)."
+    return f"Training in torch will lack the CTC loss that {described} adds: ONNX has none (torch: F.ctc_loss)."
 
 
 def problems(tracer: Tracer, outputs: Iterable[tf.Tensor], needed: Needed) -> list[str]:

@@ -52,6 +52,17 @@ def _constant(op: Operator) -> None:
     op.gives(op.constant(value.real), op.constant(value.imag))
 
 
+@form("Fill")
+def _filled(op: Operator) -> None:
+    shape = op.node.input[0]
+    op.gives(*(op.again(shape, part)[0] for part in op.both(1)))
+
+
+@form("Shape")
+def _shape(op: Operator) -> None:
+    op.gives_real(op.again(op.of(0)[0], dtype=op.graph.get_dtype(op.node.output[0]))[0])
+
+
 @form("Complex")
 def _complex(op: Operator) -> None:
     real, imaginary = op.node.input
