@@ -6,6 +6,7 @@ import model_cases_core  # noqa: F401
 import model_cases_derivatives  # noqa: F401
 import model_cases_loops  # noqa: F401
 import model_cases_masks  # noqa: F401
+import model_cases_matrices  # noqa: F401
 import model_cases_old  # noqa: F401
 import model_cases_precision  # noqa: F401
 import model_cases_recurrent  # noqa: F401

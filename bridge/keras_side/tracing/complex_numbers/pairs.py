@@ -69,7 +69,7 @@ class Operator:
         return str(self.graph.make_const(utils.make_name("bridge_constant"), array).output[0])
 
     def again(self, *inputs: str, kind: str = "", dtype: int | None = None) -> list[str]:
-        """The same operator, or another one of TensorFlow's, on real tensors. dtype: of what it gives, if not theirs."""
+        """The same operator, or another one of TensorFlow's, on real tensors. dtype: of what it gives, else theirs."""
         from tf2onnx import utils
 
         attributes = {name: helper.get_attribute_value(value) for name, value in self.node.attr.items()}
