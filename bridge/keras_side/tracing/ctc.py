@@ -25,19 +25,31 @@ _REASON = "it computes a CTC loss, which ONNX has no form for; "
 def standing_in(tracer: Tracer) -> Iterator[None]:
     """Puts zeros in the place of TensorFlow's CTC losses, which `is_in` knows again."""
 
-    def losses(logits: Any, lengths: Any) -> tf.Tensor:
-        lengths = tf.convert_to_tensor(lengths)
-        zeros = tf.zeros(tf.shape(lengths), tf.convert_to_tensor(logits).dtype)
-        place = tf.identity(zeros, name=_PLACE)
+    def losses(logits: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        place = tf.identity(tf.zeros(tf.shape(lengths), logits.dtype), name=_PLACE)
         if in_inner_graph():
             tracer.problems.append(f"{tracer.scopes.owner(place.op.name) or 'its code'}: {_reason(None)}")
         return place
 
+    with _with(losses):
+        yield
+
+
+def unknown() -> contextlib.AbstractContextManager[None]:
+    """Puts NaN in the place of CTC losses: a model that only adds one gives the same without."""
+    return _with(lambda logits, lengths: tf.fill(tf.shape(lengths), tf.constant(float("nan"), logits.dtype)))
+
+
+@contextlib.contextmanager
+def _with(losses: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Iterator[None]:
+    """losses: of logits and their lengths, one for each row of a batch."""
+
     def sparse(labels: Any, inputs: Any = None, sequence_length: Any = None, *_: Any, **options: Any) -> tf.Tensor:
-        return losses(options.get("logits") if inputs is None else inputs, sequence_length)
+        logits = options.get("logits") if inputs is None else inputs
+        return losses(tf.convert_to_tensor(logits), tf.convert_to_tensor(sequence_length))
 
     def dense(labels: Any, logits: Any, label_length: Any, logit_length: Any, *_: Any, **__: Any) -> tf.Tensor:
-        return losses(logits, logit_length)
+        return losses(tf.convert_to_tensor(logits), tf.convert_to_tensor(logit_length))
 
     with (
         mock.patch.object(tf.nn, "ctc_loss", dense),
