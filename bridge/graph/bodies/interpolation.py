@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,6 +101,8 @@ def _size(resize: Resize) -> tuple[int, ...]:
 
 def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
     """Lines that make `y` of `x`, images of that shape."""
+    if resize.fit == "center":
+        return _centered(layer, resize, shape)
     lines, x = _framed(layer, resize)
     if resize.method == "none":
         return f"{lines}y = Identity({x})"
@@ -160,7 +162,7 @@ def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:
 def _fitted(layer: Layer, resize: Resize) -> str:
     """Lines that define `framed`, what `fit` makes of x: in whole numbers, Keras's float32 up to products of 2**23."""
     axes = spatial_axes(layer)
-    lines = integers("frame_axes", axes) + integers("fit_one", [1]) + integers("fit_two", [2])
+    lines = integers("fit_axes", axes) + integers("fit_one", [1]) + integers("fit_two", [2])
     for n, axis, length in zip("hw", axes, resize.size or (), strict=True):
         lines += f"fit_{n} = Shape <start = {axis}, end = {axis + 1}> (x)\n" + integers(f"fit_{n}_size", [length])
     for n, other in ("hw", "wh"):
@@ -170,18 +172,38 @@ def _fitted(layer: Layer, resize: Resize) -> str:
             lines += f"fit_{n}_all = Max(fit_{n}, fit_{n}_ratio)\nfit_{n}_more = Sub(fit_{n}_all, fit_{n})\n"
             lines += f"fit_{n}_pad = Div(fit_{n}_more, fit_two)\n"
             continue
-        lines += f"fit_{n}_least = Min(fit_{n}, fit_{n}_ratio)\nfit_{n}_cut = Max(fit_{n}_least, fit_one)\n"
-        lines += f"fit_{n}_large = GreaterOrEqual(fit_{n}, fit_{n}_size)\n"
+        lines += f"fit_{n}_least = Min(fit_{n}, fit_{n}_ratio)\nfit_{n}_kept = Max(fit_{n}_least, fit_one)\n"
     if resize.fit == "pad":
         lines += "pads = Concat <axis = 0> (fit_h_pad, fit_w_pad, fit_h_pad, fit_w_pad)\n" + number("fill", resize.fill)
-        return lines + "framed = Pad(x, pads, fill, frame_axes)\n"
-    lines += "fit_large = And(fit_h_large, fit_w_large)\n"
-    for n in "hw":
-        kept = f"Where(fit_large, fit_{n}_size, fit_{n}_cut)" if resize.fit == "center" else f"Identity(fit_{n}_cut)"
-        lines += f"fit_{n}_kept = {kept}\nfit_{n}_rest = Sub(fit_{n}, fit_{n}_kept)\n"
-        lines += f"fit_{n}_start = Div(fit_{n}_rest, fit_two)\nfit_{n}_end = Add(fit_{n}_start, fit_{n}_kept)\n"
-    lines += "starts = Concat <axis = 0> (fit_h_start, fit_w_start)\nends = Concat <axis = 0> (fit_h_end, fit_w_end)\n"
-    return lines + "framed = Slice(x, starts, ends, frame_axes)\n"
+        return lines + "framed = Pad(x, pads, fill, fit_axes)\n"
+    return lines + _middle("fit")
+
+
+def _middle(tag: str) -> str:
+    """Lines that define `framed`, what is in the middle of x: as much as {tag}_h_kept of {tag}_h, and w of w."""
+    lines = "".join(
+        f"{tag}_{n}_rest = Sub({tag}_{n}, {tag}_{n}_kept)\n{tag}_{n}_start = Div({tag}_{n}_rest, {tag}_two)\n"
+        f"{tag}_{n}_end = Add({tag}_{n}_start, {tag}_{n}_kept)\n"
+        for n in "hw"
+    )
+    lines += f"starts = Concat <axis = 0> ({tag}_h_start, {tag}_w_start)\n"
+    lines += f"ends = Concat <axis = 0> ({tag}_h_end, {tag}_w_end)\n"
+    return lines + f"framed = Slice(x, starts, ends, {tag}_axes)\n"
+
+
+def _centered(layer: Layer, resize: Resize, shape: Shape) -> str:
+    """Lines that cut the middle out of images as large as `size`, and crop and resize smaller ones."""
+    axes = spatial_axes(layer)
+    lines = integers("cut_axes", axes) + integers("cut_two", [2])
+    for n, axis, length in zip("hw", axes, resize.size or (), strict=True):
+        lines += f"cut_{n} = Shape <start = {axis}, end = {axis + 1}> (x)\n" + integers(f"cut_{n}_kept", [length])
+        lines += f"cut_{n}_large = GreaterOrEqual(cut_{n}, cut_{n}_kept)\n"
+    smaller, last = resized(layer, replace(resize, fit="crop"), shape).rsplit("\ny = ", 1)
+    return (
+        f"{lines}cut_large = And(cut_h_large, cut_w_large)\n"
+        f"y = If (cut_large) <then_branch = large () => (framed) {{\n{_middle('cut')}}}, "
+        f"else_branch = small () => (resized) {{\n{smaller}\nresized = {last}\n}}>"
+    )
 
 
 def _lengths(resize: Resize, position: int, axis: int, name: str, x: str) -> str:
