@@ -10,12 +10,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bridge.data import Data
 from bridge.errors import BridgeError
+from bridge.graph import Graph, Layer, Node, Value, Weight
 from bridge.torch_side.training import resume
 from bridge.torch_side.training.checkpoint import NAME
 from bridge.torch_side.training.freeze import freeze, train_mode
 from bridge.torch_side.training.objective import Objective
 from bridge.torch_side.training.optimizers import Adam, optimizer
+from bridge.torch_side.training.tables import refuse_beyond_tables
 from bridge.torch_side.training.train import fit
 
 ROWS = 50
@@ -453,3 +456,16 @@ def test_a_device_that_is_not_there_is_refused(data):
         pytest.skip("this machine has the device")
     with pytest.raises(BridgeError, match=r"device 'mps' can't be used by this PyTorch on this machine"):
         run(Net(), data, device="mps")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(10, r"tokens has 10 in row 1, but words \(Embedding\) has the rows 0 to 9\.$"), (-1, r"has -1 .* from the end: ")],
+)
+def test_numbers_that_an_embedding_has_no_row_for_are_refused(number, said):
+    words = Layer("Embedding", "words", {}, {"embeddings": Weight("words/embeddings", (10, 3))})
+    node = Node("words", "Embedding", ["tokens", "words/embeddings"], ["words"], words)
+    graph = Graph(name="net", inputs=[Value("tokens", (None, 2), "int32")], outputs=[], nodes=[node], weights={}, arrays={})
+    given = {"tokens": np.array([[0, 9], [3, number]])}
+    with pytest.raises(BridgeError, match=said):
+        refuse_beyond_tables(Data(given, None, "mine.npz"), graph)
