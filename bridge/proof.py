@@ -52,8 +52,9 @@ def proved(source: Source, found: Traced, graph: Graph) -> Proof:
 
 def proved_in_torch(source: Source, found: Traced, graph: Graph, module: nn.Module, by_runtime: Proof) -> Proof:
     """The same in torch."""
-    worst, _ = _compared(_Exact(source, graph), found, lambda inputs: in_torch(module, graph, inputs), "torch")
-    return replace(by_runtime, torch=worst)
+    worst, calm = _compared(_Exact(source, graph), found, lambda inputs: in_torch(module, graph, inputs), "torch")
+    told = () if calm is None or calm.note in by_runtime.notes else (calm.note,)
+    return replace(by_runtime, torch=worst, notes=(*by_runtime.notes, *told))
 
 
 def _compared(

@@ -19,6 +19,8 @@ CASES = [
         ("bias_of_two", {"equation": "abc,cd->abd", "output_shape": (3, 5), "bias_axes": "bd"}, (3, 4)),
         ("each_step", {"equation": "abc,bcd->abd", "output_shape": (3, 5), "bias_axes": "b"}, (3, 4)),
         ("scale", {"equation": "ab,b->ab", "output_shape": 6}),
+        ("diagonal", {"equation": "abb,bbc->ac", "output_shape": 3, "bias_axes": "c"}, (4, 4)),
+        ("diagonal_kept", {"equation": "abb,bc->abc", "output_shape": (4, 3)}, (4, 4)),
         ("capitals", {"equation": "aBc,cZ->aBZ", "output_shape": (3, 5), "bias_axes": "Z"}, (3, 4)),
         ("relu", {"equation": "ab,bc->ac", "output_shape": 3, "bias_axes": "c", "activation": "relu"}),
         ("softmax", {"equation": "abc,cde->abde", "output_shape": (3, 2, 5), "activation": "softmax"}, (3, 4)),

@@ -15,6 +15,7 @@ RESIZINGS = [
         ("plain", {"height": 3, "width": 5}, (7, 4, 2)),
         ("larger_first", {"height": 6, "width": 5, **FIRST}, (2, 4, 2)),
         ("half_first", {"height": 2, "width": 6, **FIRST}, (2, 4, 3)),
+        ("rounded_places", {"height": 36, "width": 55}, (59, 60, 1)),
         ("open_axes", {"height": 4, "width": 2}, (None, None, 2)),
         ("open_first", {"height": 2, "width": 5, **FIRST}, (2, None, 6)),
         ("antialias", {"height": 3, "width": 5, "antialias": True}, (8, 4, 2)),

@@ -57,3 +57,21 @@ def model(**options: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
         return make
 
     return register
+
+
+def own_layer(name: str, call: Callable[..., Any], weights: Any = None, shape: Any = (6,)) -> Any:
+    """A model of one custom layer behind a dense one, whose code is `call`; weights: their shapes by name."""
+    import keras
+    from keras import layers
+
+    class Own(layers.Layer):
+        def build(self, shape):
+            for word, size in (weights or {}).items():
+                setattr(self, word, self.add_weight(shape=size, name=word, initializer="glorot_uniform"))
+
+        def call(self, x):
+            return call(self, x)
+
+    x = keras.Input(shape)
+    y = layers.Dense(shape[-1], activation="tanh", name="before")(x)
+    return keras.Model(x, Own(name=name)(y))

@@ -2,6 +2,7 @@
 
 import model_cases_attention  # noqa: F401 (they register theirs)
 import model_cases_code  # noqa: F401
+import model_cases_control  # noqa: F401
 import model_cases_core  # noqa: F401
 import model_cases_derivatives  # noqa: F401
 import model_cases_loops  # noqa: F401

@@ -1,239 +1,6 @@
-"""Whole models with code that tf2onnx writes: loops and conditions, TensorFlow's own functions, weights within them."""
+"""Whole models with code that tf2onnx writes: TensorFlow's own functions, weights within them, what ONNX lacks."""
 
-from model_case import model
-
-
-def _layer(name, call, weights=None, shape=(6,)):
-    """A model of one custom layer between two dense ones, whose code is `call`."""
-    import keras
-    from keras import layers
-
-    class Own(layers.Layer):
-        def build(self, shape):
-            for word, size in (weights or {}).items():
-                setattr(self, word, self.add_weight(shape=size, name=word, initializer="glorot_uniform"))
-
-        def call(self, x):
-            return call(self, x)
-
-    x = keras.Input(shape)
-    y = layers.Dense(shape[-1], activation="tanh", name="before")(x)
-    return keras.Model(x, Own(name=name)(y))
-
-
-@model()
-def a_loop_of_fixed_length():
-    from keras import ops
-
-    def call(self, x):
-        def step(i, y):
-            return i + 1, ops.tanh(ops.matmul(y, self.w)) + x
-
-        return ops.while_loop(lambda i, y: i < 3, step, (0, x))[1]
-
-    return _layer("loop", call, {"w": (6, 6)})
-
-
-@model()
-def a_loop_as_long_as_the_values_say():
-    from keras import ops
-
-    def call(self, x):
-        def going(i, y):
-            return ops.logical_and(ops.sum(ops.abs(y)) < 1000.0, i < 20)
-
-        def step(i, y):
-            return i + 1, y * (1.5 + ops.square(self.w))
-
-        steps, y = ops.while_loop(going, step, (0, x), maximum_iterations=50)
-        return y + ops.cast(steps, x.dtype)
-
-    return _layer("loop", call, {"w": (6,)})
-
-
-@model()
-def a_loop_that_never_runs():
-    from keras import ops
-
-    def call(self, x):
-        return ops.while_loop(lambda y: ops.sum(ops.square(y)) < 0.0, lambda y: (y * self.w,), (x,))[0] + self.w
-
-    return _layer("loop", call, {"w": (6,)})
-
-
-@model()
-def a_loop_within_a_loop():
-    from keras import ops
-
-    def call(self, x):
-        def outer(i, y):
-            def inner(j, z):
-                return j + 1, z * self.w + ops.cast(i, z.dtype)
-
-            return i + 1, ops.tanh(ops.while_loop(lambda j, z: j < i + 1, inner, (0, y))[1])
-
-        return ops.while_loop(lambda i, y: i < 3, outer, (0, x))[1]
-
-    return _layer("loop", call, {"w": (6,)})
-
-
-@model()
-def a_condition_on_values():
-    from keras import ops
-
-    def call(self, x):
-        total = ops.sum(x)
-        return ops.cond(total > 0.0, lambda: ops.matmul(x, self.w), lambda: x - self.b)
-
-    return _layer("cond", call, {"w": (6, 6), "b": (6,)})
-
-
-@model()
-def a_condition_in_a_loop():
-    from keras import ops
-
-    def call(self, x):
-        def step(i, y):
-            return i + 1, ops.cond(ops.sum(y) > 0.0, lambda: y * self.w, lambda: y + 1.0)
-
-        return ops.while_loop(lambda i, y: i < 4, step, (0, x))[1]
-
-    return _layer("loop", call, {"w": (6,)})
-
-
-@model()
-def a_switch():
-    from keras import ops
-
-    def call(self, x):
-        index = ops.cast(ops.sum(x) > 0.0, "int32") + 1
-        return ops.switch(index, [ops.tanh, lambda y: y * self.w, lambda y: y - 2.0], x)
-
-    return _layer("switch", call, {"w": (6,)})
-
-
-@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
-def a_scan_over_time():
-    from keras import ops
-
-    def call(self, x):
-        def step(state, now):
-            state = ops.tanh(ops.matmul(now, self.w) + ops.matmul(state, self.u))
-            return state, state * 2.0
-
-        last, each = ops.scan(step, ops.zeros_like(x[:, 0]), ops.transpose(x, (1, 0, 2)))
-        return ops.transpose(each, (1, 0, 2)) + last[:, None]
-
-    return _layer("scan", call, {"w": (4, 4), "u": (4, 4)}, (5, 4))
-
-
-@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
-def a_scan_over_time_of_any_length():
-    from keras import ops
-
-    def call(self, x):
-        def step(state, now):
-            sums, count = state
-            sums = sums * self.w + now
-            return (sums, count + 1.0), (sums * count[:, None], count)
-
-        begin = (ops.zeros_like(x[:, 0]), ops.zeros_like(x[:, 0, 0]))
-        (last, count), (each, _) = ops.scan(step, begin, ops.transpose(x, (1, 0, 2)), reverse=True)
-        return last + ops.mean(each, axis=0) / count[:, None]
-
-    return _layer("scan", call, {"w": (4,)}, (None, 4))
-
-
-@model()
-def a_map_over_rows():
-    from keras import ops
-
-    def call(self, x):
-        return ops.map(lambda row: ops.matmul(self.w, row) / (1.0 + ops.sum(ops.square(row))), x)
-
-    return _layer("map", call, {"w": (3, 6)})
-
-
-@model()
-def a_vectorized_map_and_a_counted_loop():
-    from keras import ops
-
-    def call(self, x):
-        y = ops.vectorized_map(lambda row: row * ops.sum(row), x)
-        return ops.fori_loop(0, 3, lambda i, z: z * self.w + ops.cast(i, z.dtype), y)
-
-    return _layer("both", call, {"w": (6,)})
-
-
-@model()
-def tensorflows_loops_and_conditions():
-    import tensorflow as tf
-
-    def call(self, x):
-        def step(i, y):
-            return i + 1, tf.cond(tf.reduce_sum(y) > 0, lambda: tf.matmul(y, tf.convert_to_tensor(self.w)), lambda: -y)
-
-        y = tf.while_loop(lambda i, y: i < 3, step, [tf.constant(0), x])[1]
-        return tf.map_fn(lambda row: tf.nn.softmax(row) * tf.reduce_max(row), y)
-
-    return _layer("tf_code", call, {"w": (6, 6)})
-
-
-@model()
-def a_function_that_autograph_writes():
-    import tensorflow as tf
-
-    @tf.function
-    def powers(x, w):
-        total = tf.zeros_like(x)
-        for i in tf.range(3):
-            if tf.reduce_sum(x) > 0.0:
-                total += x * tf.cast(i, x.dtype)
-            else:
-                total -= w
-            x = x * w
-        return total
-
-    return _layer("graph", lambda self, x: powers(x, tf.convert_to_tensor(self.w)), {"w": (6,)})
-
-
-@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
-def an_array_of_tensors():
-    import tensorflow as tf
-
-    def call(self, x):
-        def step(i, y, rows):
-            y = tf.tanh(y * tf.convert_to_tensor(self.w))
-            return i + 1, y, rows.write(i, y)
-
-        rows = tf.TensorArray(x.dtype, size=4, element_shape=(None, 6))
-        rows = tf.while_loop(lambda i, y, rows: i < 4, step, [tf.constant(0), x, rows])[2]
-        return tf.transpose(rows.stack(), (1, 0, 2))
-
-    return _layer("array", call, {"w": (6,)})
-
-
-@model()
-def layers_in_a_loop():
-    """They are what they compute there, their weights parameters under their paths."""
-    import keras
-    from keras import layers, ops
-
-    class Repeated(layers.Layer):
-        def __init__(self, **options):
-            super().__init__(**options)
-            self.dense = layers.Dense(6, activation="tanh", kernel_regularizer="l2", name="dense")
-            self.norm = layers.LayerNormalization(name="norm")
-
-        def build(self, shape):
-            self.dense.build(shape)
-            self.norm.build(shape)
-
-        def call(self, x):
-            return ops.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.norm(self.dense(y) + x)), (0, x))[1]
-
-    x = keras.Input((6,))
-    return keras.Model(x, layers.Dense(2, name="head")(Repeated(name="repeated")(x)))
+from model_case import model, own_layer
 
 
 @model(
@@ -253,7 +20,7 @@ def convolutions_of_a_layers_own():
         y = tf.image.resize(y, (5, 7)) + tf.image.resize(tf.image.flip_left_right(x), (5, 7), "nearest")
         return tf.nn.avg_pool2d(tf.nn.depth_to_space(tf.concat([y, y[..., :1]], -1), 2), 2, 1, "SAME")
 
-    return _layer("convolutions", call, {"kernel": (3, 2, 3, 4), "each": (2, 2, 3, 1)}, (6, 6, 3))
+    return own_layer("convolutions", call, {"kernel": (3, 2, 3, 4), "each": (2, 2, 3, 1)}, (6, 6, 3))
 
 
 @model(
@@ -283,7 +50,7 @@ def picking_and_sorting():
         chosen += tf.cast(mean, x.dtype)
         return tf.concat([ordered, picked, spread, summed, mixed, chosen, tf.reverse(x, [1])], 1)
 
-    return _layer("picking", call, {"table": (5, 3)})
+    return own_layer("picking", call, {"table": (5, 3)})
 
 
 @model(
@@ -308,7 +75,7 @@ def numbers_of_a_signal():
         )
         return tf.concat([power, frames, smooth, loss, parts, inner, tf.math.floormod(x, 0.7)], 1)
 
-    return _layer("signal", call, {"window": (8,)}, (8,))
+    return own_layer("signal", call, {"window": (8,)}, (8,))
 
 
 @model()
@@ -324,7 +91,7 @@ def patches_and_slices_by_the_images_size():
         corner = whole[:, sizes[0] - 2, tf.newaxis, ..., -1, :] + x[:, -1:0:-2, :1][:, 0, :, :1] * self.w
         return tf.concat([means, corner[:, 0]], 1)
 
-    return _layer("patches", call, {"w": (8,)}, (None, None, 2))
+    return own_layer("patches", call, {"w": (8,)}, (None, None, 2))
 
 
 @model(double=(1e-6, "the waves of a Fourier transform are float32 constants"))
@@ -342,7 +109,7 @@ def complex_numbers():
         parts = [tf.abs(z), tf.math.angle(z[:, :, 1:]), tf.math.real(adjoint), tf.math.imag(tf.math.conj(adjoint))]
         return tf.concat([back, *parts, tf.math.cumprod(tf.sin(x), 2, exclusive=True, reverse=True)], 2)
 
-    return _layer("complex", call, {"a": (3, 3), "b": (3, 3), "c": (3, 3, 3)}, (4, 5))
+    return own_layer("complex", call, {"a": (3, 3), "b": (3, 3), "c": (3, 3, 3)}, (4, 5))
 
 
 @model()
@@ -362,7 +129,7 @@ def matrices():
         parts = [factor, solved, ops.cross(square, ops.inv(even)), tf.math.real(z), tf.math.imag(z)]
         return tf.concat(parts, 2) + (sign * size + tf.cast(places, x.dtype))[:, None, None]
 
-    return _layer("matrices", call, {"w": (3,)}, (3, 6))
+    return own_layer("matrices", call, {"w": (3,)}, (3, 6))
 
 
 @model()
@@ -375,7 +142,7 @@ def a_merge_made_for_each_call():
         y = layers.add([x * self.w, x], dtype=x.dtype.name)
         return tf.einsum("bh,bH->bhH", x, y)[:, 0] + layers.ReLU(dtype=x.dtype.name)(y)
 
-    return _layer("merging", call, {"w": (6,)})
+    return own_layer("merging", call, {"w": (6,)})
 
 
 @model()
@@ -400,7 +167,7 @@ def one_query_for_all_rows():
 def what_tf2onnx_writes_wrongly():
     import tensorflow as tf
 
-    return _layer("area", lambda self, x: tf.image.resize(x, (3, 3), "area"), shape=(6, 6, 3))
+    return own_layer("area", lambda self, x: tf.image.resize(x, (3, 3), "area"), shape=(6, 6, 3))
 
 
 @model(refused=r"tf2onnx wrote ONNX that is not valid .*crops/CropAndResize")
@@ -410,7 +177,7 @@ def what_is_not_valid_onnx():
     def call(self, x):
         return tf.image.crop_and_resize(x, [[0.1, 0.1, 0.8, 0.9]], [0], tf.shape(x)[1:3])
 
-    return _layer("crops", call, shape=(None, None, 3))
+    return own_layer("crops", call, shape=(None, None, 3))
 
 
 @model(no_double="TensorFlow's own makes float32 of the images", looser=(2e-6, "places within the image are rounded"))
@@ -456,6 +223,19 @@ def sizes_in_every_operation():
 
     x = keras.Input((None, 4))
     return keras.Model(x, Sizes(name="sizes")(x))
+
+
+@model()
+def axes_by_rank():
+    import tensorflow as tf
+    from keras import ops
+
+    def call(self, x):
+        total = tf.reduce_sum(x, axis=tf.range(1, tf.rank(x)), keepdims=True)
+        along = tf.cumsum(x, axis=tf.rank(x) - 1) + ops.cumprod(x, axis=-1)
+        return (total + along + tf.squeeze(tf.expand_dims(x, tf.rank(x)), -1)) * self.w
+
+    return own_layer("axes", call, {"w": (4,)}, (3, 4))
 
 
 @model(refused=r"second \(BatchNormalization\): .*; first \(Own\): .*Lgamma has no ONNX form")

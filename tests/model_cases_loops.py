@@ -1,7 +1,6 @@
 """Whole models that call layers within loops and conditions of their own code: they are alive there."""
 
 from model_case import model
-from model_cases_code import _layer
 
 
 def _loop(call, *parts, shape=(6,)):
@@ -21,6 +20,29 @@ def _loop(call, *parts, shape=(6,)):
 
     x = keras.Input(shape)
     return keras.Model(x, layers.Dense(2, name="head")(Loop(name="loop")(x)))
+
+
+@model()
+def layers_in_a_loop():
+    """They are what they compute there, their weights parameters under their paths."""
+    import keras
+    from keras import layers, ops
+
+    class Repeated(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(6, activation="tanh", kernel_regularizer="l2", name="dense")
+            self.norm = layers.LayerNormalization(name="norm")
+
+        def build(self, shape):
+            self.dense.build(shape)
+            self.norm.build(shape)
+
+        def call(self, x):
+            return ops.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.norm(self.dense(y) + x)), (0, x))[1]
+
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(2, name="head")(Repeated(name="repeated")(x)))
 
 
 @model()
@@ -124,46 +146,6 @@ def losses_in_a_loop():
     return _loop(call, layers.Dense(6, activity_regularizer="l2", name="dense"))
 
 
-@model()
-def a_loop_that_breaks_off():
-    import tensorflow as tf
-
-    @tf.function
-    def halved(x, w):
-        for _ in tf.range(5):
-            x = x * w
-            if tf.reduce_sum(tf.abs(x)) < 1.0:
-                break
-        return x
-
-    return _layer("loop", lambda self, x: halved(x, tf.convert_to_tensor(self.w)), {"w": (6,)})
-
-
-@model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
-def loops_over_steps_and_their_numbers():
-    """A `for` over a tensor, a condition on the number of a step, tf.scan with a start and without one."""
-    import tensorflow as tf
-
-    @tf.function
-    def summed(steps, w):
-        total = tf.zeros_like(steps[0])
-        for now in steps:
-            total = tf.tanh(total * w + now)
-        for i in tf.range(3):
-            if i > 0:  # noqa: SIM108 (autograph reads it)
-                total = total * w
-            else:
-                total = total - w
-        return total
-
-    def call(self, x):
-        steps, w = tf.transpose(x, (1, 0, 2)), tf.convert_to_tensor(self.w)
-        begun = tf.scan(lambda a, b: a * w + b, steps, initializer=tf.ones_like(steps[0]), reverse=True)
-        return summed(steps, w) + begun[0] * tf.scan(lambda a, b: tf.tanh(a + b), steps)[-1]
-
-    return _layer("loop", call, {"w": (4,)}, (3, 4))
-
-
 @model(no_reference="onnx's evaluator joins the rows of a loop's steps without an axis of their own")
 def recurrent_layers_with_functions_of_ones_own():
     import keras
@@ -195,16 +177,3 @@ def dropout_around_functions_of_ones_own():
     x = keras.Input((3, 4))
     y = layers.LSTM(3, activation=lambda x: ops.sin(x), dropout=0.4, return_sequences=True, name="wave")(x)
     return keras.Model(x, Own(name="own")(y))
-
-
-@model()
-def axes_by_rank():
-    import tensorflow as tf
-    from keras import ops
-
-    def call(self, x):
-        total = tf.reduce_sum(x, axis=tf.range(1, tf.rank(x)), keepdims=True)
-        along = tf.cumsum(x, axis=tf.rank(x) - 1) + ops.cumprod(x, axis=-1)
-        return (total + along + tf.squeeze(tf.expand_dims(x, tf.rank(x)), -1)) * self.w
-
-    return _layer("axes", call, {"w": (4,)}, (3, 4))

@@ -1,5 +1,7 @@
 """When a conversion's outputs are near enough to Keras's, by made-up outputs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def largest(made, got, wanted=ONES):
 
 def test_a_difference_that_is_keras_own_rounding_passes(monkeypatch):
     got, wanted = ONES * np.float32(1.00003), ONES * np.float32(1.00002)
-    assert largest(kept(monkeypatch), got * 1, wanted) < proof.TOLERANCE * 2
+    assert proof.TOLERANCE < largest(kept(monkeypatch), got, wanted) < proof.TOLERANCE * 2
     with pytest.raises(CheckFailed, match="torch and Keras differ"):
         largest(kept(monkeypatch), ONES * np.float32(1.0004), wanted)
 
@@ -53,3 +55,17 @@ def test_smaller_inputs_prove_only_what_keras_itself_is_unsure_of(monkeypatch):
     assert np.abs(wild.inputs["x"]).max() < np.abs(kept(monkeypatch).inputs["x"]).max()
     assert kept(monkeypatch, exact=ONES).calmer({"y": ONES}) is None  # its rounding is small: a fault is a fault
     assert kept(monkeypatch, exact=ONES * 2, calm=ONES * 2).calmer({"y": ONES}) is None  # wild there too
+
+
+def test_what_torch_alone_needs_smaller_inputs_for_is_told(monkeypatch):
+    def ones(inputs, wild):
+        return {"y": ONES * (wild if np.abs(inputs["x"]).max() > 1 else 1)}
+
+    monkeypatch.setattr(proof, "ask", lambda job, inputs, double=False, **_: {"outputs": ones(inputs, 1 + double)})
+    monkeypatch.setattr(proof, "in_torch", lambda module, graph, inputs: ones(inputs, 50))
+    by_runtime, found = proof.Proof(0.0, notes=("said before",)), SimpleNamespace(outputs={"y": ONES})
+    made = proof.proved_in_torch(Source("model.h5"), found, graph("linear"), None, by_runtime)
+    assert (made.torch, made.notes[0], len(made.notes)) == (0.0, "said before", 2)
+    assert "0.1 times that size" in made.notes[1]
+    again = proof.proved_in_torch(Source("model.h5"), found, graph("linear"), None, made)
+    assert again.notes == made.notes

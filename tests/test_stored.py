@@ -152,7 +152,8 @@ class Reader(nn.Module):
 
     def forward(self, words):
         y = self.read(torch.tanh(self.dense(self.table(words))))[0] @ self.own
-        y = torch.matmul((y * self.scale) @ self.tied.permute(1, 0), other=self.tied @ self.own.T)
+        tied = self.tied @ self.own.T + nn.functional.linear(self.tied, self.own)
+        y = torch.matmul((y * self.scale) @ self.tied.permute(1, 0), other=tied)
         return y.softmax(-1)
 
 

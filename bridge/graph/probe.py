@@ -35,7 +35,7 @@ def probe_inputs(
     random = np.random.default_rng(seed)
     made = {}
     for value in inputs:
-        shape = (rows, *(ANY if size is None else size for size in (value.shape or (None,))[1:]))
+        shape = (rows, *_sizes(value))
         dtype = np.dtype(value.dtype)
         if below and value.name in below:
             made[value.name] = random.integers(0, min(below[value.name], _MOST), shape).astype(dtype)
@@ -117,7 +117,7 @@ def refuse_huge(graph: Graph, rows: int) -> None:
         size = _bytes(value, rows)
         total += size
         if size > MOST_BYTES:
-            raise too_large(graph.name, value.name, (rows, *(value.shape or ())[1:]), size)
+            raise too_large(graph.name, value.name, (rows, *_sizes(value)), size)
     if total > MOST_TOGETHER:  # Keras holds all of them until the last is there
         raise BridgeError(
             f"{graph.name}: its {len(graph.values)} tensors take {total / 2**30:,.1f} GiB for {_rows(rows)} of inputs, "
@@ -125,7 +125,7 @@ def refuse_huge(graph: Graph, rows: int) -> None:
         )
 
 
-def too_large(model: str, what: str, shape: Sequence[int | None], size: int) -> BridgeError:
+def too_large(model: str, what: str, shape: Sequence[int], size: int) -> BridgeError:
     """The refusal of a tensor of so many bytes. shape: with the rows of the probe."""
     return BridgeError(
         f"{model}: {what} gives a tensor of {' x '.join(map(str, shape))}, {size / 2**30:,.1f} GiB, for the random "
@@ -137,9 +137,13 @@ def _rows(count: int) -> str:
     return f"{count} row{'s' * (count > 1)}"
 
 
+def _sizes(value: Value) -> list[int]:
+    """How large a value is behind the batch, for a probe."""
+    return [ANY if size is None else size for size in (value.shape or ())[1:]]
+
+
 def _bytes(value: Value, rows: int) -> int:
-    sizes = (ANY if size is None else size for size in (value.shape or ())[1:])
-    return rows * math.prod(sizes) * np.dtype(value.dtype).itemsize
+    return rows * math.prod(_sizes(value)) * np.dtype(value.dtype).itemsize
 
 
 def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:

@@ -17,7 +17,7 @@ def keras_and_torch(files: Sequence[str | Path]) -> tuple[str, str]:
     others = [path for path in paths if path not in keras]
     if len(keras) != 1 or len(others) != 1:
         raise BridgeError(
-            "--train-steps compares one Keras file with one bridge folder (or layered .onnx file); found "
+            "Training is compared of one Keras file with one bridge folder (or layered .onnx file); found "
             f"{len(keras)} and {len(others)}."
         )
     if Path(others[0]).is_dir():

@@ -44,7 +44,7 @@ class _InDouble(TorchFunctionMode):
                 result = func(*args, **kwargs)
                 return result.double() if result.dtype == torch.float32 else result
             if func is F.linear and len(args) > 1 and id(args[1]) in self.kept:
-                return _by_rows(*args, **kwargs)
+                return _by_rows(self._widened(args[0]), *args[1:], **kwargs)
             if func in _PRODUCTS and len(args) > 1 and id(args[1]) in self.kept:
                 x, weight = self._widened(args[0]), args[1]
                 if x.dim() > 1 and weight.dim() == 2:

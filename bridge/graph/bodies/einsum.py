@@ -31,6 +31,8 @@ def _as_product(equation: str, shape: tuple[int, ...], y: str) -> str | None:
     rest, others = x[: len(x) - len(summed)], out[len(x) - len(summed) :]
     if not summed or x != rest + summed or out != rest + others or sorted(kernel) != sorted(summed + others):
         return None
+    if len({*x}) < len(x):
+        return None  # a letter twice is the diagonal of two axes
     turn = [kernel.index(letter) for letter in summed + others]
     lengths = [shape[axis] for axis in turn]
     wide = math.prod(lengths[: len(summed)]), math.prod(lengths[len(summed) :])

@@ -23,7 +23,7 @@ _RADIUS = {"lanczos3": 3, "lanczos5": 5}
 _MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
 _MANY = 8  # channels that stand together; so many are gathered faster than one by one
 _LONG = 2**16  # pixels of an axis, of longer ones nobody looks how places are rounded
-_NEAR = 2**-18  # pixels by which a place may be rounded otherwise: 4e-6 of the difference of two neighbours
+_NEAR = 2**-18  # pixels by which the axes of a place may together be rounded otherwise: 4e-6 of what neighbours differ
 _LINEAR = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
 _NEAREST = 'mode = "nearest", coordinate_transformation_mode = "half_pixel", nearest_mode = "round_prefer_ceil"'
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
@@ -65,11 +65,11 @@ def exact_scales(resize: Resize) -> tuple[float, ...] | None:
 def _near(resize: Resize) -> bool:
     """Whether ONNX's places of a bilinear resize's new pixels are Keras's but for `_NEAR`.
 
-    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 64 their roundings
-    differ by no more than that, and beyond for some lengths.
+    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 32 of both axes their
+    roundings differ by no more than that, and beyond for some lengths.
     """
     half = np.float32(0.5)
-    return all(np.abs((ours - half) - (keras - half)).max() <= _NEAR for ours, keras, _ in _middles(resize))
+    return sum(float(np.abs((ours - half) - (keras - half)).max()) for ours, keras, _ in _middles(resize)) <= _NEAR
 
 
 def _same(resize: Resize) -> bool:

@@ -160,7 +160,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
     needed, kept = {value.name for value in graph.output}, []
     for node in reversed(graph.node):  # they are sorted: who takes a value stands behind who makes it
         if needed & set(node.output):
-            needed |= set(taken_by(node))
+            needed |= {*taken_by(node)} - {""}
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))

@@ -30,7 +30,7 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
     writer = _Writer(graph)
     nodes, beside = writer.nodes()
     apart = {name for node in beside for name in node.output} | {*inner_layers.made_inside([*nodes, *beside])}
-    ends = {value.name for value in [*graph.inputs, *graph.outputs]}
+    told = apart | {value.name for value in [*graph.inputs, *graph.outputs]}
     known = {v.name: written_between(v) for v in graph.values.values() if v.shape is not None}
     aside = _aside(graph, nodes) if beside else {}
     onnx_graph = helper.make_graph(
@@ -39,7 +39,7 @@ def to_proto(graph: Graph, most_inside: int | None = None) -> onnx.ModelProto:
         [written_value(value) for value in graph.inputs],
         [written_value(value) for value in graph.outputs],
         [*_initializers(graph, stored.MOST_INSIDE if most_inside is None else most_inside, aside)],
-        value_info=[info for name, info in known.items() if name not in apart | ends],
+        value_info=[info for name, info in known.items() if name not in told],
     )
     domains = [DOMAIN, *([own_layers.DOMAIN] if own_layers.DOMAIN in {f.domain for f in writer.functions} else [])]
     opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in domains)]

@@ -53,4 +53,6 @@ def _linear_axes(equation: str) -> tuple[int, int] | None:
     kernel, _, y = rest.partition("->")
     if len(x) < 2 or len(kernel) != 2 or x[:-1] != y[:-1] or {x[-1], y[-1]} != {*kernel} or y[-1] in x:
         return None
+    if x[-1] in x[:-1]:
+        return None  # a letter twice is the diagonal of two axes
     return kernel.index(y[-1]), kernel.index(x[-1])

@@ -68,12 +68,14 @@ def _gather(node: Node, given: list[Sizes]) -> Sizes | None:
 
 
 def _item(items: tuple[Item, ...], index: int) -> Item | None:
+    """What stands there, from the front or from the end; None where that depends on how many lengths a Rest is."""
     for place, item in enumerate(items) if index >= 0 else enumerate(reversed(items)):
         if isinstance(item, Rest):
-            if index >= 0 and item.start >= 0 and place == len(items) - 1:
+            if place < len(items) - 1:
+                return None
+            if index >= 0 and item.start >= 0:
                 return Size(item.value, item.start + index - place)
-            last = index < 0 and item.end is None and place == len(items) - 1
-            return Size(item.value, index + place) if last else None
+            return Size(item.value, index + place) if index < 0 and item.end is None else None
         if place == (index if index >= 0 else -index - 1):
             return item
     return None

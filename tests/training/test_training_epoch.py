@@ -13,7 +13,7 @@ from bridge import keras2torch
 from bridge.torch_side.training.train import train_steps
 from bridge.torch_side.writing.build import arrays_from, plan_of, state_from
 
-MODEL = Path(__file__).parents[1] / "models" / "pretrained_model.h5"
+MODEL = Path(__file__).parents[2] / "models" / "pretrained_model.h5"
 
 ROWS, SIZES = 60_000, [784, 64, 64, 10]  # 1,875 steps of batch 32
 # Two runs that differ by rounding stay together until, by chance, a ReLU's input that is zero but for rounding gets
@@ -70,7 +70,7 @@ def truth(recorder, request, tmp_path_factory):
             return read(recorder.wait("training-epoch.npz"))
         folder = task(tmp_path_factory.mktemp("epochs") / str(seed), seed)
         files = [folder / name for name in ("cases.json", "arrays.npz", "out.npz")]
-        request.getfixturevalue("keras").script(PROGRAM, Path(__file__).parent, *files)
+        request.getfixturevalue("keras").script(PROGRAM, Path(__file__).parents[1], *files)
         return read(files[-1])
 
     return of
