@@ -12,6 +12,7 @@ from bridge.data import Data
 from bridge.errors import BridgeError
 from bridge.graph import Graph, Layer, Node, Value, Weight
 from bridge.torch_side.training.freeze import freeze, train_mode
+from bridge.torch_side.training.tables import refuse_beyond_tables
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data):
