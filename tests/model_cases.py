@@ -4,8 +4,10 @@ import model_cases_attention  # noqa: F401 (they register theirs)
 import model_cases_code  # noqa: F401
 import model_cases_control  # noqa: F401
 import model_cases_core  # noqa: F401
+import model_cases_derivatives  # noqa: F401
 import model_cases_loops  # noqa: F401
 import model_cases_masks  # noqa: F401
+import model_cases_matrices  # noqa: F401
 import model_cases_old  # noqa: F401
 import model_cases_precision  # noqa: F401
 import model_cases_recurrent  # noqa: F401

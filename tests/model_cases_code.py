@@ -269,3 +269,23 @@ def operators_that_onnx_lacks():
     x = keras.Input((6,))
     y = Own(tf.math.lgamma, name="first")(x)
     return keras.Model(x, Own(tf.math.digamma, name="second")(y))
+
+
+@model()
+def numbers_from_the_end_of_a_table():
+    """Distances between places, the negative ones counted from the end; tokens of the input are counts as they are."""
+    import keras
+    from keras import layers, ops
+
+    class Near(layers.Layer):
+        def build(self, shape):
+            self.table = layers.Embedding(7, 3, name="table")
+            self.table.build(None)
+
+        def call(self, x):
+            place = ops.arange(ops.shape(x)[1])
+            return ops.einsum("bih,ijh->bjh", x, self.table(place[None] - place[:, None]))
+
+    tokens = keras.Input((4,), dtype="int32")
+    x = layers.Embedding(10, 3, name="words")(tokens) + layers.Embedding(10, 3, name="back")(tokens - 10)
+    return keras.Model(tokens, layers.Dense(2)(Near(name="near")(x)))

@@ -179,3 +179,23 @@ def a_crop_that_the_layers_behind_it_need():
 
     crop = layers.RandomCrop(3, 3, name="crop")
     return keras.Sequential([keras.Input((4, 4, 1)), crop, layers.Flatten(), layers.Dense(2)])
+
+
+@model(refused=r"ctc \(Loss\): .* CTC loss, .*; save .*get_layer\('softmax'\).*; read \(Read\): .*CTCBeamSearch")
+def a_ctc_loss_as_the_output():
+    import keras
+    from keras import layers, ops
+
+    class Loss(layers.Layer):
+        def call(self, y_pred, labels, given, written):
+            return ops.nn.ctc_loss(labels, ops.log(y_pred), written, given)[:, None]
+
+    class Read(layers.Layer):
+        def call(self, x, lengths):
+            return ops.ctc_decode(x, lengths, strategy="beam_search")[1]
+
+    x, label = keras.Input((8, 4)), keras.Input((3,), dtype="int32", name="label")
+    lengths = [keras.Input((), dtype="int32", name=name) for name in ("given", "written")]
+    y = layers.Dense(12, activation="softmax", name="softmax")(x)
+    given = [Loss(name="ctc")(y, label, *lengths), Read(name="read")(y, lengths[0])]
+    return keras.Model([x, label, *lengths], given)

@@ -304,37 +304,6 @@ def gradients_of_ones_own():
     return keras.Model(x, layers.Dense(2)(Own(name="own")(y)))
 
 
-@model(refused=r"own \(Own\): its own code says what the gradients of weights are \(custom_gradient with variables\)")
-def a_gradient_of_weights():
-    import keras
-    import tensorflow as tf
-    from keras import layers
-
-    class Own(layers.Layer):
-        def build(self, shape):
-            self.w = self.add_weight(shape=(shape[-1],), name="w")
-
-        def call(self, x):
-            @tf.custom_gradient
-            def scaled(x):
-                def gradient(upstream, variables=None):
-                    return (upstream, [tf.reduce_sum(upstream * x, 0)]) if variables else upstream
-
-                return x * self.w, gradient
-
-            @tf.custom_gradient
-            def named(x):
-                def gradient(upstream, **others):
-                    return upstream, [tf.reduce_sum(upstream * x, 0) for _ in others["variables"]]
-
-                return x * self.w, gradient
-
-            return scaled(named(x))
-
-    x = keras.Input((4,))
-    return keras.Model(x, Own(name="own")(x))
-
-
 @model()
 def a_gradient_that_keras_says():
     import keras
@@ -342,3 +311,44 @@ def a_gradient_that_keras_says():
 
     x = keras.Input((4,))
     return keras.Model(x, layers.Dense(2)(ops.silu(ops.relu6(x))))
+
+
+@model()
+def a_reader_of_texts_as_it_is_trained():
+    """With the layer that adds its CTC loss, whose weight is 0 here, as Keras's tutorial on captchas has it."""
+    import keras
+    from keras import layers, ops
+    from keras.src.legacy.backend import ctc_batch_cost
+
+    class Loss(layers.Layer):
+        def call(self, y_true, y_pred):
+            rows = ops.cast(ops.shape(y_true)[0], dtype="int64")
+            given, written = (ops.shape(y)[1] * ops.ones((rows, 1), dtype="int64") for y in (y_pred, y_true))
+            self.add_loss(0.0 * ops.sum(ctc_batch_cost(y_true, y_pred, given, written)))
+            return y_pred
+
+    x, label = keras.Input((8, 4), name="image"), keras.Input((3,), dtype="int32", name="label")
+    y = layers.Dense(12, activation="softmax", name="softmax")(
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    )
+    return keras.Model([x, label], Loss(name="ctc")(label, y))
+
+
+@model()
+def texts_read_greedily():
+    import keras
+    from keras import layers, ops
+
+    class Read(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(name=f"read_{len(options)}")
+            self.options = options
+
+        def call(self, x, lengths):
+            texts, scores = ops.ctc_decode(x, lengths % 7, **self.options)
+            return ops.cast(ops.transpose(texts, (1, 0, 2)), "float32"), scores
+
+    x, lengths = keras.Input((6, 3)), keras.Input((), dtype="int32")
+    y = x + layers.Dense(3)(x)
+    every = [Read()(y, lengths), Read(mask_index=-1, merge_repeated=False)(y, lengths)]
+    return keras.Model([x, lengths], every)

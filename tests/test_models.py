@@ -14,6 +14,7 @@ from bridge.graph import notes_of
 from bridge.torch_side.layers.modules_normalization import BatchNorm
 from bridge.torch_side.run import run
 from bridge.torch_side.writing.build import arrays_from, plan_of
+from bridge.torch_side.writing.source import class_source
 
 CONVERTED = [case for case in MODELS.values() if not case.refused]
 REFUSED = [case for case in MODELS.values() if case.refused]
@@ -131,6 +132,12 @@ def test_an_unused_layers_weights_are_kept(module):
     assert {"unused.kernel", "unused.bias"} <= {*spare.state_dict()}
 
 
+def test_negative_numbers_are_counted_from_the_end_of_a_table_where_the_model_computes_them(recorded):
+    source = class_source(plan_of(recorded(MODELS["numbers_from_the_end_of_a_table"]).module()))
+    assert "self.words(x)" in source
+    assert source.count("counted_from_end(") == 2
+
+
 def test_zero_biases_stay_parameters(module):
     assert [p.numel() for n, p in module("zero_biases").named_parameters() if n.endswith("bias")] == [4, 3]
 
@@ -174,6 +181,8 @@ def test_code_that_asks_whether_it_is_training_is_told(recorded):
     assert wider == f"wider (Wider): {ASKS} (what it gives is of another form in training)"
     (cell,) = recorded(MODELS["dropout_around_functions_of_ones_own"]).graph.source["notes"]
     assert cell.startswith("Training in torch will lack the dropout of own/cell (SimpleRNNCell), which")
+    (ctc,) = recorded(MODELS["a_reader_of_texts_as_it_is_trained"]).graph.source["notes"]
+    assert ctc.startswith("Training in torch will lack the CTC loss that ctc (Loss) adds")
     for name in ("subclassed", "variational_autoencoder", "noise_of_every_kind", "the_flag_in_every_way"):
         assert recorded(MODELS[name]).graph.source.get("notes", []) == []
 
@@ -237,7 +246,8 @@ def test_dropout_in_a_loop_draws_anew_in_each_step(module):
 COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_layers", "bytes_in", "small_cnn"]
 COMPILED += ["a_loop_of_fixed_length", "a_loop_within_a_loop", "a_scan_over_time", "an_array_of_tensors"]
 COMPILED += ["a_scan_over_time_of_any_length", "layers_in_a_loop", "loops_over_steps_and_their_numbers"]
-COMPILED += ["sizes_in_every_operation"]
+COMPILED += ["sizes_in_every_operation", "an_equation_in_derivatives", "forces_between_atoms"]
+COMPILED += ["a_fourier_neural_operator", "matrices_taken_apart"]
 COMPILED += [
     "time_distributed_network_of_any_length",
     "masked_images_into_a_convolutional_lstm",

@@ -74,7 +74,7 @@ def _load_inner(proto: onnx.ModelProto, path: Path) -> None:
         for tensor in external_data_helper._get_all_tensors(proto)
         if id(tensor) not in own and external_data_helper.uses_external_data(tensor)
     ]
-    if sum(map(stored.tensor_bytes, inner)) > stored.MOST_INSIDE:
+    if sum(map(stored.tensor_bytes, inner)) > MOST_BYTES:
         raise BridgeError(f"{path}: keeps over 2 GB in another file for parts of its nodes, which is not supported.")
     for tensor in inner:
         external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))

@@ -1,6 +1,6 @@
 """Weights that stay in a file until they are asked for: ONNX's external data, laid out and read back.
 
-A model whose weights don't fit into one protobuf is two files: `model.onnx`, and `model.onnx.data` with the numbers.
+A model with large weights is two files: `model.onnx`, and `model.onnx.data` with the numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from onnx import external_data_helper, helper, numpy_helper
 
 from bridge.files import inside
 
-MOST_INSIDE = 2**31 - 2**26  # bytes of weights in one protobuf, whose own limit is 2 GiB; the rest is for the graph
+# Bytes of weights in one protobuf. It could hold 2 GiB, but whatever reads, checks or runs it holds it several times
+MOST_INSIDE = 2**29
+HUGE = 2**31  # bytes of weights of a model that takes long to run in float64
 BESIDE = "weights"  # the file that they are in while a model goes from one process to another
 SMALL = 1 << 10  # a smaller tensor stays in the .onnx file: it may be a shape, which checkers want to see
 # Where a tensor begins, so that it can be mapped into memory: at a page, a large one where Windows can map it too

@@ -18,6 +18,7 @@ from .conftest import ARCH, PRETRAINED
 @pytest.fixture(autouse=True)
 def low_limit(monkeypatch):
     monkeypatch.setattr(stored, "MOST_INSIDE", 1000)
+    monkeypatch.setattr(stored, "HUGE", 1000)
 
 
 @pytest.fixture(scope="module")

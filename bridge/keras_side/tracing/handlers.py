@@ -126,10 +126,25 @@ def floored(graph: Any, node: Any, name: str, args: Any) -> None:
         quotient = make("Div", x, y)
         quotient = make("Floor", quotient) if make.dtype in _REAL else quotient
         make.end(*("Identity", quotient) if whole else ("Sub", x, make("Mul", quotient, y)))
-    elif whole:
-        make.end("Div", make("Sub", x, make("Mod", x, y)), y)
+        return
+    minus = None
+    if make.dtype in (TensorProto.INT32, TensorProto.INT64) and _may_be(graph, y, -1):
+        # processors stop at the smallest number by -1; TensorFlow gives the number itself, as its negation does
+        minus = make("Equal", y, make.like(-1.0, y))
+        y = make("Where", minus, make.like(1.0, y), y)
+    rest = make("Mod", x, y)
+    if not whole:
+        make.end("Identity", rest)
+    elif minus is None:
+        make.end("Div", make("Sub", x, rest), y)
     else:
-        make.end("Mod", x, y)
+        make.end("Where", minus, make("Neg", x), make("Div", make("Sub", x, rest), y))
+
+
+def _may_be(graph: Any, name: str, number: int) -> bool:
+    """Whether a number may be among those of a tensor."""
+    node = graph.get_node_by_output(name)
+    return node is None or not node.is_const() or bool((node.get_tensor_value(as_list=False) == number).any())
 
 
 _REAL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)

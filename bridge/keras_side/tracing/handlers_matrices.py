@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bridge.keras_side.tracing.decompositions import LONGEST, MOST
 from bridge.keras_side.tracing.handlers import FAR, Unwritten, Writer, handler
 
 _MOST = 32  # rows: each is some ten operators
@@ -76,6 +77,13 @@ class _Matrices(Writer):
 
     def identities(self) -> str:
         return self("Expand", self.number(np.eye(self.size)), self("Shape", self.inputs[0]))
+
+
+@handler("Qr", "Svd", "SelfAdjointEigV2")
+def too_large(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Those of smaller ones were traced as tracing/decompositions.py has them."""
+    known = f"of real numbers, up to {MOST} by {LONGEST} and known in advance"
+    raise Unwritten(f"{node.type}: ONNX has no form for it; {known}, it converts")
 
 
 @handler("MatrixInverse")

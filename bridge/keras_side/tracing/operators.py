@@ -16,7 +16,12 @@ from keras.src.export.tf2onnx_lib import patch_tf2onnx
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
 
 from bridge.graph.body import OPSET
-from bridge.keras_side.tracing import handlers_index, handlers_matrices, handlers_segments  # noqa: F401 (they register handlers)
+from bridge.keras_side.tracing import (  # noqa: F401 (they register handlers)
+    handlers_derivatives,
+    handlers_index,
+    handlers_matrices,
+    handlers_segments,
+)
 from bridge.keras_side.tracing.complex_numbers import without_complex
 from bridge.keras_side.tracing.handlers import HANDLERS, Unwritten
 from bridge.keras_side.tracing.nodes import as_placeholder, as_where, restore, without_form

@@ -76,13 +76,20 @@ def _within(function: Any, depth: int) -> Iterator[Any]:
 
 def _owners(outputs: Iterable[tf.Tensor], needed: Needed, is_one: Callable[[tf.Operation], bool]) -> list[str]:
     """The layers in whose code such an operation is that these tensors of a graph depend on."""
-    found, seen, waiting = {}, set(), [tensor.op for tensor in outputs]
+    names = [operator.name for operator in reached(outputs, needed, is_one)]
+    return list(dict.fromkeys((re.findall(r"layer_([^/]+)", name) or [name])[-1] for name in names))
+
+
+def reached(
+    outputs: Iterable[tf.Tensor], needed: Needed, is_one: Callable[[tf.Operation], bool]
+) -> Iterator[tf.Operation]:
+    """Such operations that these tensors of a graph depend on."""
+    seen, waiting = set(), [tensor.op for tensor in outputs]
     while waiting:
         operator = waiting.pop()
         if operator.name in seen:
             continue
         seen.add(operator.name)
         if is_one(operator):
-            found[(re.findall(r"layer_([^/]+)", operator.name) or [operator.name])[-1]] = None
+            yield operator
         waiting += [tensor.op for tensor in needed(operator)]
-    return list(found)

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
+import keras
 import tensorflow as tf
 
 from bridge.graph import Layer
+from bridge.keras_side.tracing import derivatives
 
 if TYPE_CHECKING:
     from bridge.keras_side.tracing.tracer import Tracer
-
-_BY_WEIGHTS = "its own code says what the gradients of weights are (custom_gradient with variables)"
+# TensorFlow's name for what computes once more in the backward pass, to save memory: its gradient is the usual one
+_RECOMPUTING = "recompute_grad.<locals>.inner"
 
 
 def decorated(tracer: Tracer, plain: Callable[..., Any]) -> Callable[..., Any]:
     """What TensorFlow's custom_gradient does with a function in a graph, its gradient as nodes."""
 
     def call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if function.__qualname__ == _RECOMPUTING and str(function.__module__).startswith("tensorflow."):
+            return inspect.getclosurevars(function).nonlocals["f"](*args, **kwargs)
         if kwargs or _says_what_is_right(function):
             return plain(function, args, kwargs)
         args = tf.nest.map_structure(tf.convert_to_tensor, list(args))
-        result, gradient = function(*args)
+        first = len(tracer.calls)
+        with _reading() as read:
+            result, gradient = function(*args)
         results, arguments = tf.nest.flatten(result), tf.nest.flatten(args)
-        if _takes_variables(gradient, tracer, results, arguments):
-            tracer.problems.append(f"{tracer.scopes.owner(results[0].op.name) or 'its code'}: {_BY_WEIGHTS}")
-            return result
+        weights = _weights(tracer, gradient, read, first)
         places = [i for i, x in enumerate(arguments) if x.dtype.is_floating]
-        if not places:  # no gradient goes on from here
+        if not places and not weights:  # no gradient goes on from here
             return tf.nest.map_structure(tf.stop_gradient, result)
         name = tracer.free_name("gradient")
         upstream = [
             tracer.alike(Layer("UpstreamGradient", name, {}), tracer.free_name(f"{name}/upstream"), [y])
             for y in results
         ]
-        said = tf.nest.flatten(gradient(*upstream))
-        gradients = [tf.zeros_like(x) if g is None else g for g, x in zip(said, arguments, strict=True)]
-        listed = [*([arguments[i] for i in places]), *(tf.cast(gradients[i], arguments[i].dtype) for i in places)]
+        with derivatives.watching(weights):
+            said, of_weights = gradient(*upstream, variables=weights) if weights else (gradient(*upstream), [])
+        gradients = [
+            tf.zeros_like(x) if g is None else g for g, x in zip(tf.nest.flatten(said), arguments, strict=True)
+        ]
+        of_weights = [tf.zeros_like(w) if g is None else g for g, w in zip(of_weights, weights, strict=True)]
+        of = [*(arguments[i] for i in places), *weights]
+        listed = [
+            tf.cast(tf.convert_to_tensor(g), x.dtype)
+            for g, x in zip([*(gradients[i] for i in places), *of_weights], of, strict=True)
+        ]
         outputs = [(tuple(y.shape), y.dtype.name) for y in results]
         described = Layer("OwnGradient", name, {"name": name})
-        made = tracer.placeholders(described, name, [*results, *upstream, *listed], [], outputs, split=True)
+        made = tracer.placeholders(described, name, [*results, *upstream, *of, *listed], [], outputs, split=True)
         return tf.nest.pack_sequence_as(result, made)
 
     return call
@@ -52,18 +66,28 @@ def _says_what_is_right(function: Callable[..., Any]) -> bool:
     return str(function.__module__).startswith("tensorflow.") and function.__name__ != "_grad_pass_through_op"
 
 
-def _takes_variables(gradient: Callable[..., Any], tracer: Tracer, results: list[Any], arguments: list[Any]) -> bool:
-    """Whether a gradient is of weights too that its function uses, which are then an argument of it."""
+@contextlib.contextmanager
+def _reading() -> Iterator[list[keras.Variable]]:
+    """The variables that are read while this lasts."""
+    read: list[keras.Variable] = []
+    plain = keras.StatelessScope.get_current_value
+
+    def get(scope: keras.StatelessScope, variable: keras.Variable) -> Any:
+        read.append(variable)
+        return plain(scope, variable)
+
+    with mock.patch.object(keras.StatelessScope, "get_current_value", get):
+        yield read
+
+
+def _weights(tracer: Tracer, gradient: Callable[..., Any], read: list[keras.Variable], first: int) -> list[tf.Tensor]:
+    """The weights that a gradient is of too, by name as TensorFlow has them: what its function reads and trains.
+
+    first: of the calls of layers that are its.
+    """
     parameters = inspect.signature(gradient).parameters.values()
     if not any(one.name == "variables" or one.kind is one.VAR_KEYWORD for one in parameters):
-        return False
-    weights, ends = {value.name for value in tracer.values.values()}, {x.name for x in arguments}
-    waiting, seen = [*results], set()
-    while waiting:
-        tensor = waiting.pop()
-        if tensor.name in weights:
-            return True
-        if tensor.name not in seen | ends:
-            seen.add(tensor.name)
-            waiting += tensor.op.inputs
-    return False
+        return []
+    taken = [tracer.found.variables[w.path] for call in tracer.calls[first:] for w in call.node.layer.weights.values()]
+    trained = {id(v): v for v in [*read, *taken] if v.trainable and id(v) in tracer.values}
+    return [tracer.values[id(v)] for v in sorted(trained.values(), key=lambda v: str(v._value.name))]

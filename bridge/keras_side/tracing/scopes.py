@@ -20,15 +20,16 @@ class Scopes:
 
     def owner(self, operation: str) -> str:
         """The layer in whose code a TensorFlow operation was made, by the scopes in its name; "" for none."""
-        layer = self._maker(operation)
+        layer = self.maker(operation)
         return self.described(layer) if layer is not None else ""
 
     def short(self, operation: str) -> str:
         """The operation's name with the path of its layer in the place of TensorFlow's scopes."""
-        layer, inner = self._maker(operation), re.split(rf"(?:^|(?<=/)|___){PREFIX}[^/]+/", operation)[-1]
+        layer, inner = self.maker(operation), re.split(rf"(?:^|(?<=/)|___){PREFIX}[^/]+/", operation)[-1]
         return f"{self.path(layer)}/{inner}" if layer is not None else inner
 
-    def _maker(self, operation: str) -> keras.Layer | None:
+    def maker(self, operation: str) -> keras.Layer | None:
+        """The layer in whose code a TensorFlow operation was made."""
         scopes = [scope.removeprefix(PREFIX) for scope in operation.split("/")[:-1] if scope.startswith(PREFIX)]
         if not scopes:
             return None

@@ -9,6 +9,7 @@ from unittest import mock
 
 import keras
 import tensorflow as tf
+from keras.src.backend.tensorflow import nn as tf_nn
 from keras.src.backend.tensorflow import numpy as tf_numpy
 from tensorflow.python.autograph.core import ag_ctx
 from tensorflow.python.autograph.impl import api
@@ -16,6 +17,7 @@ from tensorflow.python.eager.polymorphic_function.polymorphic_function import Fu
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.ops import gen_image_ops
 
+from bridge.keras_side.tracing import ctc, decompositions
 from bridge.keras_side.tracing.control_flow import scan, scan_of_tensorflow, switch_case
 from bridge.keras_side.tracing.crops import crops
 
@@ -44,6 +46,8 @@ def as_onnx_has_it() -> Iterator[None]:
         mock.patch.object(tf, "scan", scan_of_tensorflow),
         mock.patch.object(tf_numpy, "signbit", signbit),
         mock.patch.object(gen_image_ops, "crop_and_resize", crops(gen_image_ops.crop_and_resize)),
+        decompositions.standing_in(),
+        mock.patch.object(tf_nn, "ctc_decode", ctc.decoding(tf_nn.ctc_decode)),
         mock.patch.object(keras.src.backend.core, "scan", scan),
         mock.patch.object(keras.src.backend.core, "slice_update", slice_update),
     ):

@@ -30,7 +30,7 @@ from bridge.keras_side.precision import in_float32, note
 from bridge.keras_side.running.sizes import refuse_huge_operations
 from bridge.keras_side.saved_model import origin
 from bridge.keras_side.signature import named_outputs, signature
-from bridge.keras_side.tracing import dropping
+from bridge.keras_side.tracing import ctc, dropping
 from bridge.keras_side.tracing.carried import carried
 from bridge.keras_side.tracing.direct import layers_alone
 from bridge.keras_side.tracing.forks import needed
@@ -108,7 +108,7 @@ def _traced_through(
     lost = [call.node.layer for call in tracer.calls if call.node.kind == "AddedLoss" and id(call.node) not in kept]
     refuse(model, [f"{layer}: it adds a loss, but no output of the model depends on its own" for layer in lost])
     refuse(model, carried(model, graph, made.assigned))
-    notes += lacking(found)
+    notes += [*dict.fromkeys(tracer.lacking), *lacking(found)]
     if tracer.own_gradients:
         graph.source["own_gradients"] = tracer.own_gradients
     if notes:
@@ -221,6 +221,7 @@ def _as_onnx(
     named = forward.outputs
     draws = map(tracer.scopes.called, drawing(named.values(), partial(needed, tracer)))
     problems = [*refused, *tracer.problems, *(f"{name}: {DRAWS}" for name in draws)]
+    problems += ctc.problems(tracer, named.values(), partial(needed, tracer))
     problems += [f"{name}: this output has no batch axis" for name, t in named.items() if t.shape.rank == 0]
     tracer.own_gradients = [tracer.scopes.called(name) for name in with_gradients_of_their_own(named.values())]
     tracer.masked = [name for name, t in named.items() if getattr(t, "_keras_mask", None) is not None]

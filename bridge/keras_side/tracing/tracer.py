@@ -18,6 +18,8 @@ from bridge.graph.bodies.recurrent_runs import RECURRENT
 from bridge.graph.layer import ACT_IN_TRAINING, dropout_of
 from bridge.keras_side.names import Names
 from bridge.keras_side.tracing import (
+    ctc,
+    derivatives,
     dropping,
     layer_calls,
     layer_facts,
@@ -39,8 +41,7 @@ from bridge.keras_side.tracing.stand_ins import as_onnx_has_it
 from bridge.own_rules import Rules
 
 _CHANGED = "the model's code changes its weights"
-_CTC = "it computes a CTC loss, which ONNX has no form for; take the model without it, as for its predictions"
-LOSS_INSIDE = "it adds a loss inside a loop or a condition, where it would be lost"
+LOSS_INSIDE = "it adds a loss inside a loop or a condition, where it would be lost; Keras's own fit stops there too"
 
 
 class Tracer:
@@ -73,6 +74,7 @@ class Tracer:
         self.problems: list[str] = []  # gathered: Keras would wrap an error that is raised within a call in its own
         self.losses = Losses()
         self.own_gradients: list[str] = []
+        self.lacking: list[str] = []  # notes of what training will lack
         self.dropping: dict[int, keras.Layer] = {}  # recurrent layers and cells with dropout that are no nodes
         self.uncropped = ""  # what to say if Keras then fails
         self.steps = time_distributed.Steps()
@@ -104,7 +106,7 @@ class Tracer:
             elif isinstance(operation, keras.Layer) and is_known(operation):
                 args, kwargs = layer_calls.without_variables(args, kwargs)
                 found = layer_calls.reason(self, operation, args, kwargs)
-                apart = in_inner_graph() or self._is_changed(operation)
+                apart = in_inner_graph() or self._is_changed(operation) or derivatives.recorded()
                 if apart and (found := self._reason_apart(operation, kwargs, found)) is None:
                     return plain(operation, *args, **kwargs)  # operator by operator, its weights under their paths
                 if not found and time_distributed.is_time_distributed(operation):
@@ -140,7 +142,8 @@ class Tracer:
             # Keras computes the penalty besides; L1 brings a tensor that no output needs, which stops tf2onnx
             mock.patch.object(keras.regularizers.L1, "__call__", lambda _, x: keras.ops.zeros((), x.dtype)),
             mock.patch.object(tf, "stop_gradient", self._stopped),
-            mock.patch.object(tf.nn, "ctc_loss", self._refused_loss),
+            ctc.standing_in(self),
+            derivatives.guarded(self),
             mock.patch.object(custom_gradient, "_graph_mode_decorator", own_gradients.decorated(self, by_tensorflow)),
             mock.patch.object(keras.Layer, "add_loss", self._adding_losses()),
             as_onnx_has_it(),
@@ -177,6 +180,10 @@ class Tracer:
             reason = _CHANGED
             if penalty_reason(layer):
                 return f"{_CHANGED}, and its activity penalty would be lost"
+        if derivatives.recorded():
+            reason = "the model's own code asks for its gradient"
+            if penalty_reason(layer):
+                return f"{reason}, and its activity penalty would be lost"
         if in_loop_condition():
             reason = "it is called to say whether a loop goes on"
         if reason is None:
@@ -203,6 +210,8 @@ class Tracer:
                 if layer.activity_regularizer is not None:
                     return  # told of the call
                 self.problems.append(f"{self.scopes.described(layer)}: {LOSS_INSIDE}")
+            elif any(map(ctc.is_in, keras.tree.flatten(loss))):
+                self.lacking.append(ctc.lack(self.scopes.described(layer)))
             else:
                 self.losses.add(layer, loss)
 
@@ -234,12 +243,6 @@ class Tracer:
             return x  # no gradient goes through it
         name = self.free_name("stop_gradient")
         return self.alike(Layer("StopGradient", name, {"name": name}), name, [x])
-
-    def _refused_loss(self, labels: Any, *_: Any, **__: Any) -> tf.Tensor:
-        """In the place of TensorFlow's CTC loss, a loop over tables that tf2onnx fails at without a name."""
-        owner = self.scopes.owner(f"{tf.get_current_name_scope()}/loss")
-        self.problems.append(f"{owner or 'its code'}: {_CTC}")
-        return tf.zeros(tf.shape(labels)[:1])
 
     def _distributed(self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def placeholder(described: Layer, name: str, x: list[tf.Tensor], output: Any, *, split: bool) -> tf.Tensor:

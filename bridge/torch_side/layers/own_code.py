@@ -77,7 +77,8 @@ class OwnGradient(torch.autograd.Function):
 
 def with_gradient(gradient: Callable[..., Any], given: tuple, results: tuple, arguments: tuple) -> Any:
     """The results, through which the gradient of the arguments is gradient(*upstream, *given)."""
-    return OwnGradient.apply(gradient, len(results), len(given), *given, *results, *arguments)
+    views = [tensor.view_as(tensor) for tensor in (*results, *arguments)]  # torch.compile takes each tensor once
+    return OwnGradient.apply(gradient, len(results), len(given), *given, *views)
 
 
 @rule("OwnGradient")

@@ -37,6 +37,7 @@ from bridge.torch_side.layers import (  # noqa: F401 (they register the rules)
 )
 from bridge.torch_side.writing import own_rules
 from bridge.torch_side.writing.control import Method, Methods
+from bridge.torch_side.writing.from_end import with_negative_numbers
 from bridge.torch_side.writing.part import RULES, Part, Take
 from bridge.torch_side.writing.sizes import with_plain_sizes
 from bridge.torch_side.writing.step import Name, Step
@@ -159,7 +160,7 @@ def _step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> S
         part = _with_fixed_mode(node, part)
     if part.module is not None and set(node.layer.weights) != {take.weight for take in part.weights.values()}:
         raise Refused(f"its rule does not use each of its weights once: {sorted(node.layer.weights)}")
-    return _shared(node, part, path, names, layers)
+    return _shared(node, with_negative_numbers(node, part, graph), path, names, layers)
 
 
 def _own_step(node: Node, graph: Graph, names: _Names, layers: dict[str, Step]) -> Step:

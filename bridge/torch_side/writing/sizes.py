@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from bridge.graph import Graph, Node
 from bridge.torch_side.writing.sizes_forms import FAR, SIGNS, results
-from bridge.torch_side.writing.sizes_items import Item, Size, Sizes, Writer, changed, sources
+from bridge.torch_side.writing.sizes_items import Item, Rest, Size, Sizes, Writer, changed, sources
 from bridge.torch_side.writing.step import Step
 from bridge.torch_side.writing.truths import COMPARED, Truths
 
@@ -37,6 +37,8 @@ def with_plain_sizes(
         node = step.node
         if node.layer is None:
             sizes = [computed.get(name, known.get(name)) for name in node.inputs]
+            if node.kind == "Gather" and sizes[0] is not None:
+                sizes[0] = _spread(sizes[0], graph)
             truths.note(node)
             step = truths.written(step)
             if node.kind == "Shape" or any(name in computed for name in node.inputs):
@@ -55,6 +57,19 @@ def _there(sizes: Sizes, graph: Graph) -> Sizes:
         return value is None or value.shape is None or -len(value.shape) <= item.axis < len(value.shape)  # type: ignore[union-attr]
 
     return replace(sizes, items=tuple(item for item in sizes.items if is_there(item)))
+
+
+def _spread(sizes: Sizes, graph: Graph) -> Sizes:
+    """The sizes, one by one those of values whose number of axes is known, where others follow: so each is found."""
+    items: list[Item] = []
+    for item in sizes.items:
+        value = graph.values.get(item.value) if isinstance(item, Rest) else None
+        if value is None or value.shape is None or len(sizes.items) == 1:
+            items.append(item)
+        else:
+            assert isinstance(item, Rest)
+            items += [Size(item.value, axis) for axis in range(len(value.shape))[item.start : item.end]]
+    return replace(sizes, items=tuple(items))
 
 
 def _needed(steps: list[Step], wanted: set[str]) -> list[Step]:

@@ -9,7 +9,7 @@ from bridge.keras_side.tracing.complex_numbers.pairs import REAL, Operator, Pair
 _LINEAR = (  # they do to both parts what they do to real numbers
     *("Identity", "Snapshot", "EnsureShape", "Reshape", "Transpose", "ExpandDims", "Squeeze", "Slice", "StridedSlice"),
     *("ConcatV2", "Pack", "Unpack", "Split", "SplitV", "GatherV2", "GatherNd", "Tile", "Pad", "ReverseV2", "Roll"),
-    *("BroadcastTo", "Sum", "Mean", "Cumsum", "Neg", "Add", "AddV2", "AddN", "Sub", "ZerosLike"),
+    *("BroadcastTo", "Sum", "Mean", "Cumsum", "Neg", "Add", "AddV2", "AddN", "Sub", "ZerosLike", "SelectV2"),
 )
 
 
@@ -24,6 +24,14 @@ def _linear(op: Operator) -> None:
     real = on(0)
     imaginary = on(1) if all(parts[1] is not None for parts in given.values()) else [None for _ in real]
     op.pairs.update(zip(op.node.output, zip(real, imaginary, strict=True), strict=True))
+
+
+@form("TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub")
+def _scattered(op: Operator) -> None:
+    _linear(op)
+    for part in op.pairs[op.node.output[0]]:
+        if part is not None:
+            op.graph.copy_shape(op.of(0)[0], part)
 
 
 @form("Mul", "MatMul", "BatchMatMul", "BatchMatMulV2")
@@ -50,6 +58,17 @@ def _product(op: Operator, a: Pair, b: Pair) -> Pair:
 def _constant(op: Operator) -> None:
     value = op.node.get_tensor_value(as_list=False)
     op.gives(op.constant(value.real), op.constant(value.imag))
+
+
+@form("Fill")
+def _filled(op: Operator) -> None:
+    shape = op.node.input[0]
+    op.gives(*(op.again(shape, part)[0] for part in op.both(1)))
+
+
+@form("Shape")
+def _shape(op: Operator) -> None:
+    op.gives_real(op.again(op.of(0)[0], dtype=op.graph.get_dtype(op.node.output[0]))[0])
 
 
 @form("Complex")

@@ -68,8 +68,8 @@ class Operator:
         array = array.astype(_FLOATS[self.real]) if array.dtype.kind == "f" else array
         return str(self.graph.make_const(utils.make_name("bridge_constant"), array).output[0])
 
-    def again(self, *inputs: str, kind: str = "") -> list[str]:
-        """The same operator, or another one of TensorFlow's, on real tensors."""
+    def again(self, *inputs: str, kind: str = "", dtype: int | None = None) -> list[str]:
+        """The same operator, or another one of TensorFlow's, on real tensors. dtype: of what it gives, else theirs."""
         from tf2onnx import utils
 
         attributes = {name: helper.get_attribute_value(value) for name, value in self.node.attr.items()}
@@ -80,7 +80,7 @@ class Operator:
             output_count=len(self.node.output),
             name=utils.make_name(self.node.name),
             shapes=[self.graph.get_shape(name) for name in self.node.output],
-            dtypes=[self.real for _ in self.node.output],
+            dtypes=[dtype or self.real for _ in self.node.output],
             skip_conversion=False,
         )
         return [str(name) for name in made.output]
