@@ -9,7 +9,8 @@ import pytest
 from bridge import proof
 from bridge.errors import CheckFailed
 from bridge.graph import Graph, Layer, Node, Value
-from bridge.graph.probe import counted, probe_inputs
+from bridge.graph.looked_up import counted
+from bridge.graph.probe import probe_inputs
 from bridge.keras2_side import check
 from bridge.keras2_side.trust import holds_code
 from bridge.keras_side.source import Source

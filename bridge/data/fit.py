@@ -120,9 +120,10 @@ def _refuse_beyond(array: Array, count: int, where: str) -> None:
     outside = (array < 0) | (array >= count)
     if outside.any():
         first = tuple(map(int, np.argwhere(outside)[0]))
+        from_end = f" Keras counts it from the end: add {count:,}." if -count <= array[first] < 0 else ""
         raise BridgeError(
             f"{where} is {array[first]:g}{_place(first)}; the model looks it up in a table of {count:,}, "
-            f"which knows 0 to {count - 1:,}.\nGive the numbers that the model was trained on."
+            f"which knows 0 to {count - 1:,}.{from_end}\nGive the numbers that the model was trained on."
         )
 
 

@@ -15,7 +15,8 @@ from bridge import user_code
 from bridge.errors import BridgeError, CheckFailed
 from bridge.graph import from_proto, stored, to_proto
 from bridge.graph.files import write_data
-from bridge.graph.probe import ANY, counted, probe_of, unknown
+from bridge.graph.looked_up import counted
+from bridge.graph.probe import ANY, probe_of, unknown
 from bridge.keras_side.building import arch, lora
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite

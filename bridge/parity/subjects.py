@@ -17,8 +17,8 @@ from onnx import helper
 from bridge.errors import BridgeError, require
 from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
-from bridge.graph.looked_up import looked_up, looked_up_in
-from bridge.graph.probe import ANY, counted, counted_in_plain, unknown
+from bridge.graph.looked_up import counted, counted_in, looked_up, looked_up_in
+from bridge.graph.probe import ANY, unknown
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Source
@@ -69,7 +69,7 @@ class Subject(ABC):
         return set()
 
     def counted(self) -> dict[str, int]:
-        """The inputs that are numbers of things, and how many things there are: see probe.counted."""
+        """The inputs that are numbers of things, and how many things there are: see looked_up.counted."""
         return {}
 
     def looked_up(self) -> dict[str, int]:
@@ -132,7 +132,7 @@ class OnnxFile(Subject):
         graph = from_proto(proto, str(self.file)) if self.layered else None
         self._kinds = kinds_of(graph) if graph else {}
         self._repeated = repeated_in(graph) if graph else set()
-        self._counted = counted(graph) if graph else counted_in_plain(proto)
+        self._counted = counted(graph) if graph else counted_in(proto)
         self._length = unknown(graph) if graph else ANY
         self._looked_up = looked_up_in(proto)
 

@@ -16,7 +16,8 @@ import bridge
 from bridge.convert import keras2torch, torch2keras
 from bridge.errors import BridgeError
 from bridge.folder import read_graph
-from bridge.graph.probe import counted, probe_inputs
+from bridge.graph.looked_up import counted
+from bridge.graph.probe import probe_inputs
 from bridge.parity import compare_gradients
 from bridge.parity.compare import compare
 from bridge.torch_side.run import run

@@ -8,11 +8,8 @@ import torch
 from torch import nn
 from training_net import ROWS, Net, run, same
 
-from bridge.data import Data
 from bridge.errors import BridgeError
-from bridge.graph import Graph, Layer, Node, Value, Weight
 from bridge.torch_side.training.freeze import freeze, train_mode
-from bridge.torch_side.training.tables import refuse_beyond_tables
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data):
@@ -113,21 +110,3 @@ def test_a_device_that_is_not_there_is_refused(data):
         pytest.skip("this machine has the device")
     with pytest.raises(BridgeError, match=r"device 'mps' can't be used by this PyTorch on this machine"):
         run(Net(), data, device="mps")
-
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (10, r"tokens has 10 in row 1, but words \(Embedding\) has the rows 0 to 9\.$"),
-        (-1, r"has -1 .* from the end: "),
-    ],
-)
-def test_numbers_that_an_embedding_has_no_row_for_are_refused(number, said):
-    words = Layer("Embedding", "words", {}, {"embeddings": Weight("words/embeddings", (10, 3))})
-    node = Node("words", "Embedding", ["tokens", "words/embeddings"], ["words"], words)
-    graph = Graph(
-        name="net", inputs=[Value("tokens", (None, 2), "int32")], outputs=[], nodes=[node], weights={}, arrays={}
-    )
-    given = {"tokens": np.array([[0, 9], [3, number]])}
-    with pytest.raises(BridgeError, match=said):
-        refuse_beyond_tables(Data(given, None, "mine.npz"), graph)

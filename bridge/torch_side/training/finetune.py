@@ -26,7 +26,6 @@ from bridge.torch_side.training.feed import columns
 from bridge.torch_side.training.freeze import freeze as freeze_parts
 from bridge.torch_side.training.history import History
 from bridge.torch_side.training.objective import SHOWN, Objective
-from bridge.torch_side.training.tables import refuse_beyond_tables
 from bridge.torch_side.training.train import fit
 from bridge.torch_side.writing.build import build, folder_graph, graph_of, plan_of
 
@@ -236,10 +235,7 @@ def _fitted(data: Data, graph: Graph, scale: float | None) -> Data:
     """The data with its inputs as the network takes them."""
     shapes = {value.name: (value.shape or ())[1:] for value in graph.inputs}
     types = {value.name: value.dtype for value in graph.inputs}
-    fitted = replace(data, inputs=fit_to(data, shapes, scale, types))
-    refuse_beyond_tables(fitted, graph)
-    below = looked_up(graph)  # by the model's own code, or cast before
-    return replace(data, inputs=fit_to(fitted, shapes, types=types, below=below)) if below else fitted
+    return replace(data, inputs=fit_to(data, shapes, scale, types, looked_up(graph)))
 
 
 def _check_targets(module: nn.Module, data: Data, loss: str | dict[str, str] | None) -> None:
