@@ -6,6 +6,7 @@ Keras's own rounding is asked for too. A case that bridge refuses has the messag
 layered models alone, which is fast.
 """
 
+import gc
 import importlib
 import json
 import sys
@@ -48,6 +49,9 @@ KINDS |= {kind.__name__: kind for kind in (RandomHeight, RandomWidth)}
 
 
 def main(folder):
+    gc.collect()
+    gc.freeze()  # TensorFlow need not be looked through for garbage again and again
+    gc.set_threshold(100_000, 20, 20)
     layers = {kind.__name__ for kind in KINDS.values() if issubclass(kind, keras.layers.Layer)} - {*APPLICATIONS}
     facts = {"activations": sorted(keras.src.activations.ALL_OBJECTS_DICT), "layers": sorted(layers)}
     write(folder / "facts.json", lambda part: part.write_text(json.dumps(facts)))

@@ -247,7 +247,7 @@ COMPILED = ["mlp", "a_layer_used_twice", "custom_layer", "operators_between_laye
 COMPILED += ["a_loop_of_fixed_length", "a_loop_within_a_loop", "a_scan_over_time", "an_array_of_tensors"]
 COMPILED += ["a_scan_over_time_of_any_length", "layers_in_a_loop", "loops_over_steps_and_their_numbers"]
 COMPILED += ["sizes_in_every_operation", "an_equation_in_derivatives", "forces_between_atoms"]
-COMPILED += ["a_fourier_neural_operator", "matrices_taken_apart"]
+COMPILED += ["a_fourier_neural_operator"]
 COMPILED += [
     "time_distributed_network_of_any_length",
     "masked_images_into_a_convolutional_lstm",

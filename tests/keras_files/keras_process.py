@@ -68,7 +68,7 @@ def home_again(path, to, custom=None):
 
 def make_custom(case, folder, code):
     """Saves a model of the user's own classes, compiled with a loss of theirs; its weights and outputs."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     model = randomised(user_code.make(Path(code), case, case, callable))
     model.compile("adam", keras.saving.get_custom_objects()["lib>my_loss"])
     for file in ("model.keras", "model.h5"):
@@ -83,7 +83,7 @@ def digests(model):
 
 def make(case, folder, compiled=False):
     """Saves one model in all of Keras's formats, by Keras; returns its weights' digests and its outputs."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     model, folder = randomised(CASES[case]()), Path(folder)
     if compiled:
         model.compile("adam", "mse", metrics=["mae"])
@@ -187,7 +187,7 @@ def saved_in_parts(path, to):
 
 def script(text, words):
     """Runs a program with these arguments, as a process of its own would: what it sets and registers is gone then."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     custom, policy = keras.saving.get_custom_objects(), keras.config.dtype_policy()
     with mock.patch.object(sys, "argv", ["-c", *words]), mock.patch.dict(custom):
         try:
