@@ -20,6 +20,7 @@ from bridge.keras_side.tracing import (  # noqa: F401 (they register handlers)
     handlers_derivatives,
     handlers_index,
     handlers_matrices,
+    handlers_numbers,
     handlers_segments,
 )
 from bridge.keras_side.tracing.complex_numbers import without_complex
