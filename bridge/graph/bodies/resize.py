@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.graph.bodies.interpolation import METHODS, Resize, resized, scaled
+from bridge.graph.bodies.interpolation import METHODS, resized, scaled
+from bridge.graph.bodies.places import Resize
 from bridge.graph.bodies.space import Pads, rank_of, space
 from bridge.graph.body import Refused, body
 from bridge.graph.layer import Layer, Shape
