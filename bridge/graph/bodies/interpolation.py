@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from bridge.graph.bodies.neighbours import few_channels, gathered, lengths
-from bridge.graph.bodies.places import Resize, exact_scales, near, open_size, same, same_lines, single, whole_size
+from bridge.graph.bodies.places import Resize, alike_lines, exact_scales, near, same, single, whole_size
 from bridge.graph.bodies.space import channels_last, in_channels_first, onnx_pads, spatial_axes
 from bridge.graph.body import integers, number
 from bridge.graph.layer import Layer, Shape
@@ -34,19 +34,22 @@ def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
     axes, plain = spatial_axes(layer), resize.method == "bilinear" and not resize.antialias
     if scales := exact_scales(resize):
         return lines + scaled(layer, x, scales, _LINEAR)
-    few = resize.method == "nearest" and few_channels(layer, resize, shape)
-    if size := whole_size(resize):
-        if plain and near(resize):
-            return lines + _sized(axes, x, size, _LINEAR)
-        if few and same(resize):
-            return lines + _sized(axes, x, size, _NEAREST)
-    if few and (size := open_size(resize)):
-        branches = _sized(axes, x, size, _NEAREST), gathered(layer, resize, shape, x)
-        return lines + same_lines(axes, x, size) + _either("same", *branches)
-    if plain or resize.method == "nearest":
-        return lines + gathered(layer, resize, shape, x)
-    lines += single("zero", 0) + single("one", 1) + single("half", 0.5)
-    for position, (axis, name) in enumerate(zip(axes, ("rows", "columns"), strict=True)):
+    if not plain and resize.method != "nearest":
+        return lines + _weighted(layer, resize, x)
+    how = _LINEAR if plain else _NEAREST
+    quick = plain or few_channels(layer, resize, shape)
+    if quick and (size := whole_size(resize)) and (near(resize) if plain else same(resize)):
+        return lines + _sized(axes, x, size, how)
+    own = gathered(layer, resize, shape, x)
+    if quick and resize.size and (alike := alike_lines(resize, axes, x)):
+        return lines + alike + _either("alike", _sized(axes, x, resize.size, how), own)
+    return lines + own
+
+
+def _weighted(layer: Layer, resize: Resize, x: str) -> str:
+    """Lines that make y of x by a matrix of weights for each axis."""
+    lines = single("zero", 0) + single("one", 1) + single("half", 0.5)
+    for position, (axis, name) in enumerate(zip(spatial_axes(layer), ("rows", "columns"), strict=True)):
         lines += lengths(resize, position, axis, name, x) + _places(name, resize) + _kernel(name, resize)
     product = "across = Transpose (columns_w)\ntall = MatMul(rows_w, {x})\n{y} = MatMul(tall, across)"
     return lines + in_channels_first(layer, product, x)

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from bridge.graph.layer import Shape
 
 _LONG = 2**16  # pixels of an axis, of longer ones nobody looks how places are rounded
 _NEAR = 2**-18  # pixels by which the axes of a place may together be rounded otherwise: 4e-6 of what neighbours differ
-_SLACK = 1 + 2**-21  # ONNX Runtime takes places that are hardly less than a half for one
+_MOST_OPEN = 4096  # pixels of an axis of unknown length, of longer ones nobody looks either
+_MOST_NEW = 2048  # pixels that it becomes; to look how more are rounded takes long
 
 
 @dataclass(frozen=True)
@@ -52,32 +54,81 @@ def exact_scales(resize: Resize) -> tuple[float, ...] | None:
 
 
 def near(resize: Resize) -> bool:
-    """Whether ONNX's places of a bilinear resize's new pixels are Keras's but for `_NEAR`.
-
-    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 32 of both axes their
-    roundings differ by no more than that, and beyond for some lengths.
-    """
-    half = np.float32(0.5)
-    return sum(float(np.abs((ours - half) - (keras - half)).max()) for ours, keras, _ in _middles(resize)) <= _NEAR
+    """Whether ONNX's places of a bilinear resize's new pixels are Keras's but for `_NEAR`."""
+    return sum(float(_off(np.array([old]), new)[0]) for old, new in _axes(resize)) <= _NEAR
 
 
 def same(resize: Resize) -> bool:
-    """Whether ONNX Runtime's nearest pixels are the very ones that Keras takes; of halves it takes the upper one."""
-    for ours, keras, last in _middles(resize):
-        place = (ours - np.float32(0.5)).astype(np.float64)
-        for slack in (1, _SLACK):
-            pixels = np.clip(np.floor(place * slack + 0.5), 0, last)
-            if not np.array_equal(pixels, np.minimum(np.floor(keras), last)):
-                return False
-    return True
+    """Whether ONNX Runtime's nearest pixels are the very ones that Keras takes."""
+    return all(_agree(np.array([old]), new)[0] for old, new in _axes(resize))
 
 
-def _middles(resize: Resize) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """For each axis the places of its new pixels' middles, as ONNX and as Keras round them, and the last old pixel."""
-    for old, after in zip(np.array(resize.lengths, np.float32), whole_size(resize), strict=True):
-        new = np.float32(after)
-        middles = np.arange(after, dtype=np.float32) + np.float32(0.5)
-        yield middles / (new / old), middles * (old / new), int(old) - 1
+def _axes(resize: Resize) -> Iterator[tuple[int | None, int]]:
+    return zip(resize.lengths, whole_size(resize), strict=True)
+
+
+def _middles(old: np.ndarray, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each old length of an axis the middles of the new pixels in it, as ONNX and as Keras round them.
+
+    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new.
+    """
+    before, after = old.astype(np.float32)[:, None], np.float32(new)
+    middles = np.arange(new, dtype=np.float32) + np.float32(0.5)
+    return middles / (after / before), middles * (before / after)
+
+
+def _off(old: np.ndarray, new: int) -> np.ndarray:
+    """How far apart these places are: up to place 32 of both axes never more than `_NEAR`, beyond for some lengths."""
+    ours, keras = (middles - np.float32(0.5) for middles in _middles(old, new))
+    off: np.ndarray = np.abs(ours - keras).max(axis=1)
+    return off
+
+
+def _agree(old: np.ndarray, new: int) -> np.ndarray:
+    """Whether the nearest pixels are the same for both; of halves ONNX's is the upper one."""
+    ours, keras = _middles(old, new)
+    place, last = (ours - np.float32(0.5)).astype(np.float64), old[:, None] - 1
+    pixels = np.minimum(np.floor(keras), last)
+    slacks = (1, 1 + 2**-21)  # the CPU takes places that are hardly less than a half for one
+    agree: np.ndarray = np.all(
+        [np.clip(np.floor(place * slack + 0.5), 0, last) == pixels for slack in slacks], axis=(0, 2)
+    )
+    return agree
+
+
+@cache
+def _lengths_alike(method: str, new: int) -> tuple[bool, ...]:
+    """Of which lengths up to `_MOST_OPEN` ONNX's Resize makes what Keras does; the last entry is for longer ones."""
+    alike = [False]
+    for first in range(1, _MOST_OPEN, 256):  # not all at once, for the memory
+        old = np.arange(first, first + 256)
+        found = _agree(old, new) if method == "nearest" else _off(old, new) <= _NEAR / 2
+        alike += map(bool, found)
+    return (*alike, False)
+
+
+def alike_lines(resize: Resize, axes: list[int], x: str) -> str:
+    """Lines that define `alike`: whether ONNX's Resize makes of x what Keras does, for the lengths that x has then.
+
+    Nothing where that is never so. A table for each axis, for small images every operator counts.
+    """
+    if resize.size is None or None not in resize.lengths or not 0 < min(resize.size) <= max(resize.size) <= _MOST_NEW:
+        return ""
+    lines, conditions = integers("alike_most", [_MOST_OPEN + 1]), []
+    for axis, old, new in zip(axes, resize.lengths, resize.size, strict=True):
+        alike = _lengths_alike(resize.method, new)
+        if old is not None:
+            if not alike[min(old, _MOST_OPEN + 1)]:
+                return ""
+            continue
+        name, table = f"alike_{axis}", f"alike_to_{new}"
+        if f"{table} = " not in lines:
+            listed = ", ".join("1" if is_so else "0" for is_so in alike)
+            lines += f"{table} = Constant <value = bool[{len(alike)}] {{{listed}}}> ()\n"
+        lines += f"{name}_length = Shape <start = {axis}, end = {axis + 1}> ({x})\n"
+        lines += f"{name}_at = Min({name}_length, alike_most)\n{name} = Gather({table}, {name}_at)\n"
+        conditions.append(name)
+    return lines + f"alike = {'And' if len(conditions) == 2 else 'Identity'}({', '.join(conditions)})\n"
 
 
 def whole_size(resize: Resize) -> tuple[int, ...]:
@@ -88,42 +139,6 @@ def whole_size(resize: Resize) -> tuple[int, ...]:
     return size if 0 < min(size) <= max(size) <= _LONG else ()
 
 
-def open_size(resize: Resize) -> tuple[int, ...]:
-    """What unknown lengths become, if that can be looked at when they are known."""
-    size = resize.size if resize.size and None in resize.lengths else ()
-    return size if size and 0 < min(size) <= max(size) <= _LONG else ()
-
-
 def single(name: str, value: float) -> str:
     """A line for a float32 whatever the images are: what depends on such numbers alone is computed once, at loading."""
     return f"{name} = Constant <value_float = {float(value)!r}> ()\n"
-
-
-def same_lines(axes: list[int], x: str, size: tuple[int, ...]) -> str:
-    """Lines that define `same`, what `same()` tells of lengths that are known when the model runs.
-
-    Rows and columns stand in one vector: few operators, for small images have little else to do. Nothing is beyond the
-    last pixel: so far off are only places of axes longer than `_LONG`.
-    """
-    lines = single("same_zero", 0) + single("same_one", 1) + single("same_half", 0.5)
-    for position, (name, length) in enumerate(zip(("rows", "columns"), size, strict=True)):
-        lines += single(f"same_{name}", length) + f"same_{name}_i = Range(same_zero, same_{name}, same_one)\n"
-        lines += integers(f"same_{name}_at", [position]) + integers(f"same_{name}_all", [length])
-        lines += f"same_{name}_axis = Expand(same_{name}_at, same_{name}_all)\n"
-    return lines + (
-        "same_i = Concat <axis = 0> (same_rows_i, same_columns_i)\nsame_mid = Add(same_i, same_half)\n"
-        "same_axis = Concat <axis = 0> (same_rows_axis, same_columns_axis)\n"
-        f"same_size = Constant <value_floats = [{float(size[0])}, {float(size[1])}]> ()\n"
-        "same_new = Gather(same_size, same_axis)\n"
-        f"same_shape = Shape <start = {axes[0]}, end = {axes[-1] + 1}> ({x})\n"
-        "same_lengths = Cast <to = 1> (same_shape)\nsame_old = Gather(same_lengths, same_axis)\n"
-        "same_scale = Div(same_old, same_new)\nsame_keras = Mul(same_mid, same_scale)\n"
-        "same_floor = Floor(same_keras)\nsame_pixels = Cast <to = 11> (same_floor)\n"
-        "same_times = Div(same_new, same_old)\nsame_far = Div(same_mid, same_times)\n"
-        "same_near = Sub(same_far, same_half)\nsame_place = Cast <to = 11> (same_near)\n"
-        f"same_slack = Constant <value = double[2, 1] {{1.0, {_SLACK!r}}}> ()\n"
-        "same_up = Mul(same_place, same_slack)\nsame_half64 = Constant <value = double {0.5}> ()\n"
-        "same_upper = Add(same_up, same_half64)\nsame_ours = Floor(same_upper)\n"
-        "same_each = Equal(same_ours, same_pixels)\nsame_ones = Cast <to = 6> (same_each)\n"
-        "same_all = ReduceMin <keepdims = 0> (same_ones)\nsame = Cast <to = 9> (same_all)\n"
-    )
