@@ -33,16 +33,16 @@ def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
         return f"{lines}y = Identity({x})"
     axes, plain = spatial_axes(layer), resize.method == "bilinear" and not resize.antialias
     if scales := exact_scales(resize):
-        return lines + scaled(layer, x, scales, _LINEAR)
+        return lines + scaled(layer, shape, x, scales, _LINEAR)
     if not plain and resize.method != "nearest":
         return lines + _weighted(layer, resize, x)
     how = _LINEAR if plain else _NEAREST
     quick = plain or few_channels(layer, resize, shape)
     if quick and (size := whole_size(resize)) and (near(resize) if plain else same(resize)):
-        return lines + _sized(axes, x, size, how)
+        return lines + _sized(layer, shape, x, size, how)
     own = gathered(layer, resize, shape, x)
     if quick and resize.size and (alike := alike_lines(resize, axes, x)):
-        return lines + alike + _either("alike", _sized(axes, x, resize.size, how), own)
+        return lines + alike + _either("alike", _sized(layer, shape, x, resize.size, how), own)
     return lines + own
 
 
@@ -64,13 +64,37 @@ def _either(condition: str, yes: str, no: str) -> str:
     )
 
 
-def scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
-    listed = [1.0, *map(float, scales), 1.0] if channels_last(layer) else [1.0, 1.0, *map(float, scales)]
-    return f"scales = Constant <value_floats = {listed}> ()\ny = Resize <{how}> ({x}, , scales)"
+def scaled(layer: Layer, shape: Shape, x: str, scales: tuple[float, ...], how: str) -> str:
+    """Lines that make y of x by ONNX's Resize to that many times its size."""
+    first = _alone(layer, shape) or not channels_last(layer)
+    listed = [1.0, 1.0, *map(float, scales)] if first else [1.0, *map(float, scales), 1.0]
+    lines = f"scales = Constant <value_floats = {listed}> ()\n{{y}} = Resize <{how}> ({{x}}, , scales)"
+    return _placed(layer, shape, x, lines)
 
 
-def _sized(axes: list[int], x: str, size: tuple[int, ...], how: str) -> str:
-    return integers("sizes", size) + f"y = Resize <{how}, axes = {axes}> ({x}, , , sizes)"
+def _sized(layer: Layer, shape: Shape, x: str, size: tuple[int, ...], how: str) -> str:
+    axes = [2, 3] if _alone(layer, shape) else spatial_axes(layer)
+    lines = integers("sizes", size) + f"{{y}} = Resize <{how}, axes = {axes}> ({{x}}, , , sizes)"
+    return _placed(layer, shape, x, lines)
+
+
+def _placed(layer: Layer, shape: Shape, x: str, lines: str) -> str:
+    """Lines with {x} and {y} as lines from x to y, where a single channel stands in front.
+
+    ONNX Runtime takes a Transpose back, with Resize's axes but not its sizes.
+    """
+    if not _alone(layer, shape):
+        return lines.format(x=x, y="y")
+    front, behind = integers("front", [1]), integers("behind", [-1])
+    return (
+        f"{front}{behind}bare = Squeeze({x}, behind)\nfirst = Unsqueeze(bare, front)\n"
+        f"{lines.format(x='first', y='last')}\nflat = Squeeze(last, front)\ny = Unsqueeze(flat, behind)"
+    )
+
+
+def _alone(layer: Layer, shape: Shape) -> bool:
+    """Whether images have one channel, behind: in front, where it costs nothing to move, they are resized faster."""
+    return channels_last(layer) and shape[-1] == 1
 
 
 def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
     if found.method != "nearest":
         return resized(layer, found, shapes[0])
     how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
-    return scaled(layer, "x", found.factors or (), how)
+    return scaled(layer, shapes[0], "x", found.factors or (), how)
 
 
 def up_sampling_of(layer: Layer, shape: Shape) -> Resize:
