@@ -8,7 +8,7 @@ import pytest
 from bridge.graph.body import OPSET, function_of
 from bridge.graph.layer import Layer
 
-# old and new lengths: ONNX rounds their places as Keras does, or not for one axis or both; 5000 are more than bridge looks at
+# old and new lengths that ONNX rounds as Keras does, or not for one axis or both; at 5000 pixels bridge does not look
 SIZES = {
     "nearest": [((28, 9), (7, 5)), ((26, 9), (7, 5)), ((28, 14), (7, 23)), ((5000, 14), (7, 23)), ((26, 14), (7, 23))],
     "bilinear": [((8, 9), (16, 3)), ((60, 9), (55, 3)), ((60, 71), (55, 67)), ((5000, 9), (16, 3))],
