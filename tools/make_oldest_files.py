@@ -1,9 +1,10 @@
-"""Makes tests/keras_files/old/*_by_*: files that Keras 0.3.3 to 2.0 themselves wrote on Theano, and what they computed.
+"""Makes tests/keras_files/old/*_by_*: files that Keras 0.3.3 to 2.2 themselves wrote on Theano, and what they computed.
 
     python tools/make_oldest_files.py THEANO KERAS
 
-THEANO, KERAS: folders of the unpacked sources of Theano 1.0.5 and of one of Keras 0.3.3, 1.0.5, 1.2.2 and 2.0.0.
-Neither installs on a Python of today, but both run beside numpy 1.23, scipy 1.10, six, pyyaml and h5py.
+THEANO, KERAS: folders of the unpacked sources of Theano 1.0.5 and of one of Keras 0.3.3, 1.0.5, 1.2.2 and 2.2.4.
+Neither installs on a Python of today, but both run beside numpy 1.23, scipy 1.10, six, pyyaml and h5py, Keras 2.2.4
+with Keras-Applications 1.0.8 and Keras-Preprocessing 1.1.2 besides.
 """
 
 import collections
@@ -76,9 +77,11 @@ def write(name, model, shapes, whole):
     else:
         model.save_weights(f"{path}.h5", overwrite=True)
         path.with_suffix(".json").write_text(model.to_json() + "\n")
-    np.savez_compressed(f"{path}.npz", **{f"x{i}": x for i, x in enumerate(given)}, y0=found)
+    listed = found if isinstance(found, list) else [found]
+    arrays = {f"x{i}": x for i, x in enumerate(given)} | {f"y{i}": y for i, y in enumerate(listed)}
+    np.savez_compressed(f"{path}.npz", **arrays)
     with h5py.File(f"{path}.h5") as file:
-        print(path.name, found.shape, dict(file.attrs).keys())
+        print(path.name, [y.shape for y in listed], dict(file.attrs).keys())
 
 
 def numbers():
@@ -138,25 +141,23 @@ def padded():
 
 
 def theano_padded():
-    from keras.layers import (
-        AveragePooling2D,
-        Conv1D,
-        Conv2D,
-        Conv2DTranspose,
-        Input,
-        MaxPooling1D,
-        MaxPooling2D,
-        Reshape,
-    )
+    from keras import layers
     from keras.models import Model
 
-    last = {"data_format": "channels_last"}
-    x = Input((5, 6, 2))
-    y = Conv2D(3, (2, 3), strides=(2, 1), padding="same", activation="relu", **last)(x)
-    y = MaxPooling2D((5, 3), strides=(1, 2), padding="same", **last)(y)
-    y = AveragePooling2D((2, 2), strides=(1, 1), padding="same", **last)(y)
-    y = Conv1D(2, 4, padding="same")(Reshape((20, 2))(Conv2DTranspose(2, (2, 3), **last)(y)))
-    write("padded", Model(x, MaxPooling1D(4, strides=3, padding="same")(y)), [(5, 6, 2)], whole=True)
+    first, last = {"data_format": "channels_first"}, {"data_format": "channels_last"}
+    image, frames = layers.Input((2, 5, 6)), layers.Input((3, 5, 6, 2))
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", **first)(image)  # as many channels as columns
+    x = layers.LocallyConnected2D(2, 2, **first)(x)
+    x = layers.Conv2D(3, (2, 3), strides=(2, 1), padding="same", **first)(x)
+    x = layers.MaxPooling2D((5, 3), strides=(1, 2), padding="same", **first)(x)
+    x = layers.DepthwiseConv2D((2, 3), strides=(1, 2), padding="same", depth_multiplier=2, **first)(x)
+    x = layers.Conv2DTranspose(2, (3, 5), strides=(3, 2), padding="same", **first)(x)
+    x = layers.SeparableConv2D(3, (2, 3), padding="same", **first)(x)  # gives one row more than Keras said
+    y = layers.ConvLSTM2D(2, (2, 3), strides=(1, 2), padding="same", return_sequences=True, **last)(frames)
+    y = layers.ConvLSTM2D(2, 2, **last)(y)
+    y = layers.AveragePooling2D((2, 2), strides=(1, 1), padding="same", **last)(y)
+    y = layers.SeparableConv1D(2, 3, strides=2, padding="same")(layers.Reshape((8, 2))(y))
+    write("padded", Model([image, frames], [x, y]), [(2, 5, 6), (3, 5, 6, 2)], whole=True)
 
 
 {"0": numbers, "1.0": deviations, "1.2": padded, "2": theano_padded}[

@@ -17,6 +17,7 @@ def joined(name: str, on: str) -> dict[str, Any]:
     return called("Dense", name, [{"args": [tensor(on)], "kwargs": {}}], units=2)
 
 
+_POOLING = ("average", "counted", "cropped")
 CASES = [
     Dialect("names_of_keras1_classes", "1.2.2", "Convolution2D", {}, {}, new="Conv2D"),
     Dialect("names_of_keras1_classes", "1.0.0", "TimeDistributedDense", {}, {}, new="Dense"),
@@ -178,7 +179,7 @@ CASES = [
         "Convolution1D",
         {"border_mode": "full"},
         {"padding": "valid", "pads": "full"},
-        new="PaddedConv1D",
+        new="Conv1D",
         layout="keras1_Conv1D_flipped",
     ),
     Dialect(
@@ -187,43 +188,67 @@ CASES = [
         "Conv2D",
         {"padding": "same", "kernel_size": [3, 2], "strides": [1, 1]},
         {"padding": "valid", "pads": "half", "kernel_size": [3, 2], "strides": [1, 1]},
-        new="PaddedConv2D",
         layout="flipped",
         backend="theano",
     ),
     Dialect(
-        "padding_of_theano",
-        "2.0.5",
-        "MaxPooling2D",
-        {"padding": "same", "pool_size": [3, 3], "strides": [2, 2]},
-        {"pool_size": [3, 3], "strides": [2, 2], "average": False},
-        new="PaddedPooling",
-        backend="theano",
-    ),
-    Dialect(
-        "padding_of_theano",  # of 5 it padded 3, not 2
+        "padding_of_theano",  # what comes out is cropped by the size of the kernel over the channels, which is 1
         "2.2.4",
-        "AveragePooling1D",
-        {"padding": "same", "pool_size": [5], "strides": [1]},
-        {"pool_size": [5], "strides": [1], "average": True},
-        new="PaddedPooling",
-        backend="theano",
-    ),
-    Dialect(
-        "padding_of_theano",
-        "2.2.4",
-        "DepthwiseConv2D",
+        "SeparableConv2D",
         {"padding": "same", "kernel_size": [2, 2], "strides": [1, 1]},
-        refused="pads as Theano did",
+        {"padding": "valid", "pads": "both", "kernel_size": [2, 2], "strides": [1, 1]},
         backend="theano",
     ),
     Dialect(
         "padding_of_theano",
-        "2.0.5",
-        "MaxPooling3D",
-        {"padding": "same", "pool_size": [2, 2, 2], "strides": [1, 1, 1]},
-        refused="is not like other versions",
+        "1.2.2",
+        "Deconvolution2D",
+        {"border_mode": "same", "nb_row": 2, "nb_col": 3, "subsample": [1, 1], "output_shape": [None, 4, 6, 2]},
+        {"padding": "same", "pads": "half", "kernel_size": [2, 3], "strides": [1, 1], "output_size": [4, 6]},
+        new="Conv2DTranspose",
         backend="theano",
+    ),
+    *(
+        Dialect("padding_of_theano", version, kind, {"padding": "same", **config}, refused=said, backend="theano")
+        for version, kind, config, said in (
+            ("2.1.4", "DepthwiseConv2D", {"kernel_size": [2, 2]}, "is none that Keras 2.1.4 had on Theano"),
+            ("2.2.4", "Conv3DTranspose", {"kernel_size": [3, 2, 3]}, "has an even kernel and padding"),
+            ("1.1.0", "Conv3D", {"kernel_size": [3, 3, 3], "strides": [2, 1, 1]}, "has strides and padding"),
+            ("1.2.0", "Conv3D", {"kernel_size": [2, 3, 3], "strides": [1, 1, 1]}, "before Theano 0.9"),
+        )
+    ),
+    Dialect(
+        "states_of_theano",
+        "2.0.5",
+        "ConvLSTM2D",
+        {"padding": "valid", "kernel_size": [3, 2], "recurrent_activation": "tanh"},
+        {"padding": "valid", "pads": "half", "kernel_size": [3, 2], "recurrent_activation": "tanh"},
+        layout="flipped",
+        backend="theano",
+    ),
+    *(
+        Dialect(
+            "poolings_of_theano",
+            version,
+            kind,
+            {"padding": "same", "pool_size": [size] * rank, "strides": [2] * rank},
+            {"pool_size": [size] * rank, "strides": [2] * rank, **dict(zip(_POOLING, said, strict=True))},
+            new="PaddedPooling",
+            backend="theano",
+        )
+        for version, kind, rank, size, said in (  # of 5 it padded 3, not 2
+            ("2.0.5", "MaxPooling2D", 2, 3, (False, False, True)),
+            ("2.1.4", "AveragePooling1D", 1, 5, (True, True, True)),
+            ("2.1.5", "AveragePooling3D", 3, 2, (True, False, False)),
+            ("2.2.4", "AveragePooling2D", 2, 2, (True, False, True)),
+        )
+    ),
+    *(
+        Dialect("poolings_of_theano", version, kind, config | {"padding": "same"}, refused=said, backend="theano")
+        for version, kind, config, said in (
+            ("2", "AveragePooling2D", {"pool_size": [2, 2]}, "are not alike"),
+            ("2.2.4", "MaxPooling3D", {"pool_size": [1, 2, 2]}, "had Theano pad by -1"),
+        )
     ),
     Dialect("kernels_of_theano", "2.0.5", "Conv2D", {"filters": 2}, {"filters": 2}, layout="flipped", backend="theano"),
     Dialect("keras1_merge", "1.2.2", "Merge", {"mode": "sum", "mode_type": "raw"}, {"trainable": True}, new="Add"),

@@ -33,7 +33,7 @@ TOLD = {
     ],
     "deviations_by_1_0_5": ["Written by Keras 1.0.5", "adds epsilon to the deviation", "don't end in :0"],
     "padded_by_1_2_2": ["Theano convolves", "padding by Theano", "don't end in :0"],
-    "padded_by_2_0_0": ["Written by Keras 2.0.0", "Theano convolves", "padding by Theano"],
+    "padded_by_2_2_4": ["Theano convolves", "padding by Theano", "a state that Theano pads", "poolings that Theano"],
 }
 
 

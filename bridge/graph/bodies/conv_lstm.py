@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.graph.bodies.activations import activation_lines, activation_name
-from bridge.graph.bodies.space import Pads, Window, channels_last, onnx_pads, rank_of, same_pads
+from bridge.graph.bodies.space import Pads, Window, channels_last, onnx_pads, pads_of, rank_of, same_pads
 from bridge.graph.body import Refused, body, call_names, call_tensors, integers, number
 from bridge.graph.layer import Layer, Shape
 
@@ -21,13 +21,17 @@ def input_window(layer: Layer, shapes: list[Shape]) -> tuple[Window, tuple[int, 
     lengths = _space(layer, shape)
     size, strides, dilations = (tuple(map(int, config[o])) for o in ("kernel_size", "strides", "dilation_rate"))
     found = Window(size, strides, dilations, ((0, 0),) * rank)
-    if config["padding"] == "same":
+    if config["padding"] == "same" and "pads" in config:
+        found = Window(size, strides, dilations, tuple(pads_of(config["pads"], span) for span in found.spans))
+    elif config["padding"] == "same":
         found = Window(size, strides, dilations, tuple(map(same_pads, lengths, found.spans, strides)))
     return found, tuple(n for n in found.outputs(lengths) if n is not None)
 
 
 def recurrent_pads(layer: Layer) -> list[Pads]:
-    """The recurrent kernel slides over the state in steps of one, and never dilated."""
+    """The recurrent kernel slides over the state in steps of one, and never dilated. pads: of a file by Theano."""
+    if "pads" in layer.config:
+        return [pads_of(layer.config["pads"], size) for size in layer.config["kernel_size"]]
     return [((size - 1) // 2, size - 1 - (size - 1) // 2) for size in layer.config["kernel_size"]]
 
 

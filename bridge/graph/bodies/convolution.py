@@ -118,8 +118,11 @@ def _padded(found: Window) -> str:
 def _refuse_misplaced_bias(layer: Layer, width: int | None) -> None:
     """Keras 3.15 on TensorFlow adds the bias along the last axis if that is as long as there are channels.
 
-    Where the width is not known, TensorFlow does not know it either when it builds the model's function.
+    Where the width is not known, TensorFlow does not know it either when it builds the model's function. The layers of
+    old files, which have `pads`, are computed by code of bridge's own.
     """
+    if "pads" in layer.config:
+        return
     if not channels_last(layer) and "bias" in layer.weights and width == layer.weights["bias"].shape[0] > 1:
         raise Refused(
             f"its output is {width} wide and has {width} channels in front: Keras on TensorFlow adds the bias along "

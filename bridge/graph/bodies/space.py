@@ -106,6 +106,8 @@ def window(layer: Layer, shape: Shape, size: str = "kernel_size") -> Window:
     sizes, strides = tuple(map(int, config[size])), tuple(map(int, config["strides"]))
     dilations = tuple(map(int, config.get("dilation_rate", [1] * len(sizes))))
     found = Window(sizes, strides, dilations, tuple((0, 0) for _ in space(layer, shape)))
+    if config.get("pads"):
+        return replace(found, pads=tuple(pads_of(config["pads"], span) for span in found.spans))
     if config["padding"] == "same":
         return replace(found, pads=tuple(map(same_pads, space(layer, shape), found.spans, strides)))
     if config["padding"] == "causal":
@@ -130,7 +132,7 @@ def transposed_crops(layer: Layer) -> list[Pads]:
             crops.append((0, span - max(span, stride) if more is None else -more))
             continue
         total = span - (stride if more is None else span % 2 + more)
-        before = max(total, 0) // 2
+        before = pads_of(config["pads"], span)[0] if config.get("pads") else max(total, 0) // 2
         crops.append((before, total - before))
     return crops
 
@@ -144,3 +146,16 @@ def same_pads(length: int | None, span: int, stride: int) -> Pads | None:
     else:
         total = max((-(-length // stride) - 1) * stride + span - length, 0)
     return total // 2, total - total // 2
+
+
+def pads_of(word: str, span: int) -> Pads:
+    """What an old layer pads for a window of `span`, by the word of its option `pads`: as Keras on Theano did.
+
+    full: every overlap of window and input counts. half: half the window before, and behind what is left of it. both:
+    half the window on both sides, so that an even one gives one place more. none: nothing.
+    """
+    found = {"full": (span - 1, span - 1), "half": (span // 2, span - 1 - span // 2), "none": (0, 0)}
+    found["both"] = (span // 2, span // 2)
+    if word not in found:
+        raise ValueError(f"{word!r} says no way to pad")
+    return found[word]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from bridge.files import existing_file
 from bridge.keras_side import custom
 from bridge.keras_side.building import arch, config, lora
 from bridge.keras_side.examples import remembered
-from bridge.keras_side.old import origins
+from bridge.keras_side.old import biases, origins
 from bridge.keras_side.old.backends import UNKNOWN, Backend
 from bridge.keras_side.old.calls import with_masks
 
@@ -53,7 +54,11 @@ def from_json(
         old = found.upgrades
         masks = nullcontext() if old is None else with_masks("attention_without_masks" not in old.done)
         with remembered(), masks, lora.with_alpha(), keras.saving.custom_object_scope(custom.objects()):
+            again = None if old is None else copy.deepcopy(found.config)  # Keras takes things out of what it reads
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=not unsafe)
+            if again is not None and isinstance(model, keras.Model) and (names := biases.misplaced(model)):
+                rightly = biases.by_own(again, names)
+                model = keras.saving.deserialize_keras_object(rightly, safe_mode=not unsafe)
     except REFUSALS as error:
         raise BridgeError(f"{origin}: describes no model that Keras can build: {said(error)[:300]}") from error
     if not isinstance(model, keras.Model):

@@ -44,8 +44,8 @@ def notes(model: keras.Model, is_undated: bool, written: Backend, origin: Origin
     is_undated: whether it is of Keras 1 and does not say of which. origin: of a model that was built by an old config.
     """
     lines = [_of_backend(model, written, origin)]
-    if origin is None and is_undated:
-        lines.append(_of_deviations(model))
+    if origin is None:
+        lines += [_of_padding(model, written), _of_deviations(model) if is_undated else None]
     return [line for line in lines if line is not None]
 
 
@@ -70,15 +70,32 @@ def _of_backend(model: keras.Model, written: Backend, origin: Origin | None) -> 
     how = "turned over, for Theano convolves where TensorFlow correlates" if written.name == THEANO else "as they lie"
     other = next(name for name in NAMES if name != written.name)
     said = f"Kernels of convolutions are read as {_TITLES[written.name]} wrote them ({written.why})"
-    if written.name == THEANO and origin is None and any(_pads(layer) for layer in model._flatten_layers()):
-        how += (
-            ', but "same" padding by Theano lies elsewhere for even kernels and strides: pass the config that it wrote'
-        )
     return f"{said}{'' if told else f': {how}'}. --backend {other} reads them as {_TITLES[other]}'s."
 
 
+def _of_padding(model: keras.Model, written: Backend) -> str | None:
+    """Where Theano padded otherwise than a model that no config of the writer describes."""
+    found = next((layer for layer in model._flatten_layers() if _pads(layer)), None)
+    if written.name != THEANO or found is None:
+        return None
+    return (
+        f"Theano padded otherwise than Keras 3 where windows are even or strided, as in {found.name} "
+        f"({type(found).__name__}): pass the config that it wrote: --arch config.json"
+    )
+
+
 def _pads(layer: keras.Layer) -> bool:
-    return getattr(layer, "padding", None) == "same"
+    """Whether Theano pads otherwise: by half the kernel before, that of a state whatever `padding` says."""
+    sizes = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if sizes is None or not type(layer).__module__.startswith("keras.src."):
+        return False
+    sizes = (sizes,) if isinstance(sizes, int) else sizes
+    even = any(size % 2 == 0 for size in sizes)
+    if type(layer).__name__ == "ConvLSTM2D" and even:
+        return True
+    strides = layer.strides if isinstance(layer.strides, tuple | list) else (layer.strides,)
+    pools = hasattr(layer, "pool_size")
+    return layer.padding == "same" and (even or max(strides) > 1 or (pools and max(sizes) > 3))
 
 
 _TITLES = {"tensorflow": "TensorFlow", "theano": "Theano"}
@@ -86,5 +103,4 @@ _TITLES = {"tensorflow": "TensorFlow", "theano": "Theano"}
 
 def _is_wide(layer: keras.Layer) -> bool:
     """Whether it is a convolution whose kernel is another one when it is turned over."""
-    kind = next((k for k in _CONVOLVING if type(layer).__name__ in (k, f"Padded{k}")), None)
-    return kind is not None and any(size > 1 for size in layer.kernel_size)
+    return type(layer).__name__ in _CONVOLVING and any(size > 1 for size in layer.kernel_size)

@@ -10,9 +10,19 @@ from typing import Any
 import keras
 from keras import ops
 
-from bridge.keras_side.old.convolution import PaddedConv1D, PaddedConv2D, PaddedConv3D
 from bridge.keras_side.old.experiments import DroppingEmbedding, Highway, MaxoutDense, ParametricSoftplus, SReLU
-from bridge.keras_side.old.leaves import LSTM, Conv2DTranspose, RandomHeight, RandomWidth
+from bridge.keras_side.old.leaves import LSTM, RandomHeight, RandomWidth
+from bridge.keras_side.old.leaves_conv_lstm import ConvLSTM2D
+from bridge.keras_side.old.leaves_convolution import (
+    Conv1D,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from bridge.keras_side.old.locally_connected import LocallyConnected1D, LocallyConnected2D
 from bridge.keras_side.old.masks import WithoutMask
 from bridge.keras_side.old.normalization import (
@@ -59,7 +69,8 @@ OWN = {
     for kind in (
         *(ThresholdedReLU, LocallyConnected1D, LocallyConnected2D, TFOpLambda, TensorFlowOpLayer),
         *(Highway, MaxoutDense, ParametricSoftplus, SReLU, BatchStatistics, SampleNormalization),
-        *(PaddedConv1D, PaddedConv2D, PaddedConv3D, LSTM, TimeMajor, RandomHeight, RandomWidth, WithoutMask),
-        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding, Conv2DTranspose),
+        *(Conv1D, Conv2D, Conv3D, Conv2DTranspose, Conv3DTranspose, DepthwiseConv2D, SeparableConv1D, SeparableConv2D),
+        *(ConvLSTM2D, LSTM, TimeMajor, RandomHeight, RandomWidth, WithoutMask),
+        *(PaddedPooling, DeviationNormalization, RootNormalization, DroppingEmbedding),
     )
 }

@@ -105,27 +105,3 @@ class RandomHeight(_RandomSize):
 @_own
 class RandomWidth(_RandomSize):
     """Images of another width in training."""
-
-
-@_own
-class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """Keras 1's, which was told the size of its images: with strides, several sizes come to one when convolved."""
-
-    def __init__(self, filters: int, kernel_size: Any, output_size: Any = None, **options: Any):
-        super().__init__(filters, kernel_size, **options)
-        self.output_size = output_size
-
-    def build(self, shape: Any) -> None:
-        places = (2, 3) if self.data_format == "channels_first" else (1, 2)
-        steps = zip(places, self.kernel_size, self.strides, self.output_size or (), strict=False)
-        found = [
-            size - ((shape[place] - 1) * step + kernel - (2 * (kernel // 2) if self.padding == "same" else 0))
-            for place, kernel, step, size in steps
-        ]
-        if self.output_size and any(not 0 <= pad < step for pad, step in zip(found, self.strides, strict=True)):
-            raise ValueError(f"images of {tuple(shape)} can't become {tuple(self.output_size)} large")
-        self.output_padding = tuple(found) or None
-        super().build(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "output_size": self.output_size}

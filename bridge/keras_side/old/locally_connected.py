@@ -122,9 +122,10 @@ class LocallyConnected(WithKernel):
             x = ops.pad(x, [(0, 0), (0, 0), *pads] if self._first else [(0, 0), *pads, (0, 0)])
         y = ops.einsum("bpk,pkf->bpf", self._patches(x, places), kernel)  # patches: (batch, places, size of a patch)
         y = ops.reshape(y, (-1, *places, self.filters))
-        if self.use_bias:
-            y = y + self.bias
-        return self.activation(ops.moveaxis(y, -1, 1) if self._first else y)
+        y = ops.moveaxis(y, -1, 1) if self._first else y
+        if self.use_bias:  # with the channels in front Keras did not turn the bias, but took its numbers in their order
+            y = y + (ops.reshape(self.bias, (1, self.filters, *places)) if self._first else self.bias)
+        return self.activation(y)
 
     def _patches(self, x: Any, places: tuple[int, ...]) -> Any:
         raise NotImplementedError

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bridge.graph import Layer
 from bridge.graph.bodies.activations import activation_name
-from bridge.graph.bodies.conv_lstm import check_conv_lstm, input_window
+from bridge.graph.bodies.conv_lstm import check_conv_lstm, input_window, recurrent_pads
 from bridge.graph.bodies.space import channels_last, rank_of
 from bridge.graph.layer import Shape
 from bridge.torch_side.layers.activations import activation_module
@@ -19,7 +19,8 @@ from bridge.torch_side.writing.part import New, Part, Take, rule
 class ConvLSTM(nn.Module):
     """Keras's convolutional LSTM: (batch, steps, *space, channels) -> (batch, *space, filters), space of `rank` axes.
 
-    pads: zeros around a step as F.pad takes them, where `padding` can't say it. The state keeps its size.
+    pads: zeros around a step as F.pad takes them, where `padding` can't say it. The state keeps its size: of an even
+    kernel one zero more comes after it, or before it if `more_before`.
     sequences: gives the output of every step; states: gives (output, h, c); backwards: begins with the last step.
     dropout: one draw for all steps, another for each gate.
     zero_output: a masked step gives zeros; else it repeats the output of the step before.
@@ -44,16 +45,18 @@ class ConvLSTM(nn.Module):
         states: bool = False,
         backwards: bool = False,
         zero_output: bool = False,
+        more_before: bool = False,
         channels_last: bool = True,
     ):
         super().__init__()
         conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
         self.input = conv(in_channels, 4 * filters, kernel_size, stride, padding, dilation, bias=bias)
         size = self.input.kernel_size
-        even = any(length % 2 == 0 for length in size)  # what is odd then comes after
+        even = any(length % 2 == 0 for length in size)
         around = 0 if even else tuple(length // 2 for length in size)
         self.recurrent = conv(filters, 4 * filters, kernel_size, padding=around, bias=False)
-        sides = [side for length in reversed(size) for side in ((length - 1) // 2, length // 2)]
+        halves = [((length - 1) // 2, length // 2) for length in reversed(size)]
+        sides = [side for pair in halves for side in (reversed(pair) if more_before else pair)]
         self.pads, self.recurrent_pads = pads, tuple(sides) if even else ()
         self.activation = activation or nn.Tanh()
         self.recurrent_activation = recurrent_activation or nn.Sigmoid()
@@ -132,6 +135,7 @@ def conv_lstm(layer: Layer, shapes: list[Shape]) -> Part:
     words = {"sequences": "return_sequences", "states": "return_state", "backwards": "go_backwards"}
     options |= unless(False, **{word: bool(config[option]) for word, option in words.items()})
     options |= unless(False, zero_output=bool(config.get("zero_output_for_mask")))
+    options |= unless(False, more_before=any(before > after for before, after in recurrent_pads(layer)))
     for name, usual in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
         if (activation := activation_name(config[name])) != usual:
             options[name] = activation_module(activation)

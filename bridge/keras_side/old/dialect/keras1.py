@@ -214,7 +214,10 @@ def keras1_output_shape(entry: Entry) -> bool:
     """It follows from the others, or Keras 1 could not have run it; but with strides several sizes are possible."""
     shape = entry.config.pop("output_shape", None)
     steps = entry.config.get("strides")
-    if not isinstance(shape, list) or len(shape) != 4 or not isinstance(steps, list) or set(steps) == {1}:
+    known = set(steps) == {1} if isinstance(steps, list) else True
+    if entry.writer.backend == "theano" and entry.config.get("padding") == "same":
+        known = False  # an even kernel makes images smaller there
+    if not isinstance(shape, list) or len(shape) != 4 or known:
         return shape is not None
     entry.config["output_size"] = shape[2:] if entry.config.get("data_format") == "channels_first" else shape[1:3]
     own(entry)
