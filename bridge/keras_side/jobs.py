@@ -18,6 +18,7 @@ from bridge.graph.files import write_data
 from bridge.graph.looked_up import counted
 from bridge.graph.probe import ANY, probe_of, unknown
 from bridge.keras_side.building import arch, lora
+from bridge.keras_side.checkpoints.files import all_files
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.inspecting.describe import describe
@@ -84,7 +85,7 @@ def _kept(source: dict[str, Any]) -> keras.Model:
 def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     """The source, and of its files and of the user's code what changes when they do."""
     path, code = Path(source["path"]), source.get("arch")
-    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else [path]
+    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else all_files(path) or [path]
     files += [*map(Path, source.get("custom") or ()), *([arch.split(code)[0]] if code else [])]
     told = [file.stat() for file in files if file.exists()]
     return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
@@ -171,7 +172,8 @@ def _tidy(job: Callable[..., Any]) -> Callable[..., Any]:
 
 def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None, **_: Any) -> int:
     files = [Path(source["path"])] if source and source["path"] else []
-    files = list(files[0].rglob("*")) if files and is_saved_model(files[0]) else files
+    if files:
+        files = list(files[0].rglob("*")) if is_saved_model(files[0]) else all_files(files[0]) or files
     files += [Path(folder) / stored.BESIDE] if folder else []
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -1,0 +1,141 @@
+"""A checkpoint in the form of Keras's legacy HDF5 layout: each layer with its weights, by their names.
+
+So what is known of that layout, matching by name and by order, holds here too, where objects don't tell more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from bridge.errors import BridgeError
+from bridge.keras_side.checkpoints import by_names, matching
+from bridge.keras_side.checkpoints.objects import Objects, titles
+from bridge.keras_side.files.legacy import TOP, Matched
+from bridge.keras_side.saved_model.checkpoint import OBJECTS, Checkpoint
+from bridge.keras_side.saved_model.layers import InLayers
+from bridge.keras_side.saved_model.objects import Variable
+
+
+class CheckpointWeights(InLayers):
+    """The layers of a checkpoint. notes: what users should know of how it was read.
+
+    objects: what says which variable is whose; None in one of TensorFlow 1, whose variables have names alone.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, name: str):
+        self.objects = Objects(checkpoint, name) if OBJECTS in checkpoint.stored else None
+        super().__init__(checkpoint, name, "3" if self.objects and self.objects.is_of_keras_3 else "2")
+        self.notes: list[str] = []
+        self.without_weights: set[str] = set()  # layers of which the file has the place alone
+        if self.objects is None:
+            self.ordered = False
+            for layer, variables in by_names.layers(checkpoint.stored).items():
+                self.hold(layer, variables)
+        else:
+            self._take(self.objects.models())
+        if not self.datasets:
+            raise BridgeError(f"{name}: is a checkpoint without weights of a model.")
+
+    @property
+    def has_training(self) -> bool:
+        """Whether it holds what an optimizer keeps."""
+        if self.objects is None:
+            return bool(by_names.of_training(self.checkpoint.stored))
+        return any(self.objects.is_optimizer(node) for node in range(self.objects.count))
+
+    def matched(self, model: Any, renamed: dict[str, str]) -> Matched | None:
+        if self.objects is None:
+            return None
+        found = matching.models(model, self.objects, self.name, renamed)
+        if len(found) > 1 and "model" in found:
+            others = ", ".join(name for name in found if name != "model")
+            self.notes.append(f"The checkpoint holds several such models: 'model' was read, not {others}.")
+            found = {"model": found["model"]}
+        if len(found) > 1:
+            raise BridgeError(
+                f"{self.name}: holds several models that the architecture fits: {', '.join(found)}.\n"
+                "Load the one that is meant with tf_keras, and save its weights alone."
+            )
+        if not found:
+            self._take(self._alike(model))
+            return None
+        (name, (node, pairs, said)), = found.items()
+        self._take({name: node})
+        self.notes += said
+        paths = {variable.number: path for path, variable in self.datasets.items()}
+        return [(layer, variable, paths[number]) for layer, variable, number in pairs]
+
+    def _alike(self, model: Any) -> dict[str, int]:
+        """Of several models the one whose weights have the sizes that the model's have, if it is one."""
+        listed = self.objects.models()  # type: ignore[union-attr]
+        wanted = Counter(tuple(variable.shape) for variable in model.weights)
+        variables = self.objects.variables  # type: ignore[union-attr]
+        fits = [
+            name
+            for name, node in listed.items()
+            if Counter(variables[n].stored.shape for n in self.objects.below(node)) == wanted  # type: ignore[union-attr]
+        ]
+        return {fits[0]: listed[fits[0]]} if len(fits) == 1 else listed
+
+    def _take(self, models: dict[str, int]) -> None:
+        """Makes these the model whose layers are listed; of several, all. The root is more than a part of it."""
+        objects = self.objects
+        assert objects is not None
+        self.groups, self.datasets, self.layers, self.without_weights = {""}, {}, {}, set()
+        chosen = {"": models[""]} if "" in models else models
+        everything = objects.below(0)
+        for name, node in chosen.items():
+            self._add_model(f"{name}/" if len(chosen) > 1 else "", node)
+        taken = {variable.number for variable in self.variables}
+        if len(chosen) == 1 and "" not in chosen and (rest := [n for n in everything if n not in taken and objects.variables[n].stored.shape]):
+            others = dict.fromkeys(objects.variables[number].path.split("/")[0] for number in rest)
+            note = f"Of the checkpoint {next(iter(chosen))!r} was read; left out is {', '.join(others)}."
+            self.notes += [note] if note not in self.notes else []
+
+    def _add_model(self, prefix: str, node: int) -> None:
+        objects = self.objects
+        assert objects is not None
+        node = self._innermost(node)
+        listed = objects.layers(node)
+        held: dict[str, list[int]] = {f"layer_{number}": [layer] for number, layer in enumerate(listed)}
+        self.ordered = True
+        own = []
+        for name, child in objects.attributes(node).items():
+            if child in objects.variables:
+                own += [child] if child not in own else []  # add_weight and an attribute may name it, each in its way
+            else:
+                held |= self._parts(name, child)
+        seen: set[int] = set()
+        found: dict[str, list[Variable]] = {}
+        for name, nodes in held.items():
+            numbers = [n for inner in nodes for n in objects.below(inner) if n not in seen and n not in own]
+            seen |= {*numbers}
+            found[name] = [objects.variables[number] for number in numbers]
+        named = titles({name: variables for name, variables in found.items() if variables})
+        for name, variables in found.items():
+            title = f"{prefix}{named.get(name, name)}"
+            if not variables:
+                self.without_weights.add(title)
+            self.hold(title, variables)
+        if own:
+            self.hold(f"{prefix}{TOP}", [objects.variables[number] for number in own])
+
+    def _parts(self, name: str, node: int) -> dict[str, list[int]]:
+        """The layers that an attribute holds: one, or those of a list or a dictionary."""
+        objects = self.objects
+        assert objects is not None
+        if not objects.is_list(node):
+            return {name: [node]}
+        return {f"{name}/{number}": [inner] for number, inner in enumerate(objects.listed(node)) if objects.below(inner)}
+
+    def _innermost(self, node: int) -> int:
+        """The model that an object is but a shell of."""
+        objects = self.objects
+        assert objects is not None
+        while not objects.layers(node):
+            inner = list(objects.attributes(node).values())
+            if len(inner) != 1 or not objects.is_model(inner[0]):
+                break
+            node = inner[0]
+        return node
