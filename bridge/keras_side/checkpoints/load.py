@@ -35,7 +35,7 @@ def load(source: Source, filled: Callable[[Source, Any, Any], keras.Model]) -> k
         if line:
             origins.say(model, line)
     places, laid = _places(model, weights)
-    origin.remember(model, origin.Origin(weights.checkpoint.folder, places, laid=laid))
+    origin.remember(model, origin.Origin(weights.checkpoint.folder, places, laid=laid, left_out=weights.of_training))
     return model
 
 

@@ -47,9 +47,19 @@ class Objects:
         if lacks := [key for number, key in self._lacking.items() if number in self._reachable]:
             raise BridgeError(f"{name}: its objects have a weight {lacks[0]!r} that it does not hold: it is not complete.")
 
-    @property
-    def count(self) -> int:
-        return len(self._nodes)
+    def of_training(self) -> set[str]:
+        """The keys of what an optimizer and the like keep."""
+        nodes = {slot.slot_variable_node_id for node in self._nodes for slot in node.slot_variables}
+        for node in self._nodes:
+            names = {c.node_id: c.local_name for c in node.children}
+            nodes |= {n for n, name in names.items() if self.is_optimizer(n) or name in _TRAINING - {COUNTER}}
+        waiting = [node for node in nodes if node < len(self._nodes)]
+        while waiting:
+            inner = {c.node_id for c in self._nodes[waiting.pop()].children} - nodes
+            nodes |= inner
+            waiting += inner
+        kept = self._reachable
+        return {self.variables[node].stored.key for node in nodes if node in self.variables and node not in kept}
 
     def children(self, node: int) -> dict[str, int]:
         """What an object holds, by its names for it; nothing of training, and no state of random numbers."""

@@ -38,11 +38,11 @@ class CheckpointWeights(InLayers):
             raise BridgeError(f"{name}: is a checkpoint without weights of a model.")
 
     @property
-    def has_training(self) -> bool:
-        """Whether it holds what an optimizer keeps."""
+    def of_training(self) -> frozenset[str]:
+        """The keys of what an optimizer keeps."""
         if self.objects is None:
-            return bool(by_names.of_training(self.checkpoint.stored))
-        return any(self.objects.is_optimizer(node) for node in range(self.objects.count))
+            return frozenset(by_names.of_training(self.checkpoint.stored))
+        return frozenset(self.objects.of_training())
 
     def matched(self, model: Any, renamed: dict[str, str]) -> Matched | None:
         if self.objects is None:

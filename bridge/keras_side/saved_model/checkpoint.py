@@ -125,7 +125,7 @@ def _guarded(folder: Folder) -> Iterator[None]:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise BridgeError(
             f"{folder.label}: its variables are damaged or cut short: {said}.\n"
-            f"Get {'the folder' if folder.besides else 'its files'} once more from its origin."
+            f"Get {'its files' if folder.is_checkpoint else 'the folder'} once more from its origin."
         ) from error
 
 

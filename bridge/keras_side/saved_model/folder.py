@@ -30,6 +30,11 @@ class Folder:
     stem: str = PREFIX
 
     @property
+    def is_checkpoint(self) -> bool:
+        """Whether it is a checkpoint alone."""
+        return self.stem != PREFIX
+
+    @property
     def has_variables(self) -> bool:
         return self.index in self.files
 
@@ -45,7 +50,7 @@ class Folder:
     @property
     def label(self) -> str:
         """How messages call it."""
-        return str(self.path) if self.stem == PREFIX else self.prefix
+        return self.prefix if self.is_checkpoint else str(self.path)
 
     @property
     def besides(self) -> list[str]:
