@@ -111,10 +111,14 @@ class _Match:
 
     def _groups(self, listed: list[int]) -> list[Group]:
         """Numbered layers with what they are called, as far as the names of their variables tell it."""
-        held = {f"layer_{n}": [self.objects.variables[v] for v in self.objects.below(node)] for n, node in enumerate(listed)}
+        held = {
+            f"layer_{n}": [self.objects.variables[v] for v in self.objects.below(node)] for n, node in enumerate(listed)
+        }
         simple = {name: held[name] for name, node in zip(held, listed, strict=True) if not self.objects.layers(node)}
         named = titles(simple)
-        return [Group(named.get(name, name), {f"w{v.number}": str(v.number) for v in found}) for name, found in held.items()]
+        return [
+            Group(named.get(name, name), {f"w{v.number}": str(v.number) for v in found}) for name, found in held.items()
+        ]
 
 
 def _numbers_layers(item: Any) -> bool:

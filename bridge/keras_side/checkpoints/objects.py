@@ -16,7 +16,16 @@ from bridge.keras_side.saved_model.objects import LISTS, VALUE, Variable
 COUNTER = "save_counter"  # what tf.train.Checkpoint counts its files by
 # an optimizer by the names of what it holds, by its generation
 _OPTIMIZER = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"iter", "decay"})
-_TRAINING = {*LISTS, "optimizer", "_optimizer", "_metrics", "compiled_metrics", "compiled_loss", "_compile_metrics", COUNTER}
+_TRAINING = {
+    *LISTS,
+    "optimizer",
+    "_optimizer",
+    "_metrics",
+    "compiled_metrics",
+    "compiled_loss",
+    "_compile_metrics",
+    COUNTER,
+}
 _RANDOM = {"_random_generator", "_generator", "_rng", "seed_generator", "_seed_generators"}  # state that is no weight
 _LAYER, _WEIGHTED = re.compile(r"layer-(\d{1,9})"), re.compile(r"layer_with_weights-(\d{1,9})")
 _MODEL_OF_KERAS_3, _OPERATIONS = "_functional", "_operations"
@@ -45,7 +54,9 @@ class Objects:
                     path = said.checkpoint_key.partition("/.ATTRIBUTES/")[0]
                     self.variables[number] = Variable(said.full_name or path, path, stored, True, number)
         if lacks := [key for number, key in self._lacking.items() if number in self._reachable]:
-            raise BridgeError(f"{name}: its objects have a weight {lacks[0]!r} that it does not hold: it is not complete.")
+            raise BridgeError(
+                f"{name}: its objects have a weight {lacks[0]!r} that it does not hold: it is not complete."
+            )
 
     def of_training(self) -> set[str]:
         """The keys of what an optimizer and the like keep."""

@@ -60,7 +60,7 @@ class CheckpointWeights(InLayers):
         if not found:
             self._take(self._alike(model))
             return None
-        (name, (node, pairs, said)), = found.items()
+        ((name, (node, pairs, said)),) = found.items()
         self._take({name: node})
         self.notes += said
         paths = {variable.number: path for path, variable in self.datasets.items()}
@@ -88,7 +88,11 @@ class CheckpointWeights(InLayers):
         for name, node in chosen.items():
             self._add_model(f"{name}/" if len(chosen) > 1 else "", node)
         taken = {variable.number for variable in self.variables}
-        if len(chosen) == 1 and "" not in chosen and (rest := [n for n in everything if n not in taken and objects.variables[n].stored.shape]):
+        if (
+            len(chosen) == 1
+            and "" not in chosen
+            and (rest := [n for n in everything if n not in taken and objects.variables[n].stored.shape])
+        ):
             others = dict.fromkeys(objects.variables[number].path.split("/")[0] for number in rest)
             note = f"Of the checkpoint {next(iter(chosen))!r} was read; left out is {', '.join(others)}."
             self.notes += [note] if note not in self.notes else []
@@ -127,7 +131,9 @@ class CheckpointWeights(InLayers):
         assert objects is not None
         if not objects.is_list(node):
             return {name: [node]}
-        return {f"{name}/{number}": [inner] for number, inner in enumerate(objects.listed(node)) if objects.below(inner)}
+        return {
+            f"{name}/{number}": [inner] for number, inner in enumerate(objects.listed(node)) if objects.below(inner)
+        }
 
     def _innermost(self, node: int) -> int:
         """The model that an object is but a shell of."""
