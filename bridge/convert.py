@@ -195,9 +195,9 @@ def torch2keras(
 
     To any other name, what came from a SavedModel goes home into a SavedModel with the same program, and what came from
     a checkpoint of TensorFlow's into such a one, without its optimizer.
-    arch: the code that builds the Keras model, where the model's config can't, or the SavedModel or checkpoint, where it
-    was too large to be kept; for a folder of a part of a model (from_layer) it may build the whole one, whose other weights stay as the
-    code made them.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel or a checkpoint that was
+    too large to be kept; for a folder of a part of a model (from_layer) it may build the whole one, whose other weights
+    stay as the code made them.
     weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
     Returns {"weights": count, "parameters": count, "kept": count of weights that are not of the part}.
     """

@@ -288,7 +288,8 @@ def is_keras(path: str) -> bool:
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, checkpoints, .onnx files and bridge folders."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, checkpoints, .onnx files and bridge "
+            "folders."
         )
     return False
 

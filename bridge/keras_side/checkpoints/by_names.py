@@ -30,7 +30,7 @@ def layers(stored: Mapping[str, Stored]) -> dict[str, list[Variable]]:
 
 
 def of_training(stored: Iterable[str]) -> set[str]:
-    """The names of what an optimizer keeps: dense/kernel/Adam, where dense/kernel is a variable; counters, its rates."""
+    """The names of what an optimizer keeps: dense/kernel/Adam beside dense/kernel, counters, rates."""
     known = {*stored}
     return {key for key in known if _OF_TRAINING.fullmatch(key) or any(owner in known for owner in _owners(key))}
 

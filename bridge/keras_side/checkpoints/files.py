@@ -1,4 +1,4 @@
-"""The files of a checkpoint of TensorFlow's, NAME.index and NAME.data-00000-of-0000N: which is meant, and what is there."""
+"""The files of a checkpoint of TensorFlow's, NAME.index and NAME.data-00000-of-0000N: which are meant and there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Found:
         """What users should know where they named a folder alone."""
         if not self.others:
             return None
-        return f"Of the {self.others + 1} checkpoints in {self.prefix.parent.name} the newest was read: {self.prefix.name}."
+        folder = self.prefix.parent.resolve().name
+        return f"Of the {self.others + 1} checkpoints in {folder} the newest was read: {self.prefix.name}."
 
 
 def find(path: str | Path) -> Found | None:
@@ -60,11 +61,6 @@ def look(prefix: Path) -> Folder:
     """The files of a checkpoint. Raises BridgeError for links and missing ones."""
     files: dict[str, int] = {}
     shards = parts_of(prefix.parent, prefix.name, files)
-    if not shards:
-        raise BridgeError(
-            f"{prefix}: its weights ({prefix.name}.data-00000-of-00001) are missing: the index alone holds no numbers.\n"
-            "Get all files of the checkpoint."
-        )
     return Folder(prefix.parent, files, shards, prefix.name)
 
 
@@ -78,15 +74,18 @@ def _is_prefix(path: Path) -> bool:
     """Whether files of that name are there, one of them at least."""
     if path.name in ("", "..") or not path.parent.is_dir():
         return False
-    return os.path.lexists(path.with_name(f"{path.name}.index")) or any(
-        (part := _PART.fullmatch(name)) and part[1] == path.name and part[2].startswith("data")
-        for name in os.listdir(path.parent)
-    )
+    return any(part[1] == path.name and part[2] != "meta" for part in _parts(path.parent))
+
+
+def _parts(folder: Path) -> list[re.Match[str]]:
+    try:
+        return [part for entry in os.listdir(folder) if (part := _PART.fullmatch(entry))]
+    except OSError:  # whoever opens it will tell
+        return []
 
 
 def _in_folder(folder: Path) -> Found | None:
-    names = sorted(name.removesuffix(".index") for name in os.listdir(folder) if name.endswith(".index"))
-    names = [name for name in names if name and any(folder.glob(f"{_escaped(name)}.data-*-of-*"))]
+    names = sorted({part[1] for part in _parts(folder) if part[2].startswith("data")})
     listed = folder / LIST
     if listed.is_file() and not listed.is_symlink() and listed.stat().st_size <= _LIST_LIMIT:
         newest = _newest(listed.read_bytes())
@@ -124,8 +123,3 @@ def _newest(text: bytes) -> str | None:
 def _character(escape: re.Match[bytes]) -> bytes:
     """What a protobuf's text writes as an escape: bytes beyond ASCII in octal."""
     return bytes([int(escape[1], 8) & 255]) if len(escape[1]) == 3 else escape[1]
-
-
-def _escaped(name: str) -> str:
-    """A name as a pattern of glob."""
-    return re.sub(r"([*?[])", r"[\1]", name)

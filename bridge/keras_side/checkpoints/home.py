@@ -1,4 +1,4 @@
-"""The way home into a checkpoint: the same keys and objects, with the layered model's weights; an optimizer's left out."""
+"""The way home into a checkpoint: the same keys and objects, with a layered model's weights; no optimizer's."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def write(graph: Graph, prefix: Path, origin: str | None) -> dict[str, Any]:
         kept = pack.of_folder(files.look(found.prefix), kept, graph.name)
     if kept.rest is None:
         raise BridgeError(
-            f"{graph.name}: what its checkpoint holds besides its weights was too large to be kept in the converted model."
-            "\nPass the checkpoint that it was converted from: --arch CHECKPOINT"
+            f"{graph.name}: what its checkpoint holds besides its weights was too large to be kept in the converted "
+            "model.\nPass the checkpoint that it was converted from: --arch CHECKPOINT"
         )
     values = Arrays(_weights(graph, kept)) | kept.rest
     if lacks := sorted(set(kept.stored) - set(values)):

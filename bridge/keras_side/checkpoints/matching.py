@@ -20,22 +20,18 @@ _RENAMED = {"depthwise_kernel": "kernel"}
 
 
 def models(model: keras.Model, objects: Objects, name: str, renamed: dict[str, str]) -> Found:
-    """What the model may be in the file: {its name there: (its object, the pairs, notes)}; empty if nothing fits it whole.
+    """What the model may be in the file: {its name there: (its object, the pairs, notes)}; empty if nothing fits.
 
     renamed: new names of layers -> those in the file. Raises BridgeError if names and order contradict each other.
     """
     found: Found = {}
     for word, node in objects.models().items():
-        while True:
+        for inner in objects.shells(node):
             match = _Match(objects, name, renamed)
-            match.pair(model, node, model)
-            if match.is_whole(model, node):
-                found[word] = (node, list(match.pairs.values()), match.notes)
+            match.pair(model, inner, model)
+            if match.is_whole(model, inner):
+                found[word] = (inner, list(match.pairs.values()), match.notes)
                 break
-            inner = list(objects.attributes(node).values())
-            if objects.layers(node) or len(inner) != 1 or not objects.is_model(inner[0]):
-                break
-            node = inner[0]  # of a class that does no more than hold a model
         if "" in found:
             break
     return found
@@ -71,7 +67,7 @@ class _Match:
         return not self._contradicts and bool(wanted) and wanted <= set(self.pairs) and used == held
 
     def pair(self, item: Any, node: int, layer: Any) -> None:
-        """Notes that an object of the model is one of the file, and goes on within them. layer: the innermost around."""
+        """Notes that an object of the model is one of the file, and goes on within. layer: the innermost around it."""
         if (id(item), node) in self._seen:
             return
         self._seen.add((id(item), node))
@@ -111,14 +107,12 @@ class _Match:
 
     def _groups(self, listed: list[int]) -> list[Group]:
         """Numbered layers with what they are called, as far as the names of their variables tell it."""
-        held = {
-            f"layer_{n}": [self.objects.variables[v] for v in self.objects.below(node)] for n, node in enumerate(listed)
-        }
+        found = self.objects.variables
+        held = {f"layer_{n}": [found[v] for v in self.objects.below(node)] for n, node in enumerate(listed)}
         simple = {name: held[name] for name, node in zip(held, listed, strict=True) if not self.objects.layers(node)}
         named = titles(simple)
-        return [
-            Group(named.get(name, name), {f"w{v.number}": str(v.number) for v in found}) for name, found in held.items()
-        ]
+        weights = {name: {f"w{v.number}": str(v.number) for v in variables} for name, variables in held.items()}
+        return [Group(named.get(name, name), each) for name, each in weights.items()]
 
 
 def _numbers_layers(item: Any) -> bool:

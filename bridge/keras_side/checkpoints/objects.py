@@ -28,6 +28,7 @@ _TRAINING = {
 }
 _RANDOM = {"_random_generator", "_generator", "_rng", "seed_generator", "_seed_generators"}  # state that is no weight
 _LAYER, _WEIGHTED = re.compile(r"layer-(\d{1,9})"), re.compile(r"layer_with_weights-(\d{1,9})")
+_MOST_SHELLS = 8
 _MODEL_OF_KERAS_3, _OPERATIONS = "_functional", "_operations"
 
 
@@ -41,8 +42,10 @@ class Objects:
         self._nodes = checkpoint.objects.nodes
         self._inner: dict[int, dict[str, int]] = {}
         self._below: dict[int, list[int]] = {}
+        self._optimizers: dict[int, bool] = {}
         self.variables: dict[int, Variable] = {}
-        if any(c.node_id not in range(len(self._nodes)) for node in self._nodes for c in node.children):
+        known = range(len(self._nodes))
+        if not known or any(c.node_id not in known for node in self._nodes for c in node.children):
             raise BridgeError(f"{name}: its objects refer to others that are not there: damaged.")
         self._lacking: dict[int, str] = {}
         for number, node in enumerate(self._nodes):
@@ -85,8 +88,11 @@ class Objects:
         return self._inner[node]
 
     def is_optimizer(self, node: int) -> bool:
-        names = {c.local_name for c in self._nodes[node].children}
-        return bool(len(self._nodes[node].slot_variables)) or any(known <= names for known in _OPTIMIZER)
+        if node not in self._optimizers:
+            names = {c.local_name for c in self._nodes[node].children}
+            slots = bool(len(self._nodes[node].slot_variables))
+            self._optimizers[node] = slots or any(known <= names for known in _OPTIMIZER)
+        return self._optimizers[node]
 
     def below(self, node: int) -> list[int]:
         """The numbers of the variables of an object and of those within it, each once."""
@@ -104,9 +110,9 @@ class Objects:
         return bool(inner) and node not in self.variables and all(name.isdecimal() for name in inner)
 
     def layers(self, node: int) -> list[int]:
-        """The layers of a model that numbers them, in its order, those without weights too; none of any other object."""
+        """The layers of a model that numbers them, those without weights too; none of any other object."""
         inner = self.children(node)
-        if _MODEL_OF_KERAS_3 in inner:
+        if _MODEL_OF_KERAS_3 in inner and _MODEL_OF_KERAS_3 not in self.children(inner[_MODEL_OF_KERAS_3]):
             return self.layers(inner[_MODEL_OF_KERAS_3])
         if _OPERATIONS in inner:
             return self.listed(inner[_OPERATIONS])
@@ -124,6 +130,17 @@ class Objects:
             for name, child in self.children(node).items()
             if name not in (_MODEL_OF_KERAS_3, _OPERATIONS) and child not in known and self.below(child)
         }
+
+    def shells(self, node: int) -> list[int]:
+        """An object, and the models that it, and each of them, is but a shell of: that holds one model and no more."""
+        found = [node]
+        while not self.layers(node) and len(found) < _MOST_SHELLS:
+            inner = list(self.attributes(node).values())
+            if len(inner) != 1 or not self.is_model(inner[0]):
+                break
+            node = inner[0]
+            found.append(node)
+        return found
 
     def is_model(self, node: int) -> bool:
         """Whether it holds layers: in their order, or as attributes."""

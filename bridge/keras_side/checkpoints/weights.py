@@ -27,7 +27,6 @@ class CheckpointWeights(InLayers):
         self.objects = Objects(checkpoint, name) if OBJECTS in checkpoint.stored else None
         super().__init__(checkpoint, name, "3" if self.objects and self.objects.is_of_keras_3 else "2")
         self.notes: list[str] = []
-        self.without_weights: set[str] = set()  # layers of which the file has the place alone
         if self.objects is None:
             self.ordered = False
             for layer, variables in by_names.layers(checkpoint.stored).items():
@@ -82,25 +81,25 @@ class CheckpointWeights(InLayers):
         """Makes these the model whose layers are listed; of several, all. The root is more than a part of it."""
         objects = self.objects
         assert objects is not None
-        self.groups, self.datasets, self.layers, self.without_weights = {""}, {}, {}, set()
+        self.groups, self.datasets, self.layers = {""}, {}, {}
         chosen = {"": models[""]} if "" in models else models
         everything = objects.below(0)
         for name, node in chosen.items():
             self._add_model(f"{name}/" if len(chosen) > 1 else "", node)
+        if len(chosen) == 1 and "" not in chosen:
+            self._tell_of_rest(next(iter(chosen)), everything)
+
+    def _tell_of_rest(self, chosen: str, everything: list[int]) -> None:
         taken = {variable.number for variable in self.variables}
-        if (
-            len(chosen) == 1
-            and "" not in chosen
-            and (rest := [n for n in everything if n not in taken and objects.variables[n].stored.shape])
-        ):
-            others = dict.fromkeys(objects.variables[number].path.split("/")[0] for number in rest)
-            note = f"Of the checkpoint {next(iter(chosen))!r} was read; left out is {', '.join(others)}."
-            self.notes += [note] if note not in self.notes else []
+        left = [self.objects.variables[n] for n in everything if n not in taken]  # type: ignore[union-attr]
+        others = dict.fromkeys(variable.path.split("/")[0] for variable in left if variable.stored.shape)
+        note = f"Of the checkpoint {chosen!r} was read; left out is {', '.join(others)}."
+        self.notes += [note] if others and note not in self.notes else []
 
     def _add_model(self, prefix: str, node: int) -> None:
         objects = self.objects
         assert objects is not None
-        node = self._innermost(node)
+        node = objects.shells(node)[-1]
         listed = objects.layers(node)
         held: dict[str, list[int]] = {f"layer_{number}": [layer] for number, layer in enumerate(listed)}
         self.ordered = True
@@ -118,10 +117,7 @@ class CheckpointWeights(InLayers):
             found[name] = [objects.variables[number] for number in numbers]
         named = titles({name: variables for name, variables in found.items() if variables})
         for name, variables in found.items():
-            title = f"{prefix}{named.get(name, name)}"
-            if not variables:
-                self.without_weights.add(title)
-            self.hold(title, variables)
+            self.hold(f"{prefix}{named.get(name, name)}", variables)
         if own:
             self.hold(f"{prefix}{TOP}", [objects.variables[number] for number in own])
 
@@ -134,14 +130,3 @@ class CheckpointWeights(InLayers):
         return {
             f"{name}/{number}": [inner] for number, inner in enumerate(objects.listed(node)) if objects.below(inner)
         }
-
-    def _innermost(self, node: int) -> int:
-        """The model that an object is but a shell of."""
-        objects = self.objects
-        assert objects is not None
-        while not objects.layers(node):
-            inner = list(objects.attributes(node).values())
-            if len(inner) != 1 or not objects.is_model(inner[0]):
-                break
-            node = inner[0]
-        return node

@@ -118,7 +118,7 @@ def check_exact(path: str, array: np.ndarray, stored: Stored) -> None:
 
 
 def save(whole: str, kept: Pack, values: Mapping[str, Any]) -> None:
-    """Writes a checkpoint by its prefix, of large models in several data files: the tensors of each are in memory together."""
+    """Writes a checkpoint by its prefix, a large one in several data files: those of each are in memory together."""
     groups, held = [list[str]()], 0
     for key in sorted(values):
         held += kept.stored[key].nbytes

@@ -58,11 +58,11 @@ class InLayers:
 
     def strings(self, path: str, name: str) -> list[str] | None:
         if (path, name) == ("", "layer_names"):
-            return list(self.layers)
+            return [layer for layer in self.layers if layer != legacy.TOP]
         return self.layers.get(path) if name == "weight_names" else None
 
     def matched(self, model: Any, renamed: dict[str, str]) -> Matched | None:
-        """Each variable of the model, with its layer and what it is here, where objects tell; renamed: as layer_pairs."""
+        """Each variable of the model, with its layer and its path here, where objects tell. renamed: as layer_pairs."""
         return None
 
     def hold(self, layer: str, variables: list[Variable]) -> None:

@@ -1,4 +1,4 @@
-"""What a model that came from a SavedModel or a checkpoint must not forget: notes for the user, and where each weight was."""
+"""What a model that came from a SavedModel or a checkpoint must not forget: notes, and where each weight was."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: 
         here, there = (", ".join(names[:6]) for names in (names, [group.name for group in saved]))
         raise BridgeError(
             f"{file.name}: has names alone, no order of layers, and names and sizes leave open which is which: there "
-            f"{there}; in the architecture {here}.\nGive the architecture's layers the names that they have in the file."
+            f"{there}; in the architecture {here}.\n"
+            "Give the architecture's layers the names that they have in the file."
         )
     return pairs
 
