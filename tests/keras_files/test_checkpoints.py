@@ -117,7 +117,7 @@ def test_what_a_checkpoint_holds_is_told_without_building_it(keras):
     found = keras("describe", path=SAVED / "named")
     assert found["format"] == "checkpoint of TensorFlow's, variables by name alone"
     assert found["training_config"]
-    assert "layers.LSTM(2, return_sequences=False" in found["skeleton"]
+    assert "layers.LSTM(2, return_sequences=RETURN_SEQUENCES, name=" in found["skeleton"]
     found = keras("describe", path=SAVED / "attributes")
     assert found["facts"] == {"read": NEWEST}
     assert found["mlp"] is None
