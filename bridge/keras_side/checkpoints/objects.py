@@ -16,6 +16,8 @@ from bridge.keras_side.saved_model.objects import LISTS, VALUE, Variable
 COUNTER = "save_counter"  # what tf.train.Checkpoint counts its files by
 # an optimizer by the names of what it holds, by its generation
 _OPTIMIZER = ({"_iterations", "_learning_rate"}, {"iter", "learning_rate"}, {"iter", "decay"})
+# what metrics hold: a class of one's own may keep a keras.metrics.Mean of its loss
+_METRIC = {"total", "count", "true_positives", "true_negatives", "false_positives", "false_negatives", "accumulator"}
 _TRAINING = {
     *LISTS,
     "optimizer",
@@ -26,7 +28,7 @@ _TRAINING = {
     "_compile_metrics",
     COUNTER,
 }
-_RANDOM = {"_random_generator", "_generator", "_rng", "seed_generator", "_seed_generators"}  # state that is no weight
+_RANDOM = {"_random_generator", "_state_var", "_rng", "seed_generator", "_seed_generators"}  # state that is no weight
 _LAYER, _WEIGHTED = re.compile(r"layer-(\d{1,9})"), re.compile(r"layer_with_weights-(\d{1,9})")
 _MOST_SHELLS = 8
 _MODEL_OF_KERAS_3, _OPERATIONS = "_functional", "_operations"
@@ -42,7 +44,7 @@ class Objects:
         self._nodes = checkpoint.objects.nodes
         self._inner: dict[int, dict[str, int]] = {}
         self._below: dict[int, list[int]] = {}
-        self._optimizers: dict[int, bool] = {}
+        self._trains: dict[int, bool] = {}
         self.variables: dict[int, Variable] = {}
         known = range(len(self._nodes))
         if not known or any(c.node_id not in known for node in self._nodes for c in node.children):
@@ -66,7 +68,7 @@ class Objects:
         nodes = {slot.slot_variable_node_id for node in self._nodes for slot in node.slot_variables}
         for node in self._nodes:
             names = {c.node_id: c.local_name for c in node.children}
-            nodes |= {n for n, name in names.items() if self.is_optimizer(n) or name in _TRAINING - {COUNTER}}
+            nodes |= {n for n, name in names.items() if self.trains(n) or name in _TRAINING - {COUNTER}}
         waiting = [node for node in nodes if node < len(self._nodes)]
         while waiting:
             inner = {c.node_id for c in self._nodes[waiting.pop()].children} - nodes
@@ -83,16 +85,19 @@ class Objects:
                 for c in self._nodes[node].children
                 if c.node_id != node
                 and c.local_name not in _TRAINING | _RANDOM
-                and not (self.is_optimizer(c.node_id) or c.local_name.endswith("/.ATTRIBUTES"))
+                and not (self.trains(c.node_id) or c.local_name.endswith("/.ATTRIBUTES"))
             }
         return self._inner[node]
 
-    def is_optimizer(self, node: int) -> bool:
-        if node not in self._optimizers:
-            names = {c.local_name for c in self._nodes[node].children}
-            slots = bool(len(self._nodes[node].slot_variables))
-            self._optimizers[node] = slots or any(known <= names for known in _OPTIMIZER)
-        return self._optimizers[node]
+    def trains(self, node: int) -> bool:
+        """Whether an object is an optimizer, or a metric."""
+        if node not in self._trains:
+            said = self._nodes[node]
+            names = {c.local_name for c in said.children}
+            measures = bool(names) and names <= _METRIC and all(c.node_id in self.variables for c in said.children)
+            optimizes = bool(len(said.slot_variables)) or any(known <= names for known in _OPTIMIZER)
+            self._trains[node] = measures or optimizes
+        return self._trains[node]
 
     def below(self, node: int) -> list[int]:
         """The numbers of the variables of an object and of those within it, each once."""

@@ -116,8 +116,10 @@ class CheckpointWeights(InLayers):
             seen |= {*numbers}
             found[name] = [objects.variables[number] for number in numbers]
         named = titles({name: variables for name, variables in found.items() if variables})
+        given = {*named.values()}
         for name, variables in found.items():
-            self.hold(f"{prefix}{named.get(name, name)}", variables)
+            place = f"{name}_by_place" if name in given else name  # a person may have called another layer so
+            self.hold(f"{prefix}{named.get(name, place)}", variables)
         if own:
             self.hold(f"{prefix}{TOP}", [objects.variables[number] for number in own])
 
