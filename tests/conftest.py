@@ -29,24 +29,36 @@ torch.set_num_threads(1)  # tensors are small here, and the other core is the Ke
 
 
 class Recorder:
-    """A Keras process that records the cases one after the other while the tests go on."""
+    """A Keras process that records the cases one after the other while the tests go on.
 
-    def __init__(self, folder, *options):
+    It starts with the first that `folder` lacks.
+    """
+
+    def __init__(self, folder):
         self.folder, self._asked, self._waiting = folder, set(), collections.deque()
+        self._process, self._starting, self._closed = None, threading.Lock(), threading.Event()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
+        self._feeder = threading.Thread(target=self._feed, daemon=True)
+        self._feeder.start()
+
+    def _running(self):
+        with self._starting:
+            if self._process is None:
+                self._process = self._start()
+        return self._process.poll() is None
+
+    def _start(self):
         script = Path(__file__).with_name("keras_recorder.py")
         # -P leaves the script's own folder out of the path, so the recorder gets it by name
         path = f"import sys, runpy; sys.path.append({str(script.parent)!r}); sys.argv[0] = {str(script)!r}; "
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
-        self._process = subprocess.Popen(
-            [*command, str(folder), *options],
+        return subprocess.Popen(
+            [*command, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
         )
-        self._feeder = threading.Thread(target=self._feed, daemon=True)
-        self._feeder.start()
 
     def ask(self, names, first=False):
         """Queues cases; `first` those that a test waits for."""
@@ -60,36 +72,44 @@ class Recorder:
     def wait(self, file):
         """The path of a file that the process has written or will write."""
         while not (self.folder / file).exists():
-            if self._process.poll() is not None and not (self.folder / file).exists():
+            if not self._running() and not (self.folder / file).exists():
                 self._errors.seek(0)
                 raise AssertionError(self._errors.read()[-5000:].decode(errors="replace"))
             time.sleep(0.01)
         return self.folder / file
 
     def close(self):
-        self._waiting.clear()
-        self._process.kill()
-        self._process.wait()
+        self._closed.set()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
         self._feeder.join()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+        for pipe in (self._process.stdin, self._process.stdout) if self._process else ():
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+        self._errors.close()
 
     def _feed(self):
         """Gives the process one case at a time, so that one which a test waits for need not wait for all others."""
         with contextlib.suppress(BrokenPipeError, ValueError):
-            while self._process.poll() is None:
+            while not self._closed.is_set():
                 if not self._waiting:
                     time.sleep(0.01)
                     continue
                 name = self._waiting.popleft()
                 if not (self.folder / f"{name}.npz").exists():
+                    if not self._running():
+                        return
                     print(name, file=self._process.stdin, flush=True)
                     self._process.stdout.readline()
 
 
 def needs_recorder(item):
     return "recorder" in getattr(item, "fixturenames", ())
+
+
+def pytest_addoption(parser):
+    parser.addoption("--recorded", metavar="FOLDER", help="keep there what Keras did, and record only what is missing")
 
 
 def pytest_collection_modifyitems(items):
@@ -125,7 +145,8 @@ def temporary(tmp_path_factory):
 @pytest.fixture(scope="session")
 def recorder(request, temporary, tmp_path_factory):
     """The Keras process, at work on all cases of this session."""
-    recorder = Recorder(tmp_path_factory.mktemp("recorded"))
+    kept = request.config.getoption("--recorded")
+    recorder = Recorder(Path(kept) if kept else tmp_path_factory.mktemp("recorded"))
     recorder.ask(_cases(request, "recorded"))
     trained = [item.module for item in request.session.items if "truth" in getattr(item, "fixturenames", ())]
     recorder.ask([module.to_record(recorder.folder) for module in dict.fromkeys(trained)])  # last: it takes a minute

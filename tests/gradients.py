@@ -17,22 +17,24 @@ from bridge.torch_side.writing.build import arrays_from, plan_of
 Arrays = dict[str, np.ndarray]
 
 
-def passes(recording: Recording, mode: str, double: bool = False, around: Any = None) -> Arrays:
+def passes(
+    recording: Recording, mode: str, double: bool = False, around: Any = None, device: str | None = None
+) -> Arrays:
     """Outputs, losses, gradients of sum(outputs * factors) + losses by every weight that is trained and every float
     input, and the weights after the forward pass, by keras_recorder.step's names for them.
     """
-    module = recording.module().train(mode == "train")
+    module = recording.module().train(mode == "train").to(device)
     inputs = recording.under("x")
-    given = tensors(inputs)
+    given = [t.to(device) for t in tensors(inputs)]
     if double:
         module, given = module.double(), [t.double() if t.is_floating_point() else t for t in given]
     plan = plan_of(module)
     given = [t.requires_grad_(t.is_floating_point()) for t in given]
     with precision(double), around or contextlib.nullcontext():
         found = named(module(*given), plan.graph)
-        losses = module.penalty() if hasattr(module, "penalty") else torch.zeros((), dtype=given[0].dtype)
-    factors = recording.under("factor")
-    total = sum((y * torch.from_numpy(factors[name])).sum() for name, y in found.items()) + losses
+        losses = module.penalty() if hasattr(module, "penalty") else given[0].new_zeros(())
+    factors = {name: torch.from_numpy(array).to(device) for name, array in recording.under("factor").items()}
+    total = sum((y * factors[name]).sum() for name, y in found.items()) + losses
     sources = {f"input/{name}": t for name, t in zip(inputs, given, strict=True) if t.requires_grad}
     state = dict(module.named_parameters())
     for path, move in plan.moves.items():
@@ -43,10 +45,13 @@ def passes(recording: Recording, mode: str, double: bool = False, around: Any = 
         if total.requires_grad
         else [torch.zeros_like(s) for s in sources.values()]
     )
-    result = {f"y/{name}": y.detach().numpy() for name, y in found.items()} | {"losses": losses.detach().numpy()}
+    result = {f"y/{name}": y.detach().cpu().numpy() for name, y in found.items()} | {
+        "losses": losses.detach().cpu().numpy()
+    }
     for (name, _), gradient in zip(sources.items(), values, strict=True):
         kind, path = name.split("/", 1)
         move = plan.moves.get(path)
+        gradient = gradient.cpu()
         array = move.take.to_keras(gradient, move.weight.shape) if kind == "weight" else gradient.numpy()
         result[f"gradient/{name}"] = array
     return result | {f"after/{path}": a for path, a in arrays_from(plan, module.state_dict()).items()}

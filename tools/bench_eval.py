@@ -72,28 +72,26 @@ def best_seconds(call: Callable[[], object], times: int) -> float:
     return min(spent)
 
 
-def bridge(model: str, rows: int) -> dict[str, float]:
+def bridge(model: str, rows: int, provider: str) -> dict[str, float]:
     from bridge.data import Data
     from bridge.runtime import evaluate
 
     x, y = data(rows)
-    results = [evaluate(model, Data({"x": x}, y, "random")) for _ in range(RUNS * len(BATCHES) * 2)]
+    results = [evaluate(model, Data({"x": x}, y, "random"), provider=provider) for _ in range(RUNS * len(BATCHES) * 2)]
     return {
         "bridge eval": max(r.rows_per_second for r in results),
         "bridge eval, data checks and metrics included": max(rows / r.total_seconds for r in results),
     }
 
 
-def onnxruntime(model: str, rows: int) -> dict[str, float]:
-    import onnxruntime
+def onnxruntime(model: str, rows: int, provider: str) -> dict[str, float]:
+    from bench_onnx import session as opened
 
     x, _ = data(rows)
     found = {}
-    for threads in sorted({0, 1, os.cpu_count() or 1}):  # 0: its own choice
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        for batch in BATCHES:
+    for threads in sorted({0, 1, os.cpu_count() or 1}) if provider == "cpu" else [0]:  # 0: its own choice
+        session = opened(Path(model), provider, threads)
+        for batch in BATCHES if provider == "cpu" else (*BATCHES, 2 * BATCHES[-1]):
 
             def loop(session=session, batch=batch) -> None:
                 for begin in range(0, rows, batch):
@@ -105,7 +103,7 @@ def onnxruntime(model: str, rows: int) -> dict[str, float]:
     return {"bare ONNX Runtime loop, its best batch and threads": fastest}
 
 
-def keras(model: str, rows: int) -> dict[str, float]:
+def keras(model: str, rows: int, provider: str) -> dict[str, float]:
     from keras import Sequential, layers
 
     sequential = Sequential([layers.Input((SIZES[0],))])
@@ -124,8 +122,9 @@ def keras(model: str, rows: int) -> dict[str, float]:
 PEERS = {"bridge": bridge, "onnxruntime": onnxruntime, "keras": keras}
 
 
-def measure(peer: str, model: Path, rows: int) -> dict[str, float]:
+def measure(peer: str, model: Path, rows: int, provider: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--peer", peer, "--model", str(model), "--rows", str(rows)]
+    command += ["--provider", provider]
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -142,10 +141,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
+    parser.add_argument("--provider", default="cpu")
     parser.add_argument("--model", type=Path, help="an .onnx of the MLP with input x (default: one is made)")
     arguments = parser.parse_args(argv)
     if arguments.peer:
-        print(json.dumps(PEERS[arguments.peer](str(arguments.model), arguments.rows)))
+        print(json.dumps(PEERS[arguments.peer](str(arguments.model), arguments.rows, arguments.provider)))
         return 0
     found: dict[str, float] = {}
     load = f", load average {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
             write_model(model)
         for _ in range(2):
             for peer in arguments.peers:
-                for name, speed in measure(peer, model, arguments.rows).items():
+                for name, speed in measure(peer, model, arguments.rows, arguments.provider).items():
                     found[name] = max(speed, found.get(name, 0.0))
     ours = found.get("bridge eval")
     for name, speed in found.items():

@@ -93,6 +93,7 @@ def main() -> None:
     keras.utils.set_random_seed(0)
     model = MODELS[name]()
     if name != "big":
+        liven(model)
         model.save(file)
         return
     from pathlib import Path
@@ -101,6 +102,15 @@ def main() -> None:
 
     randomize(model)
     write(model, Path(file))  # Keras's own way may hold the weights three times
+
+
+def liven(model: Any) -> None:
+    """Biases and statistics as of a trained network: exporters leave out what is zero."""
+    import keras
+
+    for variable in model.weights:
+        if len(variable.shape) == 1:
+            variable.assign_add(0.1 * abs(keras.random.normal(variable.shape)))
 
 
 def randomize(model: Any) -> None:

@@ -4,7 +4,7 @@ The hand-written ResNet50 is NCHW as torch's users write it, in torch's default 
 Each peer is a process of its own, started several times, for where its memory lies changes its speed by a tenth and
 more; the rounds go from peer to peer, so that a machine whose speed drifts is the same for all. Each round of a peer is
 a ratio to bridge's beside it, and the median ratio counts.
-Usage: python tools/bench_torch.py [--models resnet50 lstm] [--starts N] [--rounds N] [--batch N]
+Usage: python tools/bench_torch.py [--models resnet50 lstm] [--starts N] [--rounds N] [--batch N] [--device cuda]
 """
 
 from __future__ import annotations
@@ -71,27 +71,27 @@ def hand_lstm(features: int, classes: int) -> Any:
     return Net()
 
 
-def network(model: str, peer: str, folder: str, batch: int) -> tuple[Any, Any]:
-    """(the network up to its logits, a batch for it). folder: bridge's."""
+def network(model: str, peer: str, folder: str, batch: int, device: str) -> tuple[Any, Any]:
+    """(the network up to its logits, a batch for it), both on `device`. folder: bridge's."""
     import torch
 
     import bridge
 
-    converted = bridge.load(folder)
-    x = torch.randn(batch, *next(iter(converted.input_shapes.values())))
+    converted = bridge.load(folder).to(device)
+    x = torch.randn(batch, *next(iter(converted.input_shapes.values())), device=device)
     if peer == "bridge":
         return converted, x
     if model == "lstm":
-        return hand_lstm(x.shape[-1], 10), x
+        return hand_lstm(x.shape[-1], 10).to(device), x
     layout = torch.channels_last if peer == "channels_last" else torch.contiguous_format
-    net = hand_resnet50(10).to(memory_format=layout)
+    net = hand_resnet50(10).to(device, memory_format=layout)
     return net, x.movedim(-1, 1).contiguous(memory_format=layout)
 
 
-def task(model: str, peer: str, folder: str, batch: int, what: str) -> Callable[[], object]:
+def task(model: str, peer: str, folder: str, batch: int, what: str, device: str) -> Callable[[], object]:
     import torch
 
-    net, x = network(model, peer, folder, batch)
+    net, x = network(model, peer, folder, batch, device)
     logits = net.logits if peer == "bridge" else net
     if what == "inference":
         net.eval()
@@ -103,7 +103,7 @@ def task(model: str, peer: str, folder: str, batch: int, what: str) -> Callable[
         return infer
     net.train()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
-    targets = torch.randint(0, 10, (batch,))
+    targets = torch.randint(0, 10, (batch,), device=device)
 
     def train() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -120,13 +120,17 @@ def serve(options: argparse.Namespace) -> None:
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    call = task(options.model, options.peer, options.folder, options.batch, options.task)
-    call(), call()
+    import torch
+
+    call = task(options.model, options.peer, options.folder, options.batch, options.task, options.device)
+    finished = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
+    call(), call(), finished()
     print("ready", file=answers, flush=True)
     for _ in sys.stdin:
         start, count = (time.perf_counter(), time.process_time()), 0
         while not count or time.perf_counter() - start[0] < ENOUGH:
             call()
+            finished()
             count += 1
         spent = time.perf_counter() - start[0], time.process_time() - start[1]
         print(*(seconds / count for seconds in spent), file=answers, flush=True)
@@ -157,10 +161,10 @@ class Peer:
         return self.process.stdout.readline().strip()
 
 
-def measure(model: str, what: str, folder: str, batch: int, starts: int, rounds: int) -> None:
+def measure(model: str, what: str, folder: str, batch: int, starts: int, rounds: int, device: str) -> None:
     """Prints each peer's milliseconds, and how fast bridge is beside it."""
     names = PEERS[model]
-    common = ["--model", model, "--task", what, "--folder", folder, "--batch", str(batch)]
+    common = ["--model", model, "--task", what, "--folder", folder, "--batch", str(batch), "--device", device]
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(starts):
         peers = {name: Peer("--peer", name, *common) for name in names}
@@ -171,7 +175,7 @@ def measure(model: str, what: str, folder: str, batch: int, starts: int, rounds:
         finally:
             for peer in peers.values():
                 peer.close()
-    print(f"\n{model}, {what}, batch {batch}: milliseconds, median of {starts} x {rounds}")
+    print(f"\n{model}, {what}, batch {batch}, {device}: milliseconds, median of {starts} x {rounds}")
     for name in names:
         clock, cpu = (statistics.median(values) * 1000 for values in zip(*spent[name], strict=True))
         pairs = list(zip(spent[name], spent["bridge"], strict=True))
@@ -186,6 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--device", default="cpu")
     for hidden in ("--peer", "--model", "--task", "--folder"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -200,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             convert = [sys.executable, "-P", "-m", "bridge", "convert", "keras2torch", file, "-o", out]
             subprocess.run(convert, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for what in TASKS:
-                measure(model, what, out, options.batch, options.starts, options.rounds)
+                measure(model, what, out, options.batch, options.starts, options.rounds, options.device)
 
 
 if __name__ == "__main__":

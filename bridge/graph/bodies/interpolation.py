@@ -8,95 +8,20 @@ Source of the arithmetic: TensorFlow's resize_bilinear_op, resize_bicubic_op, sc
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from bridge.graph.bodies.space import Pads, channels_last, in_channels_first, onnx_pads, spatial_axes
+from bridge.graph.bodies.neighbours import few_channels, gathered, lengths
+from bridge.graph.bodies.places import Resize, alike_lines, exact_scales, near, same, single, whole_size
+from bridge.graph.bodies.space import channels_last, in_channels_first, onnx_pads, spatial_axes
 from bridge.graph.body import integers, number
 from bridge.graph.layer import Layer, Shape
 
 _RADIUS = {"lanczos3": 3, "lanczos5": 5}
-_MOST = 256  # pixels of an axis; from there on ONNX Runtime gathers them faster than it multiplies
-_MANY = 8  # channels that stand together; so many are gathered faster than one by one
-_LONG = 2**16  # pixels of an axis, of longer ones nobody looks how places are rounded
-_NEAR = 2**-18  # pixels by which the axes of a place may together be rounded otherwise: 4e-6 of what neighbours differ
 _LINEAR = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
 _NEAREST = 'mode = "nearest", coordinate_transformation_mode = "half_pixel", nearest_mode = "round_prefer_ceil"'
 METHODS = ("nearest", "bilinear", "bicubic", *_RADIUS)
-
-
-@dataclass(frozen=True)
-class Resize:
-    """What a layer does to the height and the width of its images.
-
-    frame: pixels added (with the value `fill`; negative: cut off) before and after each axis, in advance.
-    lengths: of both axes then; None is unknown. size: what they become. factors: or how often longer they become.
-    fit: how images of unknown size get the aspect ratio of `size` in advance: "crop", "pad", or "center", which cuts
-        those that are as large as `size` to that.
-    """
-
-    lengths: Shape
-    frame: tuple[Pads, ...] = ((0, 0), (0, 0))
-    fill: float = 0.0
-    size: tuple[int, ...] | None = None
-    factors: tuple[int, ...] | None = None
-    method: str = "bilinear"
-    antialias: bool = False
-    fit: str = ""
-
-
-def exact_scales(resize: Resize) -> tuple[float, ...] | None:
-    """By what a bilinear resize multiplies the axes, if these are powers of two.
-
-    Then the places of the new pixels are exact numbers. Others are rounded, by each library in an order of its own,
-    which is up to 1e-5 of a pixel in an image of 300: only then ONNX's and torch's own interpolation isn't Keras's.
-    """
-    if resize.method != "bilinear" or resize.antialias or (resize.factors is None and None in resize.lengths):
-        return None
-    sizes = zip(resize.size or (), resize.lengths, strict=False)
-    scales: tuple[float, ...] = resize.factors or tuple(new / old for new, old in sizes if old)
-    return scales if all(math.frexp(scale)[0] == 0.5 for scale in scales) else None
-
-
-def _near(resize: Resize) -> bool:
-    """Whether ONNX's places of a bilinear resize's new pixels are Keras's but for `_NEAR`.
-
-    ONNX Runtime divides by new / old, TensorFlow multiplies by old / new, in float32: up to place 32 of both axes their
-    roundings differ by no more than that, and beyond for some lengths.
-    """
-    half = np.float32(0.5)
-    return sum(float(np.abs((ours - half) - (keras - half)).max()) for ours, keras, _ in _middles(resize)) <= _NEAR
-
-
-def _same(resize: Resize) -> bool:
-    """Whether ONNX Runtime's nearest pixels are the very ones that Keras takes; of halves it takes the upper one."""
-    for ours, keras, last in _middles(resize):
-        place = (ours - np.float32(0.5)).astype(np.float64)
-        for slack in (1, 1 + 2**-21):  # the CPU takes places that are hardly less than a half for one
-            pixels = np.clip(np.floor(place * slack + 0.5), 0, last)
-            if not np.array_equal(pixels, np.minimum(np.floor(keras), last)):
-                return False
-    return True
-
-
-def _middles(resize: Resize) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """For each axis the places of its new pixels' middles, as ONNX and as Keras round them, and the last old pixel."""
-    for old, after in zip(np.array(resize.lengths, np.float32), _size(resize), strict=True):
-        new = np.float32(after)
-        middles = np.arange(after, dtype=np.float32) + np.float32(0.5)
-        yield middles / (new / old), middles * (old / new), int(old) - 1
-
-
-def _size(resize: Resize) -> tuple[int, ...]:
-    """What the lengths become: nothing, if that is unknown or so long that nobody looks how places are rounded."""
-    if not all(resize.lengths):
-        return ()
-    size = resize.size or tuple(map(operator.mul, resize.lengths, resize.factors or ()))
-    return size if 0 < min(size) <= max(size) <= _LONG else ()
 
 
 def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
@@ -108,40 +33,68 @@ def resized(layer: Layer, resize: Resize, shape: Shape) -> str:
         return f"{lines}y = Identity({x})"
     axes, plain = spatial_axes(layer), resize.method == "bilinear" and not resize.antialias
     if scales := exact_scales(resize):
-        return lines + scaled(layer, x, scales, _LINEAR)
-    if size := _size(resize):
-        few = not channels_last(layer) or (shape[-1] or _MANY) < _MANY
-        if plain and _near(resize):
-            return lines + _sized(axes, x, size, _LINEAR)
-        if resize.method == "nearest" and few and _same(resize):
-            return lines + _sized(axes, x, size, _NEAREST)
-    lines += _single("zero", 0) + _single("one", 1) + _single("half", 0.5)
-    for axis, name in zip(axes, ("rows", "columns"), strict=True):
-        lines += _lengths(resize, axes.index(axis), axis, name, x)
-    if resize.method == "nearest":
-        for axis, name in zip(axes, ("rows", "columns"), strict=True):
-            lines += _nearest(name)
-            lines += f"{name}_y = Gather <axis = {axis}> ({x}, {name}_i)\n"
-            x = f"{name}_y"
-        return f"{lines}y = Identity({x})"
-    if plain and not _few(resize):
-        for axis, name in zip(axes, ("rows", "columns"), strict=True):
-            lines += _bilinear(name, x, axis)
-            x = f"{name}_y"
-        return f"{lines}y = Identity({x})"
-    for name in ("rows", "columns"):
-        lines += _two_weights(name) if plain else _places(name, resize) + _kernel(name, resize)
+        return lines + scaled(layer, shape, x, scales, _LINEAR)
+    if not plain and resize.method != "nearest":
+        return lines + _weighted(layer, resize, x)
+    how = _LINEAR if plain else _NEAREST
+    quick = plain or few_channels(layer, resize, shape)
+    if quick and (size := whole_size(resize)) and (near(resize) if plain else same(resize)):
+        return lines + _sized(layer, shape, x, size, how)
+    own = gathered(layer, resize, shape, x)
+    if quick and resize.size and (alike := alike_lines(resize, axes, x)):
+        return lines + alike + _either("alike", _sized(layer, shape, x, resize.size, how), own)
+    return lines + own
+
+
+def _weighted(layer: Layer, resize: Resize, x: str) -> str:
+    """Lines that make y of x by a matrix of weights for each axis."""
+    lines = single("zero", 0) + single("one", 1) + single("half", 0.5)
+    for position, (axis, name) in enumerate(zip(spatial_axes(layer), ("rows", "columns"), strict=True)):
+        lines += lengths(resize, position, axis, name, x) + _places(name, resize) + _kernel(name, resize)
     product = "across = Transpose (columns_w)\ntall = MatMul(rows_w, {x})\n{y} = MatMul(tall, across)"
     return lines + in_channels_first(layer, product, x)
 
 
-def scaled(layer: Layer, x: str, scales: tuple[float, ...], how: str) -> str:
-    listed = [1.0, *map(float, scales), 1.0] if channels_last(layer) else [1.0, 1.0, *map(float, scales)]
-    return f"scales = Constant <value_floats = {listed}> ()\ny = Resize <{how}> ({x}, , scales)"
+def _either(condition: str, yes: str, no: str) -> str:
+    """Lines that make `y` as one of two branches does."""
+    then, otherwise = (f"\n{lines}".rsplit("\ny = ", 1) for lines in (yes, no))
+    return (
+        f"y = If ({condition}) <then_branch = yes () => (y_yes) {{{then[0]}\ny_yes = {then[1]}\n}}, "
+        f"else_branch = no () => (y_no) {{{otherwise[0]}\ny_no = {otherwise[1]}\n}}>"
+    )
 
 
-def _sized(axes: list[int], x: str, size: tuple[int, ...], how: str) -> str:
-    return integers("sizes", size) + f"y = Resize <{how}, axes = {axes}> ({x}, , , sizes)"
+def scaled(layer: Layer, shape: Shape, x: str, scales: tuple[float, ...], how: str) -> str:
+    """Lines that make y of x by ONNX's Resize to that many times its size."""
+    first = _alone(layer, shape) or not channels_last(layer)
+    listed = [1.0, 1.0, *map(float, scales)] if first else [1.0, *map(float, scales), 1.0]
+    lines = f"scales = Constant <value_floats = {listed}> ()\n{{y}} = Resize <{how}> ({{x}}, , scales)"
+    return _placed(layer, shape, x, lines)
+
+
+def _sized(layer: Layer, shape: Shape, x: str, size: tuple[int, ...], how: str) -> str:
+    axes = [2, 3] if _alone(layer, shape) else spatial_axes(layer)
+    lines = integers("sizes", size) + f"{{y}} = Resize <{how}, axes = {axes}> ({{x}}, , , sizes)"
+    return _placed(layer, shape, x, lines)
+
+
+def _placed(layer: Layer, shape: Shape, x: str, lines: str) -> str:
+    """Lines with {x} and {y} as lines from x to y, where a single channel stands in front.
+
+    ONNX Runtime takes a Transpose back, with Resize's axes but not its sizes.
+    """
+    if not _alone(layer, shape):
+        return lines.format(x=x, y="y")
+    front, behind = integers("front", [1]), integers("behind", [-1])
+    return (
+        f"{front}{behind}bare = Squeeze({x}, behind)\nfirst = Unsqueeze(bare, front)\n"
+        f"{lines.format(x='first', y='last')}\nflat = Squeeze(last, front)\ny = Unsqueeze(flat, behind)"
+    )
+
+
+def _alone(layer: Layer, shape: Shape) -> bool:
+    """Whether images have one channel, behind: in front, where it costs nothing to move, they are resized faster."""
+    return channels_last(layer) and shape[-1] == 1
 
 
 def _framed(layer: Layer, resize: Resize) -> tuple[str, str]:
@@ -206,79 +159,11 @@ def _centered(layer: Layer, resize: Resize, shape: Shape) -> str:
     )
 
 
-def _lengths(resize: Resize, position: int, axis: int, name: str, x: str) -> str:
-    """Lines for the axis's old length, its new one, and the index of each new pixel: all are float32."""
-    length = resize.lengths[position]
-    if length is None:
-        lines = f"{name}_shape = Shape <start = {axis}, end = {axis + 1}> ({x})\n"
-        lines += f"{name}_cast = Cast <to = 1> ({name}_shape)\n"
-        lines += f"{name}_none = Constant <value_ints = [0]> ()\n{name}_old = Squeeze({name}_cast, {name}_none)\n"
-    else:
-        lines = _single(f"{name}_old", length)
-    if resize.size is not None:
-        lines += _single(f"{name}_new", resize.size[position])
-    else:
-        assert resize.factors is not None
-        lines += _single(f"{name}_factor", resize.factors[position]) + f"{name}_new = Mul({name}_old, {name}_factor)\n"
-    lines += f"{name}_last = Sub({name}_old, one)\n{name}_out = Range(zero, {name}_new, one)\n"
-    return lines + f"{name}_mid = Add({name}_out, half)\n{name}_scale = Div({name}_old, {name}_new)\n"
-
-
-def _single(name: str, value: float) -> str:
-    """A line for a float32 whatever the images are: what depends on such numbers alone is computed once, at loading."""
-    return f"{name} = Constant <value_float = {float(value)!r}> ()\n"
-
-
-def _nearest(name: str) -> str:
-    return (
-        f"{name}_at = Mul({name}_mid, {name}_scale)\n{name}_floor = Floor({name}_at)\n"
-        f"{name}_min = Min({name}_floor, {name}_last)\n{name}_i = Cast <to = 7> ({name}_min)\n"
-    )
-
-
-def _few(resize: Resize) -> bool:
-    """Whether a product with a matrix of weights takes less time than to gather each pixel's neighbours."""
-    return all(length is not None and length <= _MOST for length in resize.lengths)
-
-
-def _neighbours(name: str) -> str:
-    """Lines for the pixels around each new one, and how far it is from the first; beyond the outer ones, these."""
-    return (
-        f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_at = Sub({name}_far, half)\n"
-        f"{name}_floor = Floor({name}_at)\n{name}_part = Sub({name}_at, {name}_floor)\n{name}_ceil = Ceil({name}_at)\n"
-        f"{name}_min = Max({name}_floor, zero)\n{name}_max = Min({name}_ceil, {name}_last)\n"
-    )
-
-
-def _bilinear(name: str, x: str, axis: int) -> str:
-    behind = integers(f"{name}_behind", range(1, 4 - axis)) if axis < 3 else ""
-    weight = f"Unsqueeze({name}_part, {name}_behind)" if behind else f"Identity({name}_part)"
-    return _neighbours(name) + (
-        f"{name}_lower = Cast <to = 7> ({name}_min)\n{name}_upper = Cast <to = 7> ({name}_max)\n"
-        f"{name}_a = Gather <axis = {axis}> ({x}, {name}_lower)\n"
-        f"{name}_b = Gather <axis = {axis}> ({x}, {name}_upper)\n"
-        f"{behind}{name}_t32 = {weight}\n{name}_t = CastLike({name}_t32, {x})\n{name}_d = Sub({name}_b, {name}_a)\n"
-        f"{name}_m = Mul({name}_d, {name}_t)\n{name}_y = Add({name}_a, {name}_m)\n"
-    )
-
-
-def _two_weights(name: str) -> str:
-    """Lines for the matrix of the weights of the two neighbours."""
-    lines = _neighbours(name) + f"{name}_rest = Sub(one, {name}_part)\n{name}_all = Range(zero, {name}_old, one)\n"
-    lines += integers(f"{name}_behind", [1])
-    for pixel, weight in (("min", "rest"), ("max", "part")):
-        lines += f"{name}_{pixel}_column = Unsqueeze({name}_{pixel}, {name}_behind)\n"
-        lines += f"{name}_{weight}_column = Unsqueeze({name}_{weight}, {name}_behind)\n"
-        lines += f"{name}_is_{pixel} = Equal({name}_all, {name}_{pixel}_column)\n"
-        lines += f"{name}_{pixel}_w = Where({name}_is_{pixel}, {name}_{weight}_column, zero)\n"
-    return lines + f"{name}_w32 = Add({name}_min_w, {name}_max_w)\n{name}_w = CastLike({name}_w32, x)\n"
-
-
 def _places(name: str, resize: Resize) -> str:
     """Lines for the distance of each old pixel from the place of each new one, in radii of the kernel's unit."""
     if resize.method == "bicubic" and not resize.antialias:  # its weights come from a table of 1024 steps a pixel
         at = (
-            _single(f"{name}_steps", 1024)
+            single(f"{name}_steps", 1024)
             + f"{name}_far = Mul({name}_mid, {name}_scale)\n{name}_raw = Sub({name}_far, half)\n"
             f"{name}_floor = Floor({name}_raw)\n{name}_part = Sub({name}_raw, {name}_floor)\n"
             f"{name}_many = Mul({name}_part, {name}_steps)\n{name}_whole = Round({name}_many)\n"
@@ -287,7 +172,7 @@ def _places(name: str, resize: Resize) -> str:
         )
     else:
         # By way of -1: of x * (1 / y) ONNX Runtime 1.31 makes x / y, which is another number.
-        at = _single(f"{name}_minus", -1) + (
+        at = single(f"{name}_minus", -1) + (
             f"{name}_up = Div({name}_new, {name}_old)\n{name}_down = Div({name}_minus, {name}_up)\n"
             f"{name}_inverse = Neg({name}_down)\n"
             f"{name}_at = Mul({name}_mid, {name}_inverse)\n"
@@ -311,11 +196,11 @@ def _kernel(name: str, resize: Resize) -> str:
     elif resize.method == "bicubic":
         lines = _polynomial(f"{n}_near", f"{n}_d", (1.5, -2.5, 0.0, 1.0))
         lines += _polynomial(f"{n}_wing", f"{n}_d", (-0.5, 2.5, -4.0, 2.0))
-        lines += _single(f"{n}_two", 2) + f"{n}_in1 = Less({n}_d, one)\n{n}_in2 = Less({n}_d, {n}_two)\n"
+        lines += single(f"{n}_two", 2) + f"{n}_in1 = Less({n}_d, one)\n{n}_in2 = Less({n}_d, {n}_two)\n"
         lines += f"{n}_tail = Where({n}_in2, {n}_wing, zero)\n{n}_k = Where({n}_in1, {n}_near, {n}_tail)\n"
     else:
-        lines = _single(f"{n}_pi", float(np.float32(np.pi))) + _single(f"{n}_r", _RADIUS[resize.method])
-        lines += _single(f"{n}_tiny", 1e-3) + f"{n}_some = Max({n}_d, {n}_tiny)\n{n}_pix = Mul({n}_some, {n}_pi)\n"
+        lines = single(f"{n}_pi", float(np.float32(np.pi))) + single(f"{n}_r", _RADIUS[resize.method])
+        lines += single(f"{n}_tiny", 1e-3) + f"{n}_some = Max({n}_d, {n}_tiny)\n{n}_pix = Mul({n}_some, {n}_pi)\n"
         lines += f"{n}_pir = Div({n}_pix, {n}_r)\n{n}_sin = Sin({n}_pix)\n{n}_sinr = Sin({n}_pir)\n"
         lines += f"{n}_top = Mul({n}_sin, {n}_sinr)\n{n}_rtop = Mul({n}_top, {n}_r)\n{n}_sq = Mul({n}_pix, {n}_pix)\n"
         lines += f"{n}_curve = Div({n}_rtop, {n}_sq)\n{n}_out_of = Greater({n}_d, {n}_r)\n"
@@ -329,10 +214,10 @@ def _kernel(name: str, resize: Resize) -> str:
 
 def _polynomial(name: str, x: str, factors: tuple[float, ...]) -> str:
     """Lines for a polynomial by Horner's rule, the highest power's factor first."""
-    lines, value = _single(f"{name}0", factors[0]), f"{name}0"
+    lines, value = single(f"{name}0", factors[0]), f"{name}0"
     for i, factor in enumerate(factors[1:], 1):
         last = name if i == len(factors) - 1 else f"{name}{i}"
-        lines += f"{name}{i}_x = Mul({value}, {x})\n" + _single(f"{name}{i}_c", factor)
+        lines += f"{name}{i}_x = Mul({value}, {x})\n" + single(f"{name}{i}_c", factor)
         lines += f"{last} = Add({name}{i}_x, {name}{i}_c)\n"
         value = last
     return lines

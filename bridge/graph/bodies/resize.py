@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.graph.bodies.interpolation import METHODS, Resize, resized, scaled
+from bridge.graph.bodies.interpolation import METHODS, resized, scaled
+from bridge.graph.bodies.places import Resize
 from bridge.graph.bodies.space import Pads, rank_of, space
 from bridge.graph.body import Refused, body
 from bridge.graph.layer import Layer, Shape
@@ -19,7 +20,7 @@ def up_sampling(layer: Layer, shapes: list[Shape]) -> str:
     if found.method != "nearest":
         return resized(layer, found, shapes[0])
     how = 'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"'
-    return scaled(layer, "x", found.factors or (), how)
+    return scaled(layer, shapes[0], "x", found.factors or (), how)
 
 
 def up_sampling_of(layer: Layer, shape: Shape) -> Resize:

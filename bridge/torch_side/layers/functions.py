@@ -89,6 +89,11 @@ def same_pad(x: Tensor, size: tuple[int, ...], stride: tuple[int, ...], value: f
     return F.pad(x, pads, value=value)
 
 
+def average_padded(pool: nn.Module, x: Tensor) -> Tensor:
+    """The average pool of x, whose padding on CUDA in channels_last has a wrong gradient in torch (seen in 2.11)."""
+    return pool(x.contiguous() if x.is_cuda else x)
+
+
 def average_within(pool: nn.Module, x: Tensor, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
     """The average pool of x with Keras's padding="same", whose zeros don't count."""
     counts = pool(same_pad(torch.ones_like(x[:1, :1]), size, stride))

@@ -48,21 +48,31 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             x = self._by_steps(x, kept, steps)
         elif self.training and not self.frozen:
             count = x.numel() // x.shape[1]
-            mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
             if count == 1:  # which torch refuses: a value by itself is its own mean
-                mean.copy_(x.detach().flatten())
+                with torch.no_grad():
+                    self.running_mean.lerp_(x.flatten(), self.momentum)
+                    self.running_var.mul_(1 - self.momentum)
                 shape = (-1, *[1] * (x.ndim - 2))
                 x = (x - x) * (1.0 if self.weight is None else self.weight.view(shape))
                 x = x + (0.0 if self.bias is None else self.bias.view(shape))
-            else:  # with momentum 1 it leaves the batch's own statistics, so that they are computed once
-                x = F.batch_norm(x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
-            with torch.no_grad():
-                self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
-                biased = self.momentum * (count - 1) / count  # torch's variance is the unbiased one
-                self.running_var.mul_(1 - self.momentum).add_(variance, alpha=biased)
+            else:  # torch adds the unbiased variance to the running one, so that one is scaled alike meanwhile
+                variance = self.running_var * (count / (count - 1))
+                x = F.batch_norm(
+                    x, self.running_mean, variance, *self._affine(), training=True, momentum=self.momentum, eps=self.eps
+                )
+                with torch.no_grad():
+                    self.running_var.copy_(variance * ((count - 1) / count))
         else:
-            x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            x = F.batch_norm(x, self.running_mean, self.running_var, *self._affine(), eps=self.eps)
         return x.movedim(1, self.axis)
+
+    def _affine(self) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and center: both or none, for on CUDA torch has no gradient of one by itself."""
+        if self.weight is None and self.bias is not None:
+            return torch.ones_like(self.bias), self.bias
+        if self.bias is None and self.weight is not None:
+            return self.weight, torch.zeros_like(self.weight)
+        return self.weight, self.bias
 
     def _by_steps(self, x: Tensor, kept: Tensor | None, steps: int) -> Tensor:
         parts = x.unflatten(0, (-1, steps))

@@ -133,6 +133,7 @@ def run_kept(
     """Runs one of torch's operators, with a mask over the kept steps alone."""
     if rnn.training and rnn.input_dropout:
         x = x * F.dropout(torch.ones_like(x[:, :1]), rnn.input_dropout)
+    keeps = rnn.training or (x.is_cuda and torch.is_grad_enabled())  # cuDNN: what gradients need, in eval() too
     sides = 1 + rnn.bidirectional
     size = len(weights) // sides  # 4 with biases, 2 without
     begin = hx if isinstance(hx, tuple) else (hx,) if hx is not None else None
@@ -140,13 +141,13 @@ def run_kept(
         begin = (x.new_zeros(sides, x.shape[0], rnn.hidden_size),) * (2 if operator is torch.lstm else 1)
     if mask is None:
         first = begin if len(begin) > 1 else begin[0]
-        y, *after = operator(x, first, weights, size == 4, 1, 0.0, rnn.training, rnn.bidirectional, True)
+        y, *after = operator(x, first, weights, size == 4, 1, 0.0, keeps, rnn.bidirectional, True)
     else:
         runs = []
         for side in range(sides):
             own, first = weights[side * size : side * size + size], [state[side : side + 1] for state in begin]
             given = (x.flip(1), mask.flip(1)) if side else (x, mask)
-            runs.append(one_way(operator, own, *given, first, rnn.training))
+            runs.append(one_way(operator, own, *given, first, keeps))
         y = runs[0][0] if sides == 1 else torch.cat([runs[0][0], runs[1][0].flip(1)], -1)
         after = [torch.cat(states) for states in zip(*(run[1] for run in runs), strict=True)]
     return y, tuple(after) if len(after) > 1 else after[0]

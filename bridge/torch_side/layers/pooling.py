@@ -8,7 +8,7 @@ from bridge.graph import Layer
 from bridge.graph.bodies.pooling import adaptive_size
 from bridge.graph.bodies.space import Window, rank_of, spatial_axes, window
 from bridge.graph.layer import Shape
-from bridge.torch_side.layers.functions import average_within, mean_kept, same_pad
+from bridge.torch_side.layers.functions import average_padded, average_within, mean_kept, same_pad
 from bridge.torch_side.layers.space import channels_first_call, flat_pads, scalar, unless
 from bridge.torch_side.writing.part import New, Part, rule
 
@@ -42,6 +42,9 @@ def average_pooling(layer: Layer, shapes: list[Shape]) -> Part:
         options = _options(found)
         if options:  # there is padding to leave out
             options["count_include_pad"] = False
+        if "padding" in options:
+            call = channels_first_call(layer, "average_padded({self}, {x})")
+            return Part(_pool(kind, found, options), call=call, functions=(average_padded,))
         return Part(_pool(kind, found, options), call=channels_first_call(layer))
     call = f"average_within({{self}}, {{x}}, {found.size}, {found.strides})"
     return Part(_pool(kind, found, {}), {}, channels_first_call(layer, call), (same_pad, average_within))

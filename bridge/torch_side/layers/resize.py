@@ -7,8 +7,8 @@ from dataclasses import replace
 from torch import nn
 
 from bridge.graph import Layer
-from bridge.graph.bodies.interpolation import Resize as Resized
-from bridge.graph.bodies.interpolation import exact_scales
+from bridge.graph.bodies.places import Resize as Resized
+from bridge.graph.bodies.places import exact_scales
 from bridge.graph.bodies.resize import center_crop_of, resizing_of, up_sampling_of
 from bridge.graph.layer import Shape
 from bridge.torch_side.layers.functions_images import (

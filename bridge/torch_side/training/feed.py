@@ -13,6 +13,7 @@ from torch import nn
 from bridge.errors import BridgeError
 
 CHUNK_BYTES = 1 << 20  # stays in the processor's cache until it is used
+HELD = 0.25  # of a GPU's free memory, which the data may fill
 
 
 def device_for(name: str) -> torch.device:
@@ -66,6 +67,14 @@ class Rows:
     def __len__(self) -> int:
         return len(self.inputs[0])
 
+    def near(self, device: torch.device) -> Rows:
+        """These rows on `device` if it is a CUDA device with room for them: then no batch waits for its copy."""
+        every = (*self.inputs, *self.targets)
+        size = sum(column.numel() * column.element_size() for column in every)
+        if device.type != "cuda" or size > HELD * torch.cuda.mem_get_info(device)[0]:
+            return self
+        return Rows([column.to(device) for column in self.inputs], [column.to(device) for column in self.targets])
+
     def batches(
         self, batch: int, device: torch.device, order: torch.Tensor | None = None
     ) -> Iterator[tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
@@ -78,6 +87,8 @@ class Rows:
         row_bytes = sum(column[0].numel() * column.element_size() for column in every)
         chunk = max(1, CHUNK_BYTES // max(1, row_bytes * batch)) * batch
         places = [torch.empty_like(column[:chunk]) for column in self.inputs] if order is not None else []
+        if order is not None:
+            order = order.to(every[0].device)
         for start in range(0, len(self), chunk):
             if order is None:
                 picked = [column[start : start + chunk] for column in every]

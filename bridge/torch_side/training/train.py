@@ -67,10 +67,10 @@ def fit(
     module.to(target_device)
     inputs = columns(module, x)
     objective = Objective(module, [column[:SHOWN].to(target_device) for column in inputs], y, loss)
-    data = Rows(inputs, objective.targets(y))
+    data = Rows(inputs, objective.targets(y)).near(target_device)
     held_out = validation and Rows(
         columns(module, validation[0]), objective.targets(validation[1], "the validation targets")
-    )
+    ).near(target_device)
     stepper = make_optimizer(optimizer, _trainable(module), learning_rate)
     keeper = Best("val_loss" if held_out else "loss", checkpoint)
     history = History(settings=settings(stepper, objective, module, keeper))
