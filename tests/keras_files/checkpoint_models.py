@@ -28,6 +28,7 @@ class Blocks(keras.Model):
         self.blocks = [layers.Dense(3, "relu"), layers.Dense(3, "tanh")]
         self.heads = {"b": layers.Dense(3), "a": layers.Dense(3)}
         self.body = keras.Sequential([layers.Dense(3), layers.Dense(3)])
+        self.tracker = keras.metrics.Mean()  # of a loss, as many keep one: no weight
         self.scale = self.add_weight(name="scaling", shape=(3,), initializer="ones")
 
     def call(self, x):

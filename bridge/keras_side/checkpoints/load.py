@@ -10,11 +10,11 @@ import keras
 
 from bridge.errors import BridgeError
 from bridge.keras_side.checkpoints import files
-from bridge.keras_side.checkpoints.weights import CheckpointWeights
+from bridge.keras_side.checkpoints.weights import CheckpointWeights, ObjectWeights
 from bridge.keras_side.names import names
 from bridge.keras_side.old import origins
 from bridge.keras_side.saved_model import origin
-from bridge.keras_side.saved_model.checkpoint import Checkpoint
+from bridge.keras_side.saved_model.checkpoint import OBJECTS, Checkpoint
 from bridge.keras_side.saved_model.pack import Laid
 from bridge.keras_side.source import Source
 
@@ -24,7 +24,9 @@ def read(path: str | Path) -> tuple[files.Found, CheckpointWeights]:
     found = files.find(path)
     if found is None:
         raise BridgeError(f"{path}: no such checkpoint.")
-    return found, CheckpointWeights(Checkpoint(files.look(found.prefix)), found.prefix.name)
+    checkpoint = Checkpoint(files.look(found.prefix))
+    kind = ObjectWeights if OBJECTS in checkpoint.stored else CheckpointWeights
+    return found, kind(checkpoint, found.prefix.name)
 
 
 def load(source: Source, filled: Callable[[Source, Any, Any], keras.Model]) -> keras.Model:

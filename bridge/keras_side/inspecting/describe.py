@@ -60,8 +60,7 @@ def describe(path: str | Path, backend: str | None = None) -> dict[str, Any]:
 
 def _checkpoint(path: Path) -> dict[str, Any]:
     found, weights = checkpoint.read(path)
-    form = "variables by name alone" if weights.objects is None else "weights by the objects that have them"
-    told = {"format": f"checkpoint of TensorFlow's, {form}", "training_config": bool(weights.of_training)}
+    told = {"format": f"checkpoint of TensorFlow's, {weights.form}", "training_config": bool(weights.of_training)}
     facts = {"read": found.note} if found.note else {}
     return _described(path, weights, None, None, told) | {"facts": facts}
 
