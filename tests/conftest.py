@@ -34,8 +34,8 @@ class Recorder:
     It starts with the first that `folder` lacks.
     """
 
-    def __init__(self, folder):
-        self.folder, self._asked, self._waiting = folder, set(), collections.deque()
+    def __init__(self, folder, *options):
+        self._options, self.folder, self._asked, self._waiting = options, folder, set(), collections.deque()
         self._process, self._starting, self._closed = None, threading.Lock(), threading.Event()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process runs)
         self._feeder = threading.Thread(target=self._feed, daemon=True)
@@ -53,7 +53,7 @@ class Recorder:
         path = f"import sys, runpy; sys.path.append({str(script.parent)!r}); sys.argv[0] = {str(script)!r}; "
         command = [sys.executable, "-P", "-c", f"{path}runpy.run_path({str(script)!r}, run_name='__main__')"]
         return subprocess.Popen(
-            [*command, str(self.folder)],
+            [*command, str(self.folder), *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

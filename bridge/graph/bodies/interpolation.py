@@ -66,30 +66,44 @@ def _either(condition: str, yes: str, no: str) -> str:
 
 def scaled(layer: Layer, shape: Shape, x: str, scales: tuple[float, ...], how: str) -> str:
     """Lines that make y of x by ONNX's Resize to that many times its size."""
-    first = _alone(layer, shape) or not channels_last(layer)
-    listed = [1.0, 1.0, *map(float, scales)] if first else [1.0, *map(float, scales), 1.0]
+    behind = channels_last(layer) and not _in_front(layer, shape, how)
+    listed = [1.0, *map(float, scales), 1.0] if behind else [1.0, 1.0, *map(float, scales)]
     lines = f"scales = Constant <value_floats = {listed}> ()\n{{y}} = Resize <{how}> ({{x}}, , scales)"
-    return _placed(layer, shape, x, lines)
+    return _placed(layer, shape, x, how, lines)
 
 
 def _sized(layer: Layer, shape: Shape, x: str, size: tuple[int, ...], how: str) -> str:
-    axes = [2, 3] if _alone(layer, shape) else spatial_axes(layer)
-    lines = integers("sizes", size) + f"{{y}} = Resize <{how}, axes = {axes}> ({{x}}, , , sizes)"
-    return _placed(layer, shape, x, lines)
+    if not channels_last(layer) or how != _LINEAR or _alone(layer, shape):
+        axes = [2, 3] if _alone(layer, shape) else spatial_axes(layer)
+        lines = integers("sizes", size) + f"{{y}} = Resize <{how}, axes = {axes}> ({{x}}, , , sizes)"
+        return _placed(layer, shape, x, how, lines)
+    # all sizes, because of axes ONNX Runtime 1.31 loses the sizes when it takes the Transpose behind the Resize
+    lines = f"images = Shape <start = 0, end = 1> ({x})\n" + integers("plane", size)
+    lines += integers("depth", [shape[-1]]) if shape[-1] else f"depth = Shape <start = 3, end = 4> ({x})\n"
+    lines += f"sizes = Concat <axis = 0> (images, depth, plane)\n{{y}} = Resize <{how}> ({{x}}, , , sizes)"
+    return _placed(layer, shape, x, how, lines)
 
 
-def _placed(layer: Layer, shape: Shape, x: str, lines: str) -> str:
-    """Lines with {x} and {y} as lines from x to y, where a single channel stands in front.
-
-    ONNX Runtime takes a Transpose back, with Resize's axes but not its sizes.
-    """
-    if not _alone(layer, shape):
+def _placed(layer: Layer, shape: Shape, x: str, how: str, lines: str) -> str:
+    """Lines with {x} and {y} as lines from x to y, with the channels in front where they have to be."""
+    if not _in_front(layer, shape, how):
         return lines.format(x=x, y="y")
-    front, behind = integers("front", [1]), integers("behind", [-1])
+    if not _alone(layer, shape):
+        return in_channels_first(layer, lines, x)
+    front, behind = integers("front", [1]), integers("behind", [-1])  # which moves nothing
     return (
         f"{front}{behind}bare = Squeeze({x}, behind)\nfirst = Unsqueeze(bare, front)\n"
         f"{lines.format(x='first', y='last')}\nflat = Squeeze(last, front)\ny = Unsqueeze(flat, behind)"
     )
+
+
+def _in_front(layer: Layer, shape: Shape, how: str) -> bool:
+    """Whether channels that are behind are in front for a Resize: a single one is resized faster there.
+
+    On CUDA ONNX Runtime 1.31 interpolates between the last two axes, whatever the scales are: channels behind are
+    resized wrongly there, without an error. On the CPU it takes the Transposes away.
+    """
+    return channels_last(layer) and (_alone(layer, shape) or how == _LINEAR)
 
 
 def _alone(layer: Layer, shape: Shape) -> bool:

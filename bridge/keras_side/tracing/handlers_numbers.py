@@ -236,8 +236,15 @@ def scatter_nd(graph: Any, node: Any, name: str, args: Any) -> None:
     """Zeros to which the updates are added, as often as an index comes; tf2onnx keeps the last one alone."""
     make = Writer(graph, node)
     indices, updates, shape = make.inputs
+    narrow = graph.get_dtype(updates) == TensorProto.INT32  # ONNX Runtime's CUDA provider takes it, and can't run it
+    if narrow:
+        updates = make("Cast", updates, to=TensorProto.INT64)
     zeros = make("Expand", make.like(0.0, updates), make("Cast", shape, to=TensorProto.INT64))
-    make.end("ScatterND", zeros, make("Cast", indices, to=TensorProto.INT64), updates, reduction="add")
+    scattered = zeros, make("Cast", indices, to=TensorProto.INT64), updates
+    if narrow:
+        make.end("Cast", make("ScatterND", *scattered, reduction="add"), to=TensorProto.INT32)
+    else:
+        make.end("ScatterND", *scattered, reduction="add")
 
 
 @handler("Einsum")
