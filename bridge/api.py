@@ -22,7 +22,8 @@ __all__ = ["evaluate", "finetune", "keras2onnx", "keras2torch", "load", "parity"
 def keras2torch(model: str | Path, output: str | Path | None = None, **options: Any) -> nn.Module:
     """A Keras model file as a trainable torch module, in training mode; with `output` also as a bridge folder.
 
-    model: .keras, .h5, .weights.h5 or a SavedModel folder. options, by name:
+    model: .keras, .h5, .weights.h5, a SavedModel folder or a checkpoint of TensorFlow's (NAME of NAME.index).
+    options, by name:
     arch: "FILE.py:function" or "config.json"; mlp: "784-64:relu-64:relu-10:softmax": for files that hold weights alone.
     from_layer: take the part of the model that begins with this layer, or with these. custom: Python files that define
     the classes and functions that the model file names. rules: Python files with rules for layers of your own (see

@@ -17,6 +17,7 @@ from bridge.files import (
     refuse_input_as_output,
     refuse_without_room,
     scratch,
+    whole_checkpoint,
     whole_file,
     whole_folder,
 )
@@ -192,10 +193,11 @@ def torch2keras(
 ) -> dict[str, Any]:
     """Takes the weights of a bridge folder home into a Keras file: .keras, .h5 or .weights.h5, bit for bit.
 
-    To any other name, what came from a SavedModel goes home into a SavedModel with the same program.
-    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel that was too large to be
-    kept; for a folder of a part of a model (from_layer) it may build the whole one, whose other weights stay as the
-    code made them.
+    To any other name, what came from a SavedModel goes home into a SavedModel with the same program, and what came from
+    a checkpoint of TensorFlow's into such a one, without its optimizer.
+    arch: the code that builds the Keras model, where the model's config can't, or a SavedModel or a checkpoint that was
+    too large to be kept; for a folder of a part of a model (from_layer) it may build the whole one, whose other weights
+    stay as the code made them.
     weights_only: with .h5, the legacy layout of weights alone. custom, rules: the files that the conversion was given.
     Returns {"weights": count, "parameters": count, "kept": count of weights that are not of the part}.
     """
@@ -209,10 +211,12 @@ def torch2keras(
     if output.name.lower().endswith(KERAS_FILES) and not output.name.endswith(KERAS_FILES):
         raise BridgeError(f"{output}: Keras knows its files by endings in small letters. Write {output.name.lower()}.")
     graph = folder_graph(folder, listed(rules))
-    if graph.saved_model is None and not output.name.endswith(KERAS_FILES):
+    if graph.checkpoint is not None and output.suffix == ".index":
+        output = output.with_suffix("")
+    if graph.saved_model is None and graph.checkpoint is None and not output.name.endswith(KERAS_FILES):
         raise BridgeError(
-            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; a folder is a "
-            "SavedModel,\nwhich is written only of what came from one, whole."
+            f"{output}: a Keras file is written to a name that ends in .keras, .h5 or .weights.h5; another name is a "
+            "SavedModel's or a checkpoint's,\nwhich is written only of what came from one, whole."
         )
     if weights_only and output.suffix not in (".h5", ".hdf5"):
         raise BridgeError(f"{output}: --weights-only is for names that end in .h5.")
@@ -221,7 +225,7 @@ def torch2keras(
 
 
 def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, force: bool) -> dict[str, Any]:
-    """Writes a layered graph as a Keras file or, to another name, as the SavedModel that it came from.
+    """Writes a layered graph as a Keras file or, to another name, as the SavedModel or checkpoint that it came from.
 
     source: what builds the Keras model beside the graph's own config.
     """
@@ -231,7 +235,12 @@ def home(graph: Graph, output: Path, source: Source, *, weights_only: bool, forc
     proto = to_proto(graph)
     data = np.frombuffer(proto.SerializeToString(deterministic=True), np.uint8)
     to_file = output.name.endswith(KERAS_FILES)
-    whole = whole_file(output, force) if to_file else whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
+    if to_file:
+        whole = whole_file(output, force)
+    elif graph.checkpoint is not None:
+        whole = whole_checkpoint(output, force)
+    else:
+        whole = whole_folder(output, force, SAVED_MODEL[0], SAVED_MODEL)
     with whole as part, scratch(output) as room:
         refuse_without_room(output.parent, 2 * graph.weight_bytes)  # Keras fills a .keras file from another one
         if outside := stored.outside(proto):

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,8 +118,37 @@ def whole_pair(path: str | Path, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _move_pair(room: Path, both: tuple[Path, ...], force: bool) -> None:
-    replaced, moved = [each for each in reversed(both) if force and os.path.lexists(each)], []
+@contextmanager
+def whole_checkpoint(prefix: Path, force: bool = False) -> Iterator[Path]:
+    """A name in a new folder beside `prefix` to write a checkpoint of TensorFlow's to: files that have more behind it.
+
+    They take their places when the block ends well, the index, without which no other is read, as the last.
+    """
+    folder, index = prefix.parent, prefix.with_name(f"{prefix.name}.index")
+    if os.path.lexists(prefix):
+        raise BridgeError(f"{prefix}: is there already. A checkpoint is written by a NAME that no file or folder has.")
+    old = [entry for entry in folder.iterdir() if entry.name.startswith(f"{prefix.name}.data-")]
+    for each in (index, *old):
+        refuse_existing(each, force)
+    room = prefix.with_name(f".{secrets.token_hex(4)}.part.{prefix.name}")
+    try:
+        room.mkdir()
+        yield room / prefix.name
+        made = sorted((folder / entry.name for entry in room.iterdir()), key=lambda path: path == index)
+        for each in made:
+            with (room / each.name).open("rb+") as written:
+                os.fsync(written.fileno())
+        _move_pair(room, tuple(made), force, old)
+    except OSError as error:
+        raise BridgeError(f"{prefix}: could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _move_pair(room: Path, both: tuple[Path, ...], force: bool, old: Iterable[Path] = ()) -> None:
+    """Moves new files to their places, and out of these what was there. old: what else goes."""
+    gone = dict.fromkeys([*reversed(both), *old])
+    replaced, moved = [each for each in gone if force and os.path.lexists(each)], []
     try:
         for each in replaced:
             os.rename(each, room / f"old.{each.name}")

@@ -18,7 +18,6 @@ from bridge.cli.layer_lines import layer_lines
 from bridge.convert import keras2torch, torch2keras
 from bridge.errors import BridgeError
 from bridge.inspection import Layer, Weight, inspect
-from bridge.keras_side.files.formats import kind
 
 ARCH = f"{MODELS}:normalised"
 
@@ -273,14 +272,3 @@ def test_what_torch_would_refuse_is_told_before_the_conversion(tmp_path):
     reason = r"odd/Cumsum\w* \(CumSum\): CumSum with axes that are computed at run time \(keras2torch; keras2onnx"
     assert re.search(reason, found.refusals[0]), found.refusals
     assert found.convert == []
-
-
-@pytest.mark.parametrize("name", ["saved/cp.ckpt", "saved/cp.ckpt.index", "saved/cp.ckpt.data-00000-of-00001", "saved"])
-def test_a_checkpoint_of_tensorflow_is_told_from_other_files(tmp_path, name):
-    (tmp_path / "saved").mkdir()
-    for file in ("checkpoint", "cp.ckpt.index", "cp.ckpt.data-00000-of-00001"):
-        (tmp_path / "saved" / file).touch()
-    with pytest.raises(BridgeError, match=rf"{name}: is a checkpoint of TensorFlow's.*\n.*saved/cp.ckpt'\)"):
-        inspect(tmp_path / name)
-    with pytest.raises(BridgeError, match="is a checkpoint of TensorFlow's"):
-        kind(tmp_path / name)

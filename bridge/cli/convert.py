@@ -13,8 +13,8 @@ from bridge.cli.options import custom_option, force_option, keras_options, rules
 def command() -> None:
     """Convert Keras to ONNX or torch, and torch to ONNX or home to Keras.
 
-    MODEL is a .keras file, a full or weights-only .h5, a .weights.h5 or a SavedModel folder; weights alone need --arch
-    or --mlp.
+    MODEL is a .keras file, a full or weights-only .h5, a .weights.h5, a SavedModel folder or a checkpoint of
+    TensorFlow's (NAME of NAME.index, or its folder); weights alone need --arch or --mlp.
     """
 
 
@@ -92,7 +92,8 @@ def torch2onnx(folder: str, output: str, inline: bool, rules: tuple[str, ...], f
 def torch2keras(folder: str, output: str, **options: Any) -> None:
     """Take a bridge folder's weights home into a Keras file (.keras, .h5, .weights.h5), bit for bit.
 
-    What came from a SavedModel goes home into one: to a folder, any other name.
+    What came from a SavedModel goes home into one, to a folder of any other name; what came from a checkpoint of
+    TensorFlow's into NAME.index and NAME.data-....
     """
     from bridge.cli.show import waiting
     from bridge.convert import torch2keras

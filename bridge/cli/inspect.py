@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 def command(file: str, whole: bool, skeleton: str | None, as_json: bool, **options: Any) -> None:
     """Show what is in FILE: layers, weights, versions; what convert would do with it, what it would refuse and why.
 
-    FILE is a Keras file, a SavedModel, an .onnx file, a bridge folder or a .safetensors file. For Keras files that hold
-    weights alone, --arch or --mlp say how the layers are connected, as for convert.
+    FILE is a Keras file, a SavedModel, a checkpoint of TensorFlow's (NAME of NAME.index, or its folder), an .onnx file,
+    a bridge folder or a .safetensors file. For Keras files that hold weights alone, --arch or --mlp say how the layers
+    are connected, as for convert.
     """
     from rich.console import Console
 

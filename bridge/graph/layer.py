@@ -157,6 +157,7 @@ class Graph:
     keras_config: str | None = None  # the whole model's JSON, when Keras could write one
     source: dict[str, Any] = field(default_factory=dict)  # file name, format, versions: for people
     saved_model: str | None = None  # of one: all of it that is no weight, as text (keras_side/saved_model/pack.py)
+    checkpoint: str | None = None  # the same of a checkpoint of TensorFlow's
     functions: dict[str, onnx.FunctionProto] = field(
         default_factory=dict
     )  # of nodes with a rule of the user's, by name

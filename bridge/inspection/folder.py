@@ -32,6 +32,8 @@ def inspect_folder(path: Path) -> Inspection:
     )
     if "bridge.saved_model" in told:
         home += " To a name without an ending it writes the SavedModel that it came from."
+    if "bridge.checkpoint" in told:
+        home += " To a name without an ending it writes a checkpoint like the one that it came from."
     return Inspection(
         path=str(path),
         format="bridge folder",

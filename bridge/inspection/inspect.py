@@ -11,7 +11,7 @@ from bridge.inspection.keras_file import inspect_keras
 from bridge.inspection.onnx_file import inspect_onnx
 from bridge.inspection.result import Inspection
 from bridge.inspection.tensors import inspect_safetensors
-from bridge.keras_side.files.formats import refuse_checkpoint
+from bridge.keras_side.checkpoints.files import is_checkpoint
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Paths, Source, listed
 
@@ -30,16 +30,14 @@ def inspect(
 ) -> Inspection:
     """What is in a Keras file, an .onnx file, a bridge folder or a .safetensors file, and what convert would do.
 
-    A SavedModel folder counts as Keras file.
+    A SavedModel folder counts as Keras file, and so does a checkpoint of TensorFlow's.
     arch, mlp, unsafe, from_layer, custom, rules, signature, backend: as for convert; Keras files alone take them.
     Raises BridgeError if the file is damaged, or of none of these kinds.
     """
     file = Path(path)
     suffix = file.suffix.lower()
-    is_keras = suffix in KERAS_FILES or is_saved_model(file)
-    if not is_keras:
-        refuse_checkpoint(file)
-    if not file.exists():
+    is_keras = suffix in KERAS_FILES or is_saved_model(file) or is_checkpoint(file)
+    if not is_keras and not file.exists():
         raise BridgeError(f"{path}: no such file.")
     if is_keras:
         part, given = listed(from_layer), listed(custom)
@@ -54,6 +52,6 @@ def inspect(
     if suffix == ".safetensors":
         return inspect_safetensors(file)
     raise BridgeError(
-        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, .onnx, "
-        f".safetensors and bridge folders,\nnot {suffix or 'files without a suffix'}."
+        f"{path}: bridge knows Keras files (.keras, .h5, .hdf5, .weights.h5), SavedModel folders, checkpoints of "
+        f"TensorFlow's (NAME.index), .onnx, .safetensors and bridge folders,\nnot {suffix or 'files without a suffix'}."
     )

@@ -18,6 +18,8 @@ from bridge.graph.files import write_data
 from bridge.graph.looked_up import counted
 from bridge.graph.probe import ANY, probe_of, unknown
 from bridge.keras_side.building import arch, lora
+from bridge.keras_side.checkpoints import home as checkpoint
+from bridge.keras_side.checkpoints.files import all_files
 from bridge.keras_side.custom import scope as own_classes
 from bridge.keras_side.files.load import load, non_finite
 from bridge.keras_side.inspecting.describe import describe
@@ -31,7 +33,7 @@ from bridge.keras_side.saved_model import home as saved_model
 from bridge.keras_side.saved_model.folder import is_saved_model, look
 from bridge.keras_side.saved_model.model import Operators
 from bridge.keras_side.signature import signature
-from bridge.keras_side.source import Source
+from bridge.keras_side.source import KERAS_FILES, Source
 from bridge.keras_side.tracing.trace import trace
 from bridge.keras_side.wayhome import go_home
 from bridge.own_rules import read as read_rules
@@ -84,7 +86,7 @@ def _kept(source: dict[str, Any]) -> keras.Model:
 def _identity(source: dict[str, Any]) -> tuple[Any, ...]:
     """The source, and of its files and of the user's code what changes when they do."""
     path, code = Path(source["path"]), source.get("arch")
-    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else [path]
+    files = [path, *(path / name for name in look(path).files)] if is_saved_model(path) else all_files(path) or [path]
     files += [*map(Path, source.get("custom") or ()), *([arch.split(code)[0]] if code else [])]
     told = [file.stat() for file in files if file.exists()]
     return repr(sorted(source.items())), *((each.st_mtime_ns, each.st_size, each.st_ino) for each in told)
@@ -146,11 +148,13 @@ def job_home(
     proto: np.ndarray, output: str, source: dict[str, Any] | None = None, weights_only: bool = False, folder: str = ""
 ) -> dict[str, Any]:
     """Writes the weights of a layered model as a Keras file, or into a SavedModel's folder, to `output` (a temporary
-    path; of a SavedModel, an empty folder).
+    path; of a SavedModel, an empty folder; of a checkpoint, a name in one).
 
     folder: what holds the weights that the model says the places of alone.
     """
     graph = from_proto(onnx.load_from_string(proto.tobytes()), str(Path(folder) / "the model"))
+    if graph.checkpoint is not None and not output.endswith(KERAS_FILES):
+        return checkpoint.write(graph, Path(output), (source or {}).get("arch"))
     if Path(output).is_dir():
         return saved_model.write(graph, Path(output), (source or {}).get("arch"))
     return go_home(graph, Path(output), Source(**source) if source else None, weights_only)
@@ -171,7 +175,8 @@ def _tidy(job: Callable[..., Any]) -> Callable[..., Any]:
 
 def _file_bytes(source: dict[str, Any] | None = None, folder: str | None = None, **_: Any) -> int:
     files = [Path(source["path"])] if source and source["path"] else []
-    files = list(files[0].rglob("*")) if files and is_saved_model(files[0]) else files
+    if files:
+        files = list(files[0].rglob("*")) if is_saved_model(files[0]) else all_files(files[0]) or files
     files += [Path(folder) / stored.BESIDE] if folder else []
     return sum(file.stat().st_size for file in files if file.is_file())
 

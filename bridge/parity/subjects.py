@@ -19,6 +19,7 @@ from bridge.folder import model_of, own_module, read_graph, stale
 from bridge.graph import Graph, Value, from_proto, is_layered, read_proto, stored
 from bridge.graph.looked_up import counted, counted_in, looked_up, looked_up_in
 from bridge.graph.probe import ANY, unknown
+from bridge.keras_side.checkpoints.files import all_files, is_checkpoint
 from bridge.keras_side.client import ask
 from bridge.keras_side.saved_model.folder import is_saved_model
 from bridge.keras_side.source import KERAS_FILES, Source
@@ -87,6 +88,12 @@ class KerasFile(Subject):
     def __init__(self, source: Source):
         super().__init__(source.path)
         self.source = asdict(source)
+
+    @property
+    def weight_bytes(self) -> int:
+        if is_checkpoint(self.path):
+            return sum(file.stat().st_size for file in all_files(self.path))
+        return super().weight_bytes
 
     def inputs(self) -> list[Value]:
         found = ask("signature", source=self.source)["inputs"]
@@ -271,15 +278,18 @@ def repeated_in(graph: Graph) -> set[str]:
 
 
 def is_keras(path: str) -> bool:
-    """Whether a path is meant for Keras: by its suffix, or as a folder, a SavedModel."""
+    """Whether a path is meant for Keras: by its suffix, as a SavedModel or a checkpoint."""
     file = Path(path)
     if file.is_dir():
-        return is_saved_model(path)
+        return is_saved_model(path) or is_checkpoint(path)
+    if is_checkpoint(path):
+        return True
     if file.suffix.lower() in KERAS_FILES:
         return True
     if file.exists() and file.suffix.lower() != ".onnx":
         raise BridgeError(
-            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, .onnx files and bridge folders."
+            f"{path}: parity runs Keras files (.keras, .h5, .hdf5), SavedModels, checkpoints, .onnx files and bridge "
+            "folders."
         )
     return False
 

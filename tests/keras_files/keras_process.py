@@ -16,6 +16,7 @@ import numpy as np  # noqa: E402
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
 sys.path.append(str(Path(__file__).parent))
+import checkpoint_files  # noqa: E402
 import saved_model_files  # noqa: E402
 from huge_models import trace_huge  # noqa: E402
 from keras_models import CASES, randomised, with_vocabularies  # noqa: E402
@@ -197,7 +198,7 @@ def script(text, words):
 
 
 JOBS = {"make": make, "read": read, "rewrite": rewrite, "describe": describe, "old": old, "keras_reads": keras_reads}
-JOBS |= {"look": look, **saved_model_files.JOBS}
+JOBS |= {"look": look, **saved_model_files.JOBS, **checkpoint_files.JOBS}
 JOBS |= {
     "script": script,
     "make_custom": make_custom,

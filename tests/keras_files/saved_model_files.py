@@ -258,8 +258,8 @@ def _lent(model, given):
 
 
 def tensors(path):
-    """Every tensor of a folder's checkpoint, and what its default signature gives, by TensorFlow itself."""
-    reader = tf.train.load_checkpoint(f"{path}/variables/variables")
+    """Every tensor of a checkpoint, or of a SavedModel's, by TensorFlow itself."""
+    reader = tf.train.load_checkpoint(f"{path}/variables/variables" if Path(path).is_dir() else path)
     values = {key: np.asarray(reader.get_tensor(key)) for key in reader.get_variable_to_shape_map()}
     return {
         key: [value.dtype.str, value.tobytes().hex() if value.dtype != object else repr(value)]

@@ -58,6 +58,7 @@ def from_proto(proto: onnx.ModelProto, file: str = "the model") -> Graph:
         keras_config=properties.get("bridge.keras_config"),
         source=source,
         saved_model=properties.get("bridge.saved_model"),
+        checkpoint=properties.get("bridge.checkpoint"),
         inner={node.name: node for node, _ in within},
     )
     _check_functions(graph, [*pairs, *within], proto, file)

@@ -139,4 +139,6 @@ def _metadata(graph: Graph) -> dict[str, str]:
         metadata["bridge.keras_config"] = graph.keras_config
     if graph.saved_model is not None:
         metadata["bridge.saved_model"] = graph.saved_model
+    if graph.checkpoint is not None:
+        metadata["bridge.checkpoint"] = graph.checkpoint
     return metadata

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from bridge.errors import BridgeError
 from bridge.files import existing_file
+from bridge.keras_side.checkpoints.files import find
 from bridge.keras_side.saved_model.folder import is_saved_model
 
-KERAS, HDF5, SAVED_MODEL = "keras", "hdf5", "saved_model"
+KERAS, HDF5, SAVED_MODEL, CHECKPOINT = "keras", "hdf5", "saved_model", "checkpoint"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def kind(path: str | Path) -> str:
-    """KERAS (a .keras archive), HDF5 or SAVED_MODEL for what is what its name says; raises BridgeError for all else."""
+    """KERAS (a .keras archive), HDF5, SAVED_MODEL or CHECKPOINT for what is what its name says.
+
+    Raises BridgeError for all else.
+    """
     path = Path(path)
     if is_saved_model(path):
         return SAVED_MODEL
-    refuse_checkpoint(path)
+    if find(path) is not None:
+        return CHECKPOINT
     if path.is_dir():
         raise BridgeError(_folder(path))
     path = existing_file(path, "the Keras model")
@@ -37,24 +41,9 @@ def kind(path: str | Path) -> str:
             raise BridgeError(f"{path}: is a zip archive, not an HDF5 file.\nIf it is the right file, name it .keras.")
         raise BridgeError(f"{path}: is not an HDF5 file, {_looks(path)}.")
     raise BridgeError(
-        f"{path}: bridge reads Keras models from .keras, .h5, .hdf5 and .weights.h5 files, not from {suffix or 'this'}."
+        f"{path}: bridge reads Keras models from .keras, .h5, .hdf5 and .weights.h5 files, SavedModels and "
+        f"checkpoints of TensorFlow's (NAME.index),\nnot from {suffix or 'this'}."
     )
-
-
-def refuse_checkpoint(path: Path) -> None:
-    """Raises BridgeError for TensorFlow's checkpoints: NAME.index and NAME.data-..., whose NAME is no file itself."""
-    named = re.fullmatch(r"(.+)\.(index|data-\d{5}-of-\d{5})", path.name)
-    begin = path.with_name(named[1]) if named else path
-    if path.is_dir():
-        indices = sorted(path.glob("*.index")) if (path / "checkpoint").is_file() else []
-    else:
-        indices = [] if named is None and path.is_file() else [begin.with_name(f"{begin.name}.index")]
-    if any(index.is_file() for index in indices):
-        raise BridgeError(
-            f"{path}: is a checkpoint of TensorFlow's: weights alone, in a form that Keras 3 does not read either.\n"
-            "Where it was saved, or with tf_keras, load it into the model that your code builds, model.load_weights"
-            f"({str(indices[0].with_suffix(''))!r}),\nand save that whole, or its weights to a file that ends in .h5."
-        )
 
 
 def _content(path: Path) -> str | None:
@@ -85,6 +74,6 @@ def _looks(path: Path) -> str:
 
 def _folder(path: Path) -> str:
     return (
-        f"{path}: is a folder, and no SavedModel (it has no saved_model.pb).\n"
-        "Pass a SavedModel folder, or a .keras, .h5, .hdf5 or .weights.h5 file."
+        f"{path}: is a folder, and no SavedModel (it has no saved_model.pb), nor are checkpoints in it.\n"
+        "Pass a SavedModel folder, the NAME of NAME.index, or a .keras, .h5, .hdf5 or .weights.h5 file."
     )

@@ -34,7 +34,12 @@ _FILTERS = {
 
 
 class Weights:
-    """A checked, open HDF5 file: its datasets by path, its attributes, its numbers when asked for."""
+    """A checked, open HDF5 file: its datasets by path, its attributes, its numbers when asked for.
+
+    came: see legacy.fill.
+    """
+
+    ordered = True  # its layers are in the model's order
 
     def __init__(self, file: h5py.File, name: str, size: int, lies: tuple[Path, int] | None = None):
         self._file, self._lies = file, lies
@@ -43,6 +48,7 @@ class Weights:
         self._loose = size  # bytes that are no numbers: as much as any text in the file can have
         self.groups: set[str] = {""}
         self.datasets: dict[str, h5py.Dataset] = {}
+        self.came: dict[int, Any] = {}
         with self._guarded():
             self._survey()
 
@@ -114,6 +120,9 @@ class Weights:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise BridgeError(f"{self.name}: the attribute {name!r} of {path or 'the root'} is not a list of names.")
         return value
+
+    def matched(self, model: Any, renamed: dict[str, str]) -> None:
+        """Nothing but names and order tells what is whose."""
 
     def _survey(self) -> None:
         seen: set[int] = set()

@@ -14,6 +14,7 @@ from bridge.keras_side import custom
 from bridge.keras_side.building import arch, architecture, built_in, config, mlp
 from bridge.keras_side.building.cut import from_layers
 from bridge.keras_side.building.lora import without_adapters
+from bridge.keras_side.checkpoints import load as checkpoint
 from bridge.keras_side.files import archive, assets, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.old.backends import Backend
@@ -45,6 +46,8 @@ def _whole(source: Source) -> keras.Model:
         return saved_model.load(source, _filled)
     if source.signature:
         raise BridgeError(f"{path}: is no SavedModel; --signature is for those.")
+    if kind == formats.CHECKPOINT:
+        return checkpoint.load(source, _filled)
     if kind == formats.KERAS:
         with (
             archive.opened(path) as content,

@@ -12,6 +12,7 @@ from keras.src.utils.naming import to_snake_case
 
 from bridge.errors import BridgeError
 from bridge.keras_side.building import config
+from bridge.keras_side.checkpoints import load as checkpoint
 from bridge.keras_side.files import archive, formats, hdf5, legacy, listing, tree
 from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.files.listing import Held
@@ -33,6 +34,8 @@ def describe(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     kind = formats.kind(path)
     if kind == formats.SAVED_MODEL:
         return _saved_model(path)
+    if kind == formats.CHECKPOINT:
+        return _checkpoint(path)
     if kind == formats.KERAS:
         with archive.opened(path) as content:
             metadata = config.parse_metadata(content.metadata, f"{path}: {archive.METADATA}")
@@ -53,6 +56,13 @@ def describe(path: str | Path, backend: str | None = None) -> dict[str, Any]:
             "backend": legacy.backend(file, base, backend).name or None,
         }
         return _described(path, file, parsed, version, told)
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    found, weights = checkpoint.read(path)
+    told = {"format": f"checkpoint of TensorFlow's, {weights.form}", "training_config": bool(weights.of_training)}
+    facts = {"read": found.note} if found.note else {}
+    return _described(path, weights, None, None, told) | {"facts": facts}
 
 
 def _saved_model(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ UNKNOWN = "?"  # the class of a layer without weights whose name says nothing
 ANY, FLAT, STEPS = "any", "flat", "steps"  # what a layer's rows are: one vector, or a vector a step ("2", "3": images)
 BY_STEPS = {FLAT: STEPS, "2": "steps of 2", "3": "steps of 3"}  # what rows are of which each step is such a one
 _CLASSES = {to_snake_case(name): name for name, kind in vars(keras.layers).items() if isinstance(kind, type)}
+del _CLASSES["layer"]  # of no class of its own: what a checkpoint numbers is called so
 _RECURRENT = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _CONVOLUTION = re.compile(r"(Depthwise|Separable)?Conv([123])D(Transpose)?")
 
@@ -47,7 +48,7 @@ def pieces(file: Weights) -> tuple[list[Piece], bool] | None:
     """
     base = legacy.root(file)
     found = _in_tree(file) if base is None else _in_legacy(file, base)
-    return None if found is None else ([_described(piece) for piece in found], base is not None)
+    return None if found is None else ([_described(piece) for piece in found], base is not None and file.ordered)
 
 
 def _in_legacy(file: Weights, base: str) -> list[Piece] | None:
@@ -62,6 +63,8 @@ def _in_legacy(file: Weights, base: str) -> list[Piece] | None:
         if legacy.TOP in held or _is_nested(kind, weights):
             return None
         found.append(Piece(name, kind, {_short(word): shape for word, shape in weights.items()}))
+    if [piece.kind for piece in found[:2]] == ["", "Embedding"] and not found[0].weights:
+        del found[0]  # a checkpoint has the input as a layer too; behind another one nothing could be looked up
     return found
 
 

@@ -242,7 +242,7 @@ def _source(file: str, steps: list[_Step], spare: list[Piece], ordered: bool) ->
         if step.piece.kind == "Flatten":
             note = _flattened(steps, step)
         if step.piece.kind == UNKNOWN:
-            lines.append(f"LAYER,  # {name}: a layer without weights")
+            lines.append(f"LAYER,  # {name}: a layer without weights{', or the input' if name == 'layer_0' else ''}")
             continue
         lines.append(f"layers.{step.piece.kind}({', '.join(named)}),{note}")
     text = "\n".join(lines)

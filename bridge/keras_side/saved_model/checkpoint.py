@@ -1,4 +1,4 @@
-"""The variables of a SavedModel, read tensor by tensor from its checkpoint; nothing is run for it."""
+"""TensorFlow's checkpoints, that of a SavedModel among them: read tensor by tensor; nothing is run for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 from bridge.errors import BridgeError
 from bridge.graph.stored import pieces, same_bits
 from bridge.keras_side.saved_model import table
-from bridge.keras_side.saved_model.folder import INDEX, INDEX_LIMIT, Folder
+from bridge.keras_side.saved_model.folder import INDEX_LIMIT, Folder
 from bridge.keras_side.weights import view
 
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the tensor that says which object each variable belongs to
@@ -43,7 +43,7 @@ class Stored:
 
 
 class Checkpoint:
-    """What a SavedModel's variables folder holds, by TensorFlow's keys. Empty where there are no variables.
+    """What a checkpoint holds, by TensorFlow's keys. Empty where a SavedModel has no variables.
 
     Raises BridgeError if the index claims more than the files hold.
     """
@@ -54,7 +54,7 @@ class Checkpoint:
         self._whole: dict[str, table.Entry] = {}  # the tensors that lie in one place
         if folder.has_variables:
             with _guarded(folder):
-                self._survey(*table.entries(folder.read(INDEX, INDEX_LIMIT)))
+                self._survey(*table.entries(folder.read(folder.index, INDEX_LIMIT)))
 
     @property
     def declared_bytes(self) -> int:
@@ -124,7 +124,8 @@ def _guarded(folder: Folder) -> Iterator[None]:
     except _DAMAGE as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise BridgeError(
-            f"{folder.path}: its variables are damaged or cut short: {said}.\nGet the folder once more from its origin."
+            f"{folder.label}: its variables are damaged or cut short: {said}.\n"
+            f"Get {'its files' if folder.is_checkpoint else 'the folder'} once more from its origin."
         ) from error
 
 

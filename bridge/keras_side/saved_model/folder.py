@@ -14,25 +14,48 @@ PROGRAM, METADATA, FINGERPRINT = "saved_model.pb", "keras_metadata.pb", "fingerp
 INDEX, PREFIX = "variables/variables.index", "variables/variables"
 METADATA_LIMIT, INDEX_LIMIT, ASSETS_LIMIT = 256 << 20, 64 << 20, 4096
 MOST_BYTES = 2**31 - 1  # what one protobuf can hold
-_SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
+_SHARD = re.compile(r"(.+)\.data-(\d{5})-of-(\d{5})", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A SavedModel folder whose files were looked at, not read. files: their paths in it and their sizes."""
+    """A SavedModel folder whose files were looked at, not read. files: their paths in it and their sizes.
+
+    stem: what the files of its checkpoint are called; those of another one lie alone in any folder.
+    """
 
     path: Path
     files: dict[str, int]
     shards: tuple[str, ...]
+    stem: str = PREFIX
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it is a checkpoint alone."""
+        return self.stem != PREFIX
 
     @property
     def has_variables(self) -> bool:
-        return INDEX in self.files
+        return self.index in self.files
+
+    @property
+    def index(self) -> str:
+        return f"{self.stem}.index"
 
     @property
     def prefix(self) -> str:
         """What TensorFlow calls the checkpoint."""
-        return str(self.path / PREFIX)
+        return str(self.path / self.stem)
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return self.prefix if self.is_checkpoint else str(self.path)
+
+    @property
+    def besides(self) -> list[str]:
+        """Its files that are not of the checkpoint."""
+        return [name for name in self.files if name not in (self.index, *self.shards)]
 
     def read(self, name: str, limit: int) -> bytes:
         """The content of one of the files. Raises BridgeError if it is over the limit."""
@@ -70,20 +93,32 @@ def _variables(path: Path, files: dict[str, int]) -> tuple[str, ...]:
     if not os.path.lexists(path / "variables"):
         return ()
     _is_folder(path, "variables")
-    names = sorted(entry for entry in os.listdir(path / "variables") if _SHARD.fullmatch(entry))
-    if not os.path.lexists(path / INDEX):
+    return parts_of(path, PREFIX, files)
+
+
+def parts_of(path: Path, stem: str, files: dict[str, int]) -> tuple[str, ...]:
+    """The data files of the checkpoint `stem` in a folder; their sizes and that of its index join `files`.
+
+    None if it has neither. Raises BridgeError for links, and where some are missing.
+    """
+    index, (below, name) = f"{stem}.index", os.path.split(stem)
+    found = {entry: _SHARD.fullmatch(entry) for entry in sorted(os.listdir(path / below))}
+    names = [entry for entry, part in found.items() if part and part[1] == name]
+    rest = "the whole folder" if stem == PREFIX else f"all files of the checkpoint, {name}.index and {name}.data-..."
+    if not os.path.lexists(path / index):
         if names:
-            raise BridgeError(f"{path}: has no {INDEX}, so its weights can't be read. Get the whole folder.")
+            raise BridgeError(f"{path}: has no {index}, so its weights can't be read. Get {rest}.")
         return ()
-    files[INDEX] = _size(path, INDEX)
-    if files[INDEX] > INDEX_LIMIT:
-        raise BridgeError(f"{path}: {INDEX} is larger than {INDEX_LIMIT >> 20} MiB. Nothing was read.")
-    counts = {int(_SHARD.fullmatch(name)[2]) for name in names}  # type: ignore[index]
+    files[index] = _size(path, index)
+    if files[index] > INDEX_LIMIT:
+        raise BridgeError(f"{path}: {index} is larger than {INDEX_LIMIT >> 20} MiB. Nothing was read.")
+    counts = {int(found[entry][3]) for entry in names}  # type: ignore[index]
     if len(counts) != 1 or len(names) != next(iter(counts)):
-        raise BridgeError(f"{path}: its weights (variables/variables.data-...) are not complete. Get the whole folder.")
-    for name in names:
-        files[f"variables/{name}"] = _size(path, f"variables/{name}")
-    return tuple(f"variables/{name}" for name in names)
+        raise BridgeError(f"{path}: its weights ({stem}.data-...) are not complete. Get {rest}.")
+    names = [os.path.join(below, entry) for entry in names]
+    for entry in names:
+        files[entry] = _size(path, entry)
+    return tuple(names)
 
 
 def _assets(path: Path, top: str, files: dict[str, int]) -> None:

@@ -38,7 +38,7 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
         )
     kept = pack.unpacked(graph.saved_model, graph.name)
     if origin is not None:
-        kept = pack.of_folder(Path(origin), kept, graph.name)
+        kept = pack.of_folder(folders.look(origin), kept, graph.name)
     if kept.rest is None:
         raise BridgeError(
             f"{graph.name}: its SavedModel was too large to be kept in the converted model.\n"
@@ -52,8 +52,8 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
         (output / name).write_bytes(content)
     (output / "variables").mkdir()
     if values:
-        _save(output, kept, values)
-        _check(output, values)
+        save(str(output / folders.PREFIX), kept, values)
+        check(folders.look(output), values)
     if folders.FINGERPRINT in kept.files:  # it tells of the checkpoint too
         (output / folders.FINGERPRINT).write_bytes(fingerprinting.CreateFingerprintDef(str(output)))
     numbers = sum(math.prod(weight.shape) for weight in graph.weights.values())
@@ -73,16 +73,16 @@ def _weights(graph: Graph, kept: Pack) -> Arrays:
     for path, keys in kept.places.items():
         for key in keys:
             laid = kept.laid.get(path)
-            _check_fits(path, _as_stored(graph, path, laid), kept.stored[key])
-            values[key] = partial(_typed, graph, path, laid, kept.stored[key].numpy)
+            _check_fits(path, as_stored(graph, path, laid), kept.stored[key])
+            values[key] = partial(typed, graph, path, laid, kept.stored[key].numpy)
     return Arrays(values)
 
 
-def _typed(graph: Graph, path: str, laid: Laid | None, dtype: np.dtype) -> np.ndarray:
-    return _as_stored(graph, path, laid).astype(dtype, copy=False)
+def typed(graph: Graph, path: str, laid: Laid | None, dtype: np.dtype) -> np.ndarray:
+    return as_stored(graph, path, laid).astype(dtype, copy=False)
 
 
-def _as_stored(graph: Graph, path: str, laid: Laid | None) -> np.ndarray:
+def as_stored(graph: Graph, path: str, laid: Laid | None) -> np.ndarray:
     """A weight's numbers as they lie in the checkpoint."""
     array = graph.arrays[path]
     if laid is None:
@@ -91,7 +91,7 @@ def _as_stored(graph: Graph, path: str, laid: Laid | None) -> np.ndarray:
         return laid.to_file(array)
     except ValueError:
         raise BridgeError(
-            f"{path}: is {array.shape} in the converted model, which is no {laid.layout} of its SavedModel.\n"
+            f"{path}: is {array.shape} in the converted model, which is no {laid.layout} of its original.\n"
             "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
         ) from None
 
@@ -102,18 +102,23 @@ def _check_fits(path: str, array: np.ndarray, stored: Stored) -> None:
             f"{path}: is {array.shape} in the converted model, its SavedModel's program wants {stored.shape}.\n"
             "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
         )
+    check_exact(path, array, stored)
+
+
+def check_exact(path: str, array: np.ndarray, stored: Stored) -> None:
+    """Raises BridgeError if the numbers of a weight would be others in the type of the checkpoint."""
     if array.dtype == stored.numpy:
         return
     back = array.astype(stored.numpy).astype(array.dtype)
     if not np.array_equal(back, array, equal_nan=array.dtype.kind == "f"):
         raise BridgeError(
-            f"{path}: its numbers are not exact in {stored.dtype}, which the SavedModel keeps it in.\n"
+            f"{path}: its numbers are not exact in {stored.dtype}, which the original keeps it in.\n"
             "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
         )
 
 
-def _save(output: Path, kept: Pack, values: Mapping[str, Any]) -> None:
-    """Writes the checkpoint, of large models in several data files: the tensors of each are in memory together."""
+def save(whole: str, kept: Pack, values: Mapping[str, Any]) -> None:
+    """Writes a checkpoint by its prefix, a large one in several data files: those of each are in memory together."""
     groups, held = [list[str]()], 0
     for key in sorted(values):
         held += kept.stored[key].nbytes
@@ -121,7 +126,6 @@ def _save(output: Path, kept: Pack, values: Mapping[str, Any]) -> None:
             groups.append([])
             held = kept.stored[key].nbytes
         groups[-1].append(key)
-    whole = str(output / folders.PREFIX)
     parts = [f"{whole}-{number}" for number in range(len(groups))] if len(groups) > 1 else [whole]
     for part, names in zip(parts, groups, strict=True):
         _save_part(part, names, values)
@@ -144,9 +148,9 @@ def _tensor(value: np.ndarray) -> tf.Tensor:
     return tf.convert_to_tensor(begun.value)
 
 
-def _check(output: Path, values: Mapping[str, Any]) -> None:
+def check(folder: folders.Folder, values: Mapping[str, Any]) -> None:
     """Reads back what was written. Raises CheckFailed if a bit differs."""
-    checkpoint = Checkpoint(folders.look(output))
+    checkpoint = Checkpoint(folder)
     for key, value in values.items():
         found = checkpoint.read(key)
         same = found.tolist() == value.tolist() if value.dtype == object else same_bits(found, value)

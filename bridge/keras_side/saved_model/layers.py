@@ -11,26 +11,26 @@ import numpy as np
 
 from bridge.errors import BridgeError
 from bridge.keras_side.files import legacy
+from bridge.keras_side.files.legacy import Came, Matched
 from bridge.keras_side.saved_model.checkpoint import Checkpoint
 from bridge.keras_side.saved_model.metadata import Metadata
 from bridge.keras_side.saved_model.objects import Objects, Variable
 
 
-class LayerWeights:
-    """What `hdf5.Weights` is of an HDF5 file."""
+class InLayers:
+    """What `hdf5.Weights` is of an HDF5 file. version: of Keras, as far as it is told.
 
-    def __init__(self, checkpoint: Checkpoint, objects: Objects, metadata: Metadata | None, name: str):
-        self.name = name
+    ordered: whether its layers are in the model's order. came: see legacy.fill.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, name: str, version: str | None):
+        self.name, self.checkpoint, self._version = name, checkpoint, version
         self.size = sum(checkpoint.folder.files.values())
         self.groups: set[str] = {""}
         self.datasets: dict[str, Variable] = {}
         self.layers: dict[str, list[str]] = {}
-        self._checkpoint, self.objects = checkpoint, objects
-        self._version = metadata.version if metadata else None
-        for number in self._numbers():
-            said = metadata.objects.get(number, {}) if metadata else {}
-            self._add(str(said.get("name") or objects.paths.get(number) or number), number)
-        self._add_own()
+        self.ordered = True
+        self.came: dict[int, Came] = {}
 
     @property
     def declared_bytes(self) -> int:
@@ -41,7 +41,7 @@ class LayerWeights:
         return list(self.datasets.values())
 
     def read(self, path: str) -> np.ndarray:
-        return self._checkpoint.read(self.datasets[path].stored.key)
+        return self.checkpoint.read(self.datasets[path].stored.key)
 
     def shape(self, path: str) -> tuple[int, ...]:
         return self.datasets[path].stored.shape
@@ -58,8 +58,35 @@ class LayerWeights:
 
     def strings(self, path: str, name: str) -> list[str] | None:
         if (path, name) == ("", "layer_names"):
-            return list(self.layers)
+            return [layer for layer in self.layers if layer != legacy.TOP]
         return self.layers.get(path) if name == "weight_names" else None
+
+    def matched(self, model: Any, renamed: dict[str, str]) -> Matched | None:
+        """Each variable of the model, with its layer and its path here, where objects tell. renamed: as layer_pairs."""
+        return None
+
+    def hold(self, layer: str, variables: list[Variable]) -> None:
+        """Adds a layer with its weights."""
+        words: list[str] = []
+        for variable in variables:
+            word = f"{variable.name}:0"
+            word = word if word not in words else f"{variable.path}:0"  # two of a name within a nested model
+            words.append(word)
+            self.datasets[f"{layer}/{word}"] = variable
+        self.layers[layer] = words
+        self.groups.add(layer)
+
+
+class LayerWeights(InLayers):
+    """The layers of a SavedModel."""
+
+    def __init__(self, checkpoint: Checkpoint, objects: Objects, metadata: Metadata | None, name: str):
+        super().__init__(checkpoint, name, metadata.version if metadata else None)
+        self.objects = objects
+        for number in self._numbers():
+            said = metadata.objects.get(number, {}) if metadata else {}
+            self._add(str(said.get("name") or objects.paths.get(number) or number), number)
+        self._add_own()
 
     def _numbers(self) -> list[int]:
         """The objects of the model's layers, in its order."""
@@ -89,17 +116,9 @@ class LayerWeights:
         self._hold(layer, self.objects.listed(listed) if listed is not None else self.objects.variables_below(number))
 
     def _hold(self, layer: str, numbers: list[int]) -> None:
-        words: list[str] = []
-        for inner in numbers:
-            if inner not in self.objects.variables:
-                raise BridgeError(f"{self.name}: lists a variable of the layer {layer!r} that it does not hold.")
-            variable = self.objects.variables[inner]
-            word = f"{variable.name}:0"
-            word = word if word not in words else f"{variable.path}:0"  # two of a name within a nested model
-            words.append(word)
-            self.datasets[f"{layer}/{word}"] = variable
-        self.layers[layer] = words
-        self.groups.add(layer)
+        if any(number not in self.objects.variables for number in numbers):
+            raise BridgeError(f"{self.name}: lists a variable of the layer {layer!r} that it does not hold.")
+        self.hold(layer, [self.objects.variables[number] for number in numbers])
 
 
 class Numbered(LayerWeights):

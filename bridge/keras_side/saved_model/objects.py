@@ -18,7 +18,7 @@ from bridge.keras_side.saved_model.program import Program
 
 VALUE = "VARIABLE_VALUE"
 _MADE_UP = re.compile(r"(.*/)?[Vv]ariable(_\d+)?")
-_LISTS = {"variables", "trainable_variables", "non_trainable_variables", "_all_variables", "keras_api"}
+LISTS = {"variables", "trainable_variables", "non_trainable_variables", "_all_variables", "keras_api"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Objects:
             if here in self.variables:
                 found.append(here)
             inner = [
-                c.node_id for c in self.nodes[here].children if c.local_name not in _LISTS and c.node_id not in seen
+                c.node_id for c in self.nodes[here].children if c.local_name not in LISTS and c.node_id not in seen
             ]
             waiting += reversed(list(dict.fromkeys(inner)))
             seen |= {*inner}
@@ -117,7 +117,7 @@ class Objects:
                 self._note(here, saved[there], path)
                 children = {c.local_name: c.node_id for c in saved[there].children}
                 mine = {c.local_name: c.node_id for c in self.nodes[here].children}
-                for name in sorted(mine, key=lambda name: name in _LISTS):
+                for name in sorted(mine, key=lambda name: name in LISTS):
                     if name in children and (pair := (mine[name], children[name])) not in seen:
                         seen.add(pair)
                         waiting.append((*pair, f"{path}/{name}" if path else name))

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from bridge.keras_side.saved_model import folder as folders
 from bridge.keras_side.saved_model.checkpoint import Checkpoint, Stored
 from bridge.keras_side.saved_model.folder import Folder
 
+SAVED_MODEL, CHECKPOINT = "SavedModel", "checkpoint"
 LIST, REST = "bridge.json", "bridge/rest/"
 PACKED_LIMIT = 64 << 20  # bytes of all files, and of the text
 
@@ -58,16 +59,18 @@ class Pack:
     laid: dict[str, Laid]
 
 
-def packed(folder: Folder, places: dict[str, list[str]], laid: dict[str, Laid]) -> str:
-    """The text of a pack."""
-    checkpoint = Checkpoint(folder)
-    files = [name for name in folder.files if not name.startswith("variables/")]
+def packed(
+    folder: Folder, places: dict[str, list[str]], laid: dict[str, Laid], left_out: frozenset[str] = frozenset()
+) -> str:
+    """The text of a pack. left_out: keys that are not kept."""
+    checkpoint, files = Checkpoint(folder), folder.besides
+    kept = {key: stored for key, stored in checkpoint.stored.items() if key not in left_out}
     used = {key for keys in places.values() for key in keys}
-    rest = [stored for key, stored in checkpoint.stored.items() if key not in used]
+    rest = [stored for key, stored in kept.items() if key not in used]
     facts = {
         "places": places,
         "laid": {path: how.layout for path, how in laid.items()},
-        "stored": [[s.key, list(s.shape), s.dtype] for s in checkpoint.stored.values()],
+        "stored": [[s.key, list(s.shape), s.dtype] for s in kept.values()],
         "whole": False,
     }
     if sum(folder.files[name] for name in files) + sum(s.nbytes for s in rest) <= PACKED_LIMIT:
@@ -79,7 +82,7 @@ def packed(folder: Folder, places: dict[str, list[str]], laid: dict[str, Laid]) 
     return _zipped({}, facts)
 
 
-def unpacked(text: Any, name: str) -> Pack:
+def unpacked(text: Any, name: str, what: str = SAVED_MODEL) -> Pack:
     """What `packed` gave. Raises BridgeError, which names the model, for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(text, validate=True))) as archive:
@@ -107,21 +110,23 @@ def unpacked(text: Any, name: str) -> Pack:
         AttributeError,
     ) as error:
         raise BridgeError(
-            f"{name}: what it keeps of its SavedModel is damaged ({error}).\nPass the folder: --arch SAVEDMODEL"
+            f"{name}: what it keeps of its {what} is damaged ({error}).\n"
+            f"Pass {'the folder' if what == SAVED_MODEL else 'its files'}: --arch {what.upper()}"
         ) from None
     return Pack(places, stored, content, values, laid)
 
 
-def of_folder(path: Path, kept: Pack, name: str) -> Pack:
-    """The same from the folder itself, which must hold the tensors that the model was converted from."""
-    folder = folders.look(path)
-    checkpoint = Checkpoint(folder)
+def of_folder(folder: Folder, kept: Pack, name: str) -> Pack:
+    """The same from the files themselves, which must hold the tensors that the model was converted from."""
+    path, checkpoint = folder.label, Checkpoint(folder)
     used = {key for keys in kept.places.values() for key in keys}
     if lacks := sorted(used - set(checkpoint.stored)):
-        raise BridgeError(f"{path}: is not the SavedModel that {name} was converted from: it has no {lacks[0]}.")
-    rest = Arrays({key: partial(checkpoint.read, key) for key in checkpoint.stored if key not in used})
-    files = {name: (path / name).read_bytes() for name in folder.files if not name.startswith("variables/")}
-    return replace(kept, stored=checkpoint.stored, files=files, rest=rest)
+        what = CHECKPOINT if folder.is_checkpoint else SAVED_MODEL
+        raise BridgeError(f"{path}: is not the {what} that {name} was converted from: it has no {lacks[0]}.")
+    stored = {key: stored for key, stored in checkpoint.stored.items() if key in kept.stored}
+    rest = Arrays({key: partial(checkpoint.read, key) for key in stored if key not in used})
+    files = {name: (folder.path / name).read_bytes() for name in folder.besides}
+    return replace(kept, stored=stored, files=files, rest=rest)
 
 
 def _zipped(content: dict[str, bytes], facts: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ order otherwise; inside a layer the weights by name, by order where the names di
 `layer_0/param_0`.
 """
 
-from bridge.keras_side.files.legacy.content import TOP, backend, groups, root
+from bridge.keras_side.files.legacy.content import TOP, Came, Matched, backend, groups, root
 from bridge.keras_side.files.legacy.reading import fill
 
-__all__ = ["TOP", "backend", "fill", "groups", "root"]
+__all__ = ["TOP", "Came", "Matched", "backend", "fill", "groups", "root"]

@@ -11,6 +11,15 @@ from bridge.keras_side.old import backends
 from bridge.keras_side.old.backends import Backend
 
 TOP = "top_level_model_weights"
+Matched = list[tuple[Any, Any, str]]  # a layer, its variable, and the path in the file
+
+
+@dataclass(frozen=True)
+class Came:
+    """Where a variable's numbers lay in the file, and in which layout if not in Keras 3's."""
+
+    paths: tuple[str, ...]
+    layout: str | None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ def weight_pairs(
     if (named := by_names(group, variables, old_words)) is not None:
         return named
     saved, wanted = {weight: words_of(weight) for weight in group.weights}, _words(variables, old_words)
+    if not file.ordered:
+        held, words = (", ".join("/".join(each[-2:]) for each in listed) for listed in (saved.values(), wanted))
+        raise BridgeError(
+            f"{label}: {file.name} has names alone, no order, and these are others: there {held}; in the architecture "
+            f"{words}.\n{PASS_OTHER}"
+        )
     by_shape = _by_shape(group, wanted, variables, file)
     return _by_order(group, saved, variables, wanted, label, file) if by_shape is None else by_shape
 

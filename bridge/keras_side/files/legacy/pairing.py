@@ -24,8 +24,8 @@ def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: 
     the sizes of the weights leave open which one is meant.
     """
     found: list[Pairs] = []
-    in_order = list(zip(layers, saved, strict=True))
-    for pairs in (in_order, _by_number(layers, names, saved), _by_rest(layers, names, saved)):
+    in_order = list(zip(layers, saved, strict=True)) if file.ordered else None
+    for pairs in (in_order, _by_number(layers, names, saved), _by_rest(layers, names, saved, file)):
         if pairs is not None and _fits(pairs, file) and not any(_same(pairs, other) for other in found):
             found.append(pairs)
     if len(found) > 1:
@@ -35,7 +35,15 @@ def unlike_names(layers: list[Any], names: list[str], saved: list[Group], file: 
             f"{file.name}: by its order of layers {layer.name} is {here.name!r} there, by their names {there.name!r}, "
             "and both would fit.\nGive the architecture's layers the names that they have in the file."
         )
-    return found[0] if found else _by_size(layers, names, saved, file) or in_order
+    pairs = found[0] if found else _by_size(layers, names, saved, file) or in_order
+    if pairs is None:
+        here, there = (", ".join(names[:6]) for names in (names, [group.name for group in saved]))
+        raise BridgeError(
+            f"{file.name}: has names alone, no order of layers, and names and sizes leave open which is which: there "
+            f"{there}; in the architecture {here}.\n"
+            "Give the architecture's layers the names that they have in the file."
+        )
+    return pairs
 
 
 def within(model: keras.Model, group: Group, variables: list[Any], file: Weights) -> Pairs | None:
@@ -123,12 +131,14 @@ def _by_number(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs
     return [(layer, saved[partner[place]]) for place, layer in enumerate(layers)]
 
 
-def _by_rest(layers: list[Any], names: list[str], saved: list[Group]) -> Pairs | None:
+def _by_rest(layers: list[Any], names: list[str], saved: list[Group], file: Weights) -> Pairs | None:
     """Names that a person gave where they are in both, once, all others in their order."""
     by_name = {group.name: group for group in saved}
     given = {name for layer, name in zip(layers, names, strict=True) if not _made_up(layer, name)}
     own = given & _once(names) & _once([group.name for group in saved])
     rest = iter([group for group in saved if group.name not in own])
+    if not file.ordered and len(saved) - len(own) > 1:
+        return None
     return [(layer, by_name[name] if name in own else next(rest)) for layer, name in zip(layers, names, strict=True)]
 
 

@@ -14,7 +14,9 @@ from bridge.keras_side.files.hdf5 import Weights
 from bridge.keras_side.files.legacy import pairing
 from bridge.keras_side.files.legacy.content import (
     TOP,
+    Came,
     Group,
+    Matched,
     groups,
     is_before_keras2,
     is_numbered,
@@ -34,28 +36,24 @@ from bridge.keras_side.weights import PASS_OTHER, assign, labelled
 def fill(model: keras.Model, file: Weights, base: str, written: Backend) -> None:
     """Loads every weight of the file into `model`. Raises BridgeError unless all of both are used.
 
-    written: the backend by which the file was.
+    written: the backend by which the file was. Afterwards file.came tells, by the variable's id, where each lay.
     """
-    saved = [with_gates(group, file) for group in groups(file, base)]
     reader = _Reader(model, file, base, written)
+    known = file.matched(model, reader.renamed)
+    saved = [with_gates(group, file) for group in groups(file, base)]
     if reader.origin is None and is_numbered(file, base):
         _refuse_deviations(model, file)
-    top = [group for group in saved if group.name == TOP]
-    saved = [group for group in saved if group.name != TOP]
-    layers = [layer for layer in model.layers if layer.weights]
-    pairs = layer_pairs(layers, saved, file, reader.renamed, by_code=reader.origin is None)
-    reader.tell(pairs)
-    for layer, group in pairs:
-        reader.fill_layer(layer, group)
-    own = [v for v in model._trainable_variables + model._non_trainable_variables if any(v is w for w in model.weights)]
-    if own or top:
-        reader.fill(top[0] if top else Group(TOP, {}), own, labelled(model))
+    if known is not None:
+        reader.fill_known(known, saved)
+    else:
+        reader.fill_all(saved)
     empty = [variable.path for variable in model.weights if id(variable) not in reader.filled]
     if empty:
         raise BridgeError(f"{file.name}: has nothing for {empty[0]} of the architecture.\n{PASS_OTHER}")
     for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state") and layer.weights:
             layer.finalize_state()  # Normalization keeps values derived from its weights
+    file.came = reader.came
     if reader.origin is not None:
         reader.origin.groups = reader.places(layers_of(file, base))
         reader.origin.numbered = is_numbered(file, base)
@@ -91,7 +89,28 @@ class _Reader:
         self.words = _old_words(model, file)
         self.layouts = {} if self.origin else kernels.by_code(model, is_before_keras2(file, base), written)
         self.filled: dict[int, bytes] = {}  # by the variable's id, the digest of what it was filled with
+        self.came: dict[int, Came] = {}
         self._places: dict[str, dict[str, Place]] = {}
+
+    def fill_all(self, saved: list[Group]) -> None:
+        """Everything, matched by names and by order."""
+        top = [group for group in saved if group.name == TOP]
+        saved = [group for group in saved if group.name != TOP]
+        layers = [layer for layer in self.model.layers if layer.weights]
+        pairs = layer_pairs(layers, saved, self.file, self.renamed, by_code=self.origin is None)
+        self.tell(pairs)
+        for layer, group in pairs:
+            self.fill_layer(layer, group)
+        listed = self.model._trainable_variables + self.model._non_trainable_variables
+        own = [v for v in listed if any(v is w for w in self.model.weights)]
+        if own or top:
+            self.fill(top[0] if top else Group(TOP, {}), own, labelled(self.model))
+
+    def fill_known(self, known: Matched, saved: list[Group]) -> None:
+        """Everything, as the file itself says what belongs where."""
+        places = {path: (group, weight) for group in saved for weight, path in group.weights.items()}
+        for layer, variable, path in known:
+            self._take(*places[path], variable, labelled(layer))
 
     def tell(self, pairs: list[tuple[Any, Group]]) -> None:
         renamed = [(layer, group) for layer, group in pairs if self.renamed.get(layer.name) != group.name]
@@ -114,15 +133,18 @@ class _Reader:
 
     def fill(self, group: Group, variables: list[Any], label: str) -> None:
         for variable, weight in weight_pairs(group, variables, label, self.file, self.words):
-            name = inner_name(variable, label)
-            values = self._read(group, weight, variable)
-            assign(variable, values, f"{label}: {name}", self.file.name)
-            digest = hashlib.sha256(np.ascontiguousarray(values).reshape(-1).view(np.uint8)).digest()
-            if self.filled.setdefault(id(variable), digest) != digest:
-                raise BridgeError(
-                    f"{label}: {name} is shared by two layers here and differs between them in {self.file.name}.\n"
-                    f"{PASS_OTHER}"
-                )
+            self._take(group, weight, variable, label)
+
+    def _take(self, group: Group, weight: str, variable: Any, label: str) -> None:
+        name = inner_name(variable, label)
+        values = self._read(group, weight, variable)
+        assign(variable, values, f"{label}: {name}", self.file.name)
+        digest = hashlib.sha256(np.ascontiguousarray(values).reshape(-1).view(np.uint8)).digest()
+        if self.filled.setdefault(id(variable), digest) != digest:
+            raise BridgeError(
+                f"{label}: {name} is shared by two layers here and differs between them in {self.file.name}.\n"
+                f"{PASS_OTHER}"
+            )
 
     def _read(self, group: Group, weight: str, variable: Any) -> np.ndarray:
         paths = group.parts.get(weight, (group.weights[weight],))
@@ -132,9 +154,11 @@ class _Reader:
         known = self.origin is not None and id(variable) in self.paths
         name = self.origin.layout(path) if self.origin and known else self.layouts.get(id(variable))
         dtype = values.dtype.name
+        self.came[id(variable)] = Came(paths, name)
         if name is not None:
             name = layouts.chosen(name, values, tuple(variable.shape))
             values = self._moved(values, name, path, variable)
+            self.came[id(variable)] = Came(paths, name)
         if known:
             own = self._places.setdefault(group.name, {})
             for part, stored in enumerate(paths):
