@@ -112,14 +112,20 @@ def pytest_addoption(parser):
     parser.addoption("--recorded", metavar="FOLDER", help="keep there what Keras did, and record only what is missing")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done."""
+    """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done.
+
+    pytest's two processes (-n 2) share them: those that need the recorder, and all others.
+    """
 
     def place(item):
         trains, slow = "truth" in getattr(item, "fixturenames", ()), item.get_closest_marker("slow") is not None
         return needs_recorder(item), trains, slow
 
     items.sort(key=place)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("recorded" if needs_recorder(item) else "others"))
 
 
 def pytest_collection_finish():
@@ -156,8 +162,9 @@ def recorder(request, temporary, tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def at_work(request, temporary):
-    """Starts the Keras process before the first test, where a later one will need it."""
-    if any(needs_recorder(item) for item in request.session.items):
+    """Starts the Keras process before the first test, where a later one will need it: not in each of two processes."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    if alone and any(needs_recorder(item) for item in request.session.items):
         request.getfixturevalue("recorder")
 
 

@@ -97,6 +97,7 @@ def test_a_signal_during_a_write_leaves_nothing(tmp_path, name, code):
     program = (
         "import os, signal, sys\nfrom bridge.cli import _stop\nfrom bridge.files import whole_folder\n"
         "signal.signal(signal.SIGTERM, _stop)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what runs in the background may ignore it
         f"with whole_folder({str(tmp_path / 'd')!r}) as part:\n"
         f"    (part / 'x').write_text('x'); os.kill(os.getpid(), {int(name)})\n    sys.exit('not reached')\n"
     )
