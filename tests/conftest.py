@@ -112,7 +112,7 @@ def pytest_addoption(parser):
     parser.addoption("--recorded", metavar="FOLDER", help="keep there what Keras did, and record only what is missing")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items):
     """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done.
 
@@ -126,6 +126,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
     for item in items:
         item.add_marker(pytest.mark.xdist_group("recorded" if needs_recorder(item) else "others"))
+    return (yield)
 
 
 def pytest_collection_finish():
