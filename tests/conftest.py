@@ -25,6 +25,11 @@ os.environ |= (
 )  # for all processes that tests start, as bridge's own workers have it
 
 
+RECORDED = {
+    *("test_applications.py", "test_augmentation.py", "test_cuda.py", "test_layer_table.py", "test_layers.py"),
+    *("test_models.py", "test_training_epoch.py", "test_training_keras.py"),
+}  # files with tests that need the recorder
+
 torch.set_num_threads(1)  # tensors are small here, and the other core is the Keras process's
 
 
@@ -112,21 +117,28 @@ def pytest_addoption(parser):
     parser.addoption("--recorded", metavar="FOLDER", help="keep there what Keras did, and record only what is missing")
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist, which reads the groups
-def pytest_collection_modifyitems(items):
-    """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Two processes share the tests: the files of RECORDED, and all others."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    pytest's two processes (-n 2) share them: those that need the recorder, and all others.
-    """
+    class ByNeed(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "recorded" if Path(nodeid.partition("::")[0]).name in RECORDED else "others"
+
+    return ByNeed(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """In the order in which the recorder, which works beside the tests, gets to what they need: by then it is done."""
 
     def place(item):
         trains, slow = "truth" in getattr(item, "fixturenames", ()), item.get_closest_marker("slow") is not None
         return needs_recorder(item), trains, slow
 
     items.sort(key=place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("recorded" if needs_recorder(item) else "others"))
-    return (yield)
+    strays = {item.path.name for item in items if needs_recorder(item)} - RECORDED
+    assert not strays, f"they need the recorder: add them to RECORDED in conftest.py: {strays}"
 
 
 def pytest_collection_finish():
