@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from trained_modules import trained
 
 import bridge
 from bridge.convert import keras2torch, torch2keras
@@ -63,15 +64,6 @@ def test_layers_alike_are_told_by_their_names_and_their_order(keras, refusal, tm
     job |= {"given": ["dense_5", "dense_4"], "wanted": ["dense", "dense_1"]}
     refusal(r"w: by its order of layers dense is 'dense_5' there, by their names 'dense_4'", "checkpoint_as", **job)
     assert "LAYER,  # layer_2: a layer without weights" in keras("describe", path=tmp_path / "w")["skeleton"]
-
-
-def trained(folder):
-    module = bridge.load(folder)
-    random = torch.Generator().manual_seed(0)
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_floating_point():
-            tensor.data = torch.rand(tensor.shape, generator=random) + 0.1
-    return module
 
 
 def only_training_went(before, after):

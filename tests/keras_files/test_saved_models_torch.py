@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from trained_modules import trained
 
 import bridge
 from bridge.convert import keras2torch, torch2keras
@@ -39,16 +40,6 @@ def converted(saved, tmp_path_factory):
         return cache[name]
 
     return one
-
-
-def trained(folder):
-    """The module with every trained parameter and every statistic changed, saved."""
-    module = bridge.load(folder)
-    random = torch.Generator().manual_seed(0)
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.is_floating_point():
-            tensor.data = torch.rand(tensor.shape, generator=random) + 0.1
-    return module
 
 
 @pytest.mark.parametrize("name", ["cnn", "subclassed", "exported", "mobile", "module", "of_tensorflow_1"])

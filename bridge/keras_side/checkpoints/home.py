@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from bridge.graph.stored import Arrays
 from bridge.keras_side.checkpoints import files
 from bridge.keras_side.saved_model import pack
 from bridge.keras_side.saved_model.checkpoint import OBJECTS
-from bridge.keras_side.saved_model.home import as_stored, check, check_exact, save, typed
-from bridge.keras_side.saved_model.pack import CHECKPOINT, Pack
+from bridge.keras_side.saved_model.home import check, check_exact, save, weights_of
+from bridge.keras_side.saved_model.pack import CHECKPOINT
 
-_WRITE_OTHER = "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+_MISFIT = "for which its checkpoint has another place, or none"
 
 
 def write(graph: Graph, prefix: Path, origin: str | None) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def write(graph: Graph, prefix: Path, origin: str | None) -> dict[str, Any]:
             f"{graph.name}: what its checkpoint holds besides its weights was too large to be kept in the converted "
             "model.\nPass the checkpoint that it was converted from: --arch CHECKPOINT"
         )
-    values = Arrays(_weights(graph, kept)) | kept.rest
+    values = Arrays(weights_of(graph, kept, _MISFIT, check_exact)) | kept.rest
     if lacks := sorted(set(kept.stored) - set(values)):
         raise BridgeError(f"{graph.name}: what it keeps of its checkpoint is damaged: it has nothing for {lacks[0]}.")
     if OBJECTS in kept.stored:
@@ -48,21 +47,6 @@ def write(graph: Graph, prefix: Path, origin: str | None) -> dict[str, Any]:
     check(files.look(prefix), values)
     numbers = sum(math.prod(weight.shape) for weight in graph.weights.values())
     return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
-
-
-def _weights(graph: Graph, kept: Pack) -> dict[str, Any]:
-    """What gives the value of each key that a weight has."""
-    lacks, extra = sorted(set(kept.places) - set(graph.weights)), sorted(set(graph.weights) - set(kept.places))
-    if lacks or extra:
-        what = f"no longer has {lacks[0]}" if lacks else f"has {extra[0]} besides"
-        raise BridgeError(f"{graph.name}: {what}, for which its checkpoint has another place, or none.\n{_WRITE_OTHER}")
-    values = {}
-    for path, keys in kept.places.items():
-        for key in keys:
-            laid = kept.laid.get(path)
-            check_exact(path, as_stored(graph, path, laid), kept.stored[key])
-            values[key] = partial(typed, graph, path, laid, kept.stored[key].numpy)
-    return values
 
 
 def _without(text: np.ndarray, keys: Iterable[str]) -> np.ndarray:

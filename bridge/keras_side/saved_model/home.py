@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bridge.keras_side.saved_model.pack import Laid, Pack
 from bridge.keras_side.weights import put
 
 MOST_TOGETHER = 1 << 28  # bytes
+_MISFIT = "so its SavedModel's program, which stays as it is, does not fit it"
 
 
 def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
             f"{graph.name}: its SavedModel was too large to be kept in the converted model.\n"
             "Pass the folder that it was converted from: --arch SAVEDMODEL"
         )
-    values = _weights(graph, kept) | kept.rest
+    values = Arrays(weights_of(graph, kept, _MISFIT, _check_fits)) | kept.rest
     if lacks := sorted(set(kept.stored) - set(values)):
         raise BridgeError(f"{graph.name}: what it keeps of its SavedModel is damaged: it has nothing for {lacks[0]}.")
     for name, content in kept.files.items():
@@ -60,22 +61,27 @@ def write(graph: Graph, output: Path, origin: str | None) -> dict[str, Any]:
     return {"weights": len(graph.weights), "parameters": numbers, "kept": 0}
 
 
-def _weights(graph: Graph, kept: Pack) -> Arrays:
-    """The value of each key that a weight has."""
+def weights_of(
+    graph: Graph, kept: Pack, misfit: str, check: Callable[[str, np.ndarray, Stored], None]
+) -> dict[str, Callable[[], np.ndarray]]:
+    """What gives the value of each key that a weight has.
+
+    misfit: what it means that the graph has other weights, for the message. check: raises BridgeError for a weight that
+    does not fit its place.
+    """
     lacks, extra = sorted(set(kept.places) - set(graph.weights)), sorted(set(graph.weights) - set(kept.places))
     if lacks or extra:
         what = f"no longer has {lacks[0]}" if lacks else f"has {extra[0]} besides"
         raise BridgeError(
-            f"{graph.name}: {what}, so its SavedModel's program, which stays as it is, does not fit it.\n"
-            "Write a Keras file: a name that ends in .keras, .h5 or .weights.h5."
+            f"{graph.name}: {what}, {misfit}.\nWrite a Keras file: a name that ends in .keras, .h5 or .weights.h5."
         )
     values = {}
     for path, keys in kept.places.items():
         for key in keys:
             laid = kept.laid.get(path)
-            _check_fits(path, as_stored(graph, path, laid), kept.stored[key])
+            check(path, as_stored(graph, path, laid), kept.stored[key])
             values[key] = partial(typed, graph, path, laid, kept.stored[key].numpy)
-    return Arrays(values)
+    return values
 
 
 def typed(graph: Graph, path: str, laid: Laid | None, dtype: np.dtype) -> np.ndarray:
